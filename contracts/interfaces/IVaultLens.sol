@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+/// @title One view call: everything a keeper must know about a vault, at one block
+interface IVaultLens {
+    /// @param assets Value of the vault's position.
+    /// @param price Assets per 1e27 shares-in-whole-units of the strategy, i.e. `convertToAssets(1e27)`; precise to 1e-18.
+    /// @param supplyRate APR (WAD); 0 and `hasRate` false where the strategy does not publish one.
+    /// @param maxWithdraw What the vault could take out now.
+    /// @param maxDeposit What the vault could put in now.
+    /// @param live False when reading the strategy reverted: its numbers are then 0 and must not be traded on.
+    struct StrategySnapshot {
+        address target;
+        string name;
+        uint256 shares;
+        uint256 assets;
+        uint256 price;
+        uint256 supplyRate;
+        bool hasRate;
+        uint256 maxWithdraw;
+        uint256 maxDeposit;
+        uint64 relativeCap;
+        uint128 absoluteCap;
+        bool live;
+    }
+
+    struct Snapshot {
+        uint256 chainId;
+        uint256 blockNumber;
+        bytes32 parentHash;
+        uint256 timestamp;
+        uint256 baseFee;
+        address vault;
+        address asset;
+        uint8 assetDecimals;
+        address keeper;
+        bytes32 policyHash;
+        uint256 epoch;
+        uint256 lastRebalance;
+        bool halted;
+        uint256 totalAssets;
+        uint256 totalSupply;
+        uint256 idle;
+        uint256 sharePrice;
+        uint256 highWaterMark;
+        uint256 drawdownFloor;
+        uint64 idleFloor;
+        uint64 maxDrawdown;
+        StrategySnapshot[] strategies;
+    }
+
+    function snapshot(address vault) external view returns (Snapshot memory);
+}
