@@ -27,13 +27,13 @@ interface IVault is IERC4626 {
 
     /// @notice A strategy as the vault knows it.
     /// @param target The ERC-4626 vault that holds the position.
-    /// @param shares Shares of it that the vault owns by its own books; donated shares count for nothing.
     /// @param relativeCap Largest share of NAV a rebalance may leave in it (WAD).
+    /// @param shares Shares of it that the vault owns by its own books; donated shares count for nothing.
     /// @param absoluteCap Largest amount a rebalance may leave in it (asset units).
     struct Strategy {
         IERC4626 target;
-        uint256 shares;
         uint64 relativeCap;
+        uint128 shares;
         uint128 absoluteCap;
     }
 
@@ -79,6 +79,8 @@ interface IVault is IERC4626 {
     error TooManyStrategies(uint256 maximum);
     error WrongAsset(address strategy, address asset);
     error LimitOutOfRange(uint256 value, uint256 maximum);
+    error NotEnoughLiquidity(uint256 assets, uint256 available);
+    error TransferFeeTaken(uint256 expected, uint256 received);
     error ZeroAddress();
 
     /* KEEPER */
