@@ -1,0 +1,83 @@
+# Bulkhead. `make demo` and `make test` set everything up by themselves; `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+SOURCES := agent keeper scripts tests
+
+## -- What most people want ---------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: setup ## Run the whole path on a local chain: devnet, training, 90 days of keeper, the bad day [DATA= START= DAYS= SEED= PORT=]
+	@$(BIN)/python -m scripts.demo $(if $(DATA),--data "$(DATA)") $(if $(START),--start $(START)) $(if $(DAYS),--days $(DAYS)) $(if $(SEED),--seed $(SEED)) $(if $(PORT),--port $(PORT)) $(ARGS)
+
+.PHONY: test
+test: setup test-contracts test-python test-ape test-fork test-e2e ## Run all tests
+	@echo "All tests passed."
+
+.PHONY: lint
+lint: setup ## Check format, lint and types of Python and Solidity
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/forge fmt --check
+
+## -- Parts -------------------------------------------------------------------------------------------------------
+
+.PHONY: test-fast
+test-fast: setup ## Run the tests that take under two minutes together
+	$(BIN)/forge test
+	$(BIN)/pytest -q -m "not slow" -n 2
+
+.PHONY: test-contracts
+test-contracts: setup ## Run the Forge tests: unit, fuzz, invariants
+	$(BIN)/forge test
+
+.PHONY: test-python
+test-python: setup ## Run the Python tests of agent and keeper (the keeper's on a real Anvil)
+	@$(BIN)/forge build --silent
+	$(BIN)/pytest -q -n 2
+
+.PHONY: test-ape
+test-ape: setup ## Run the Ape tests: the vault on real Aave bytecode on Anvil
+	$(BIN)/ape test tests/ape --network ethereum:local:foundry
+
+.PHONY: test-fork
+test-fork: setup ## Run the fork tests: a second Anvil forks a devnet through Ape's mainnet-fork network
+	$(BIN)/ape test tests/fork --network ethereum:mainnet-fork:foundry
+
+.PHONY: test-e2e
+test-e2e: setup ## Run the end-to-end test: a short demo, and the ways it can go wrong
+	$(BIN)/pytest -q tests/e2e
+
+.PHONY: format
+format: setup ## Format Python and Solidity
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/forge fmt
+
+.PHONY: devnet
+devnet: setup ## Run a devnet in the foreground: Anvil with Aave V3 markets and Uniswap V3 [PORT=8545]
+	@$(BIN)/ape run devnet $(if $(PORT),--port $(PORT))
+
+.PHONY: abi
+abi: setup ## Write the ABIs the keeper ships from the compiled contracts
+	$(BIN)/forge build --silent
+	$(BIN)/python -m keeper.chain.abi --write
+
+## -- Housekeeping ------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: ## Install everything from the lock files into .venv and node_modules
+	@bash scripts/setup.sh
+
+.PHONY: clean
+clean: ## Remove what builds and runs have written
+	rm -rf out .build .forge contracts/.cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.PHONY: distclean
+distclean: clean ## Remove the installed tools as well
+	rm -rf .venv node_modules
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^## --/ {gsub(/^## -- | -+$$/, ""); printf "\n\033[1m%s\033[0m\n", $$0} /^[a-z0-9-]+:.*## / {printf "  \033[36m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
