@@ -1,0 +1,230 @@
+"""One Anvil process: started on a free port, waited for, and never left behind.
+
+The process dies with its parent, also when the parent is killed (Linux: `PR_SET_PDEATHSIG`; elsewhere a parent that
+is killed by SIGKILL leaves it, since there is no such call).
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from web3 import HTTPProvider, Web3
+from web3.types import RPCEndpoint
+
+from scripts.protocols.errors import AnvilFailedError, AnvilNotFoundError, NotAnvilError, PortInUseError
+
+HOST = "127.0.0.1"
+MNEMONIC = "test test test test test test test test test test test junk"
+_PR_SET_PDEATHSIG = 1
+
+
+def rpc(w3: Web3, method: str, *params: Any) -> Any:
+    """Call an RPC method that web3 has no name for; raises `NotAnvilError` when the node refuses it."""
+    response = w3.provider.make_request(RPCEndpoint(method), list(params))
+    if "error" in response:
+        raise NotAnvilError(f"{method} failed: {response['error']}. This needs an Anvil; is the RPC URL one?")
+    return response["result"]
+
+
+def connect(url: str, timeout: float = 60.0) -> Web3:
+    """Return a `Web3` for `url` without web3's own retries, which turn short timeouts into long ones."""
+    return Web3(HTTPProvider(url, request_kwargs={"timeout": timeout}, exception_retry_configuration=None))
+
+
+def require_anvil(w3: Web3) -> None:
+    """Raise `NotAnvilError` unless an Anvil answers behind `w3`."""
+    url = getattr(w3.provider, "endpoint_uri", "the given URL")
+    try:
+        version = w3.client_version
+    except Exception as error:
+        raise NotAnvilError(f"No node answers at {url} ({type(error).__name__}). Start Anvil there first.") from error
+    if "anvil" not in version.lower():
+        raise NotAnvilError(f"The node at {url} is {version}, not Anvil. The devnet mints money: it needs an Anvil.")
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on `port` of the loopback interface now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """Return a port that is free now; somebody else may still take it, hence the retries in `Anvil.start`."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """Return what the child runs before Anvil so that the kernel ends it when its parent ends (Linux only)."""
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None)  # loaded before the fork: loading it in the child could deadlock
+    parent = os.getpid()
+
+    def arm() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # the parent was gone before the call above
+            os._exit(1)
+
+    return arm
+
+
+class Anvil:
+    """A context manager around one Anvil process.
+
+    Parameters
+    ----------
+    port
+        Port on the loopback interface; None takes a free one.
+    chain_id
+        Chain id that the node reports.
+    timestamp
+        Time of the genesis block, seconds UTC; None is now.
+    fork_url
+        RPC URL of the node to fork; None starts an empty chain.
+    log
+        File for Anvil's output; None drops it.
+    options
+        Further options of the `anvil` command line.
+
+    Raises
+    ------
+    PortInUseError
+        From `start`, when `port` is taken.
+    AnvilNotFoundError, AnvilFailedError
+        From `start`.
+    """
+
+    def __init__(
+        self,
+        port: int | None = None,
+        chain_id: int = 31337,
+        timestamp: int | None = None,
+        fork_url: str | None = None,
+        log: Path | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
+        self.port = port
+        self.chain_id = chain_id
+        self.log = log
+        self._options = ["--host", HOST, "--chain-id", str(chain_id), "--mnemonic", MNEMONIC, *options]
+        if timestamp is not None:
+            self._options += ["--timestamp", str(timestamp)]
+        if fork_url is not None:
+            self._options += ["--fork-url", fork_url]
+        if log is None:
+            self._options.append("--quiet")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: IO[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """RPC URL of the running node."""
+        if self._process is None:
+            raise AnvilFailedError("Anvil is not running; start it first.")
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, or None when it is not running."""
+        return self._process.pid if self._process else None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs now."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, seconds: float = 30.0) -> Web3:
+        """Start the process, wait until it answers, and return a `Web3` to it."""
+        binary = shutil.which("anvil")
+        if binary is None:
+            raise AnvilNotFoundError("anvil is not on PATH. Run `make setup`, then use .venv/bin/ape or .venv/bin/python.")
+        if self.port is not None:
+            if not port_is_free(self.port):
+                raise PortInUseError(f"Port {self.port} is in use. Stop what runs there or choose another with --port.")
+            return self._start_once(binary, self.port, seconds)
+        for attempt in range(5):
+            try:
+                return self._start_once(binary, free_port(), seconds)
+            except AnvilFailedError:
+                if attempt == 4:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _start_once(self, binary: str, port: int, seconds: float) -> Web3:
+        if self.log is not None:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            self._output = self.log.open("wb")
+        self._process = subprocess.Popen(
+            [binary, "--port", str(port), *self._options],
+            stdin=subprocess.DEVNULL,
+            stdout=self._output or subprocess.DEVNULL,
+            stderr=subprocess.STDOUT if self._output else subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C reaches us alone; we then stop it in order
+            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - sets one kernel flag, takes no lock
+        )
+        self.port = port
+        w3 = connect(self.url)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not self.alive:
+                code, said = self._process.returncode, self._last_words()
+                self.stop()
+                self.port = None
+                raise AnvilFailedError(f"Anvil ended at once with exit code {code}: {said}")
+            try:
+                if w3.eth.chain_id == self.chain_id:
+                    return w3
+            except OSError:  # requests' connection errors are OSErrors
+                time.sleep(0.02)
+        self.stop()
+        raise AnvilFailedError(f"Anvil did not answer on port {port} within {seconds:.0f} s. Is the machine overloaded?")
+
+    def _last_words(self) -> str:
+        if self.log is not None and self.log.exists():
+            return self.log.read_text(errors="replace")[-500:].strip() or "it said nothing"
+        if self._process is not None and self._process.stderr is not None:
+            return self._process.stderr.read().decode(errors="replace")[-500:].strip() or "it said nothing"
+        return "it said nothing"
+
+    def stop(self) -> None:
+        """Stop the process if it runs; safe to call at any time and more than once."""
+        process, self._process = self._process, None
+        if process is not None:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(timeout=5)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+            if process.stderr is not None:
+                process.stderr.close()
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+
+    def __enter__(self) -> Self:
+        if not self.alive:
+            self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

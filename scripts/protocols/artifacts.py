@@ -1,0 +1,70 @@
+"""Compiled contracts: Hardhat artifacts and Truffle builds in node_modules, and library linking."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eth_typing import ChecksumAddress
+
+from scripts.protocols.errors import ArtifactError
+
+ROOT = Path(__file__).resolve().parents[2]
+NODE_MODULES = ROOT / "node_modules"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A compiled contract.
+
+    Parameters
+    ----------
+    name
+        Name of the contract.
+    abi
+        Its ABI, as JSON.
+    bytecode
+        Creation code as hex with 0x, with placeholders where libraries are to be linked.
+    links
+        Library name -> byte offsets of its address in the creation code.
+    """
+
+    name: str
+    abi: Sequence[Mapping[str, Any]]
+    bytecode: str
+    links: Mapping[str, Sequence[int]]
+
+    def linked(self, libraries: Mapping[str, ChecksumAddress]) -> str:
+        """Return the creation code with every library's address in place; raises `ArtifactError` if one is missing."""
+        code = bytearray(self.bytecode.removeprefix("0x"), "ascii")
+        for library, offsets in self.links.items():
+            if library not in libraries:
+                raise ArtifactError(f"{self.name} needs the library {library}; deploy it first and pass its address.")
+            address = libraries[library].removeprefix("0x").lower().encode()
+            for offset in offsets:
+                code[2 * offset : 2 * offset + 40] = address
+        return "0x" + code.decode()
+
+
+def load_artifact(package: str, path: str) -> Artifact:
+    """Read `path` (below the npm package `package`): a Hardhat artifact, or a Truffle build without libraries.
+
+    Raises `ArtifactError` when the package is not installed or the file holds no bytecode.
+    """
+    file = NODE_MODULES / package / path
+    try:
+        data = json.loads(file.read_text())
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{package} has no {path}. Run `make setup`, which installs the npm packages.") from error
+    except json.JSONDecodeError as error:
+        raise ArtifactError(f"{file} is damaged. Delete node_modules and run `make setup`.") from error
+    bytecode = data.get("bytecode", "0x")
+    if bytecode in ("", "0x"):
+        raise ArtifactError(f"{package} {path} has no bytecode: it is an interface or an abstract contract.")
+    links = {
+        library: [place["start"] for place in places]
+        for libraries in data.get("linkReferences", {}).values()
+        for library, places in libraries.items()
+    }
+    return Artifact(data["contractName"], data["abi"], bytecode, links)

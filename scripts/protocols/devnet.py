@@ -1,0 +1,165 @@
+"""The whole devnet in one call: tokens, three Aave V3 markets, Uniswap V3, funded accounts, and its address book."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from eth_typing import ChecksumAddress
+from web3 import Web3
+from web3.contract import Contract
+
+from scripts.protocols import aave, tokens, uniswap
+from scripts.protocols.aave import AaveMarket
+from scripts.protocols.anvil import require_anvil, rpc
+from scripts.protocols.chain import Chain, Unlocked
+from scripts.protocols.errors import AddressBookError
+from scripts.protocols.tokens import USDC_UNIT, WETH_UNIT, mint_usdc
+from scripts.protocols.uniswap import Uniswap
+
+ROLES = ("deployer", "supplier", "borrower", "market_maker", "keeper", "alice", "bob", "carol", "governance", "stranger")
+DEPOSITORS = ("alice", "bob", "carol")
+DEPOSITOR_USDC = 10_000_000
+OUTSIDE_SUPPLY = 100_000_000  # USDC in each market
+OUTSIDE_BORROW = 50_000_000
+COLLATERAL = 500_000  # WETH in each market; at the oracle's price it carries eight times the outside supply
+PRINTING_PRESS = 10**12  # USDC for the borrower, who pays interest for years
+MARKET_MAKER_WETH = 20_000
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Devnet:
+    """A chain with the protocols on it.
+
+    Parameters
+    ----------
+    chain
+        Sends as the deployer, who administrates every protocol.
+    accounts
+        Role -> address; all are unlocked Anvil accounts, in the order of `ROLES`.
+    markets
+        Name (`aave-a` ...) -> market.
+    """
+
+    chain: Chain
+    accounts: Mapping[str, ChecksumAddress]
+    usdc: Contract
+    weth: Contract
+    markets: Mapping[str, AaveMarket]
+    uniswap: Uniswap
+
+    @property
+    def w3(self) -> Web3:
+        """The connection."""
+        return self.chain.w3
+
+    def sender(self, role: str) -> Unlocked:
+        """Return the account with this role as a sender."""
+        return Unlocked(self.w3, self.accounts[role])
+
+    def to_book(self) -> dict[str, Any]:
+        """Return the address book: plain JSON, enough for `from_book`."""
+        return {
+            "chain_id": self.w3.eth.chain_id,
+            "rpc_url": str(getattr(self.w3.provider, "endpoint_uri", "")),
+            "tokens": {
+                "USDC": {"address": self.usdc.address, "decimals": 6},
+                "WETH": {"address": self.weth.address, "decimals": 18},
+            },
+            "markets": {name: market.to_book() for name, market in self.markets.items()},
+            "uniswap": self.uniswap.to_book(),
+            "accounts": dict(self.accounts),
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the address book to `path`."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(self.to_book(), indent=2) + "\n")
+
+    @classmethod
+    def from_book(cls, w3: Web3, book: Mapping[str, Any]) -> Self:
+        """Attach to a devnet that already runs; raises `AddressBookError` when `book` is not of this chain."""
+        if book["chain_id"] != w3.eth.chain_id:
+            raise AddressBookError(
+                f"The address book is of chain {book['chain_id']}, but the node is chain {w3.eth.chain_id}. "
+                "Write a new one with `ape run devnet`."
+            )
+        if not w3.eth.get_code(book["tokens"]["USDC"]["address"]):
+            raise AddressBookError("The node has no devnet: it was restarted. Run `ape run devnet` again.")
+        chain = Chain(w3, Unlocked(w3, book["accounts"]["deployer"]))
+        return cls(
+            chain=chain,
+            accounts=book["accounts"],
+            usdc=chain.at(book["tokens"]["USDC"]["address"], tokens.USDC),
+            weth=chain.at(book["tokens"]["WETH"]["address"], tokens.WETH),
+            markets={name: AaveMarket.from_book(chain, name, entry) for name, entry in book["markets"].items()},
+            uniswap=Uniswap.from_book(chain, book["uniswap"]),
+        )
+
+
+def read_book(path: Path) -> dict[str, Any]:
+    """Read an address book; raises `AddressBookError` when it is missing or not one."""
+    try:
+        book = json.loads(path.read_text())
+        for key in ("chain_id", "rpc_url", "tokens", "markets", "uniswap", "accounts"):
+            book[key]
+    except FileNotFoundError as error:
+        raise AddressBookError(f"{path} does not exist. Start a devnet with `ape run devnet`, which writes it.") from error
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise AddressBookError(f"{path} is not a devnet's address book ({error!r}). Write it with `ape run devnet`.") from error
+    return dict(book)
+
+
+def deploy_devnet(w3: Web3, say: Progress = lambda line: None) -> Devnet:
+    """Deploy everything on the Anvil behind `w3` (automine on), with its ten unlocked accounts in the order of `ROLES`.
+
+    Parameters
+    ----------
+    say
+        Called with a line about each step.
+
+    Raises
+    ------
+    NotAnvilError
+        When the node is no Anvil: the devnet mints money and sets balances.
+    """
+    require_anvil(w3)
+    unlocked = w3.eth.accounts
+    if len(unlocked) < len(ROLES):
+        raise AddressBookError(f"The node has {len(unlocked)} unlocked accounts; the devnet needs {len(ROLES)}.")
+    accounts = dict(zip(ROLES, unlocked, strict=False))
+    people = {role: Unlocked(w3, address) for role, address in accounts.items()}
+    chain = Chain(w3, people["deployer"])
+
+    say("tokens")
+    usdc, weth = tokens.deploy_usdc(chain), tokens.deploy_weth(chain)
+    say("Aave V3 libraries")
+    libraries = aave.deploy_libraries(chain)
+    markets = {}
+    for name, curve in aave.CURVES.items():
+        say(f"Aave V3 market {name}")
+        markets[name] = aave.deploy_market(
+            chain, name, curve, libraries, usdc, weth, people["supplier"], people["borrower"]
+        )
+
+    say("money")
+    mint_usdc(chain, usdc, accounts["supplier"], len(markets) * OUTSIDE_SUPPLY * USDC_UNIT)
+    mint_usdc(chain, usdc, accounts["borrower"], PRINTING_PRESS * USDC_UNIT)
+    mint_usdc(chain, usdc, accounts["market_maker"], MARKET_MAKER_WETH * aave.ETH_PRICE * USDC_UNIT)
+    for role in DEPOSITORS:
+        mint_usdc(chain, usdc, accounts[role], DEPOSITOR_USDC * USDC_UNIT)
+    for role, amount in {"borrower": len(markets) * COLLATERAL, "market_maker": MARKET_MAKER_WETH}.items():
+        rpc(w3, "anvil_setBalance", accounts[role], hex((amount + 10_000) * WETH_UNIT))
+        chain.send(weth.functions.deposit(), sender=people[role], value=amount * WETH_UNIT)
+
+    say("outside suppliers and borrowers")
+    for market in markets.values():
+        aave.fill_market(market, OUTSIDE_SUPPLY, OUTSIDE_BORROW, COLLATERAL)
+    say("Uniswap V3")
+    exchange = uniswap.deploy_uniswap(
+        chain, usdc, weth, aave.ETH_PRICE, people["market_maker"], MARKET_MAKER_WETH
+    )
+    return Devnet(chain, accounts, usdc, weth, markets, exchange)

@@ -1,0 +1,85 @@
+"""Uniswap V3 from the bytecode of its npm packages, with one USDC/WETH 0.05 % pool that is liquid at every price."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isqrt
+from typing import Any, Self
+
+from web3.contract import Contract
+
+from scripts.protocols.artifacts import Artifact, load_artifact
+from scripts.protocols.chain import Chain, Sender
+from scripts.protocols.tokens import USDC_UNIT, WETH_UNIT, approve
+
+FEE = 500  # hundredths of a basis point: 0.05 %
+MAX_TICK = 887_270  # the last multiple of the 0.05 % tier's tick spacing (10) below Uniswap's own limit
+DESCRIPTOR = "0x" + "00" * 20  # the position NFT's picture: not needed
+
+
+def _periphery(path: str) -> Artifact:
+    return load_artifact("@uniswap/v3-periphery", f"artifacts/contracts/{path}.sol/{path.rsplit('/', 1)[-1]}.json")
+
+
+FACTORY = load_artifact("@uniswap/v3-core", "artifacts/contracts/UniswapV3Factory.sol/UniswapV3Factory.json")
+POOL = load_artifact("@uniswap/v3-core", "artifacts/contracts/UniswapV3Pool.sol/UniswapV3Pool.json")
+POSITION_MANAGER = _periphery("NonfungiblePositionManager")
+ROUTER = _periphery("SwapRouter")
+QUOTER = _periphery("lens/QuoterV2")
+_CONTRACTS = {
+    "factory": FACTORY,
+    "position_manager": POSITION_MANAGER,
+    "router": ROUTER,
+    "quoter": QUOTER,
+    "pool": POOL,
+}
+
+
+@dataclass(frozen=True)
+class Uniswap:
+    """The Uniswap V3 contracts and the USDC/WETH pool."""
+
+    factory: Contract
+    position_manager: Contract
+    router: Contract
+    quoter: Contract
+    pool: Contract
+
+    def to_book(self) -> dict[str, Any]:
+        """Return the entry in the address book."""
+        return {**{field: getattr(self, field).address for field in _CONTRACTS}, "fee": FEE}
+
+    @classmethod
+    def from_book(cls, chain: Chain, entry: Mapping[str, Any]) -> Self:
+        """Rebuild from the entry in the address book."""
+        return cls(**{field: chain.at(entry[field], artifact) for field, artifact in _CONTRACTS.items()})
+
+
+def deploy_uniswap(chain: Chain, usdc: Contract, weth: Contract, price: int, provider: Sender, depth: int) -> Uniswap:
+    """Deploy Uniswap V3 and a full-range position of `depth` WETH and `depth * price` USDC.
+
+    Parameters
+    ----------
+    price
+        USDC per WETH at which the pool opens, whole units.
+    provider
+        Owns the position; must hold both tokens.
+    depth
+        Whole WETH on one side.
+    """
+    factory = chain.deploy(FACTORY)
+    manager = chain.deploy(POSITION_MANAGER, factory.address, weth.address, DESCRIPTOR)
+    router = chain.deploy(ROUTER, factory.address, weth.address)
+    quoter = chain.deploy(QUOTER, factory.address, weth.address)
+
+    amounts = {usdc.address: depth * price * USDC_UNIT, weth.address: depth * WETH_UNIT}
+    token0, token1 = sorted(amounts, key=lambda address: int(address, 16))
+    sqrt_price = isqrt((amounts[token1] << 192) // amounts[token0])  # Q64.96
+    chain.send(manager.functions.createAndInitializePoolIfNecessary(token0, token1, FEE, sqrt_price))
+    for token in (usdc, weth):
+        approve(chain, token, manager.address, provider)
+    deadline = chain.w3.eth.get_block("latest")["timestamp"] + 86_400
+    position = (token0, token1, FEE, -MAX_TICK, MAX_TICK)
+    position += (amounts[token0], amounts[token1], 0, 0, provider.address, deadline)
+    chain.send(manager.functions.mint(position), sender=provider)
+    pool = chain.at(factory.functions.getPool(token0, token1, FEE).call(), POOL)
+    return Uniswap(factory, manager, router, quoter, pool)
