@@ -1,0 +1,1 @@
+"""Baselines, backtest and comparison of policies."""

@@ -1,0 +1,288 @@
+"""The vault's walls in Python, and the exact projection onto them.
+
+A portfolio is admissible when every weight is between zero and its cap (the smaller of the relative cap and the
+absolute cap over NAV) and when at least the idle floor stays idle. `Limits.project` returns the admissible weights
+that are nearest (in the Euclidean sense) to those wanted. Clipping and renormalising instead breaks the caps.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from agent.errors import LimitsError, LimitsFileError, NotFiniteError, ShapeError
+from agent.units import FloatArray
+
+MAX_STRATEGIES = 16
+"""Most strategies that the vault takes."""
+
+_REACH = 1e6  # wanted weights beyond this differ in nothing but order; keeps differences near one exact enough
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the vault enforces.
+
+    Attributes
+    ----------
+    relative_caps
+        `(n,)` largest share of NAV in each strategy, in (0, 1].
+    absolute_caps
+        `(n,)` largest amount in each strategy, whole asset units; `inf` where there is none.
+    idle_floor
+        Least share of NAV that stays idle, in [0, 1).
+    max_drawdown
+        Fall of the share price under the high-water mark at which the vault halts, in (0, 1].
+    mark_growth_rate
+        Fastest growth of the high-water mark per year, as a fraction of it.
+    """
+
+    relative_caps: FloatArray
+    absolute_caps: FloatArray
+    idle_floor: float = 0.02
+    max_drawdown: float = 0.10
+    mark_growth_rate: float = 0.25
+
+    def __post_init__(self) -> None:
+        relative = np.asarray(self.relative_caps, dtype=np.float64)
+        absolute = np.asarray(self.absolute_caps, dtype=np.float64)
+        object.__setattr__(self, "relative_caps", relative)
+        object.__setattr__(self, "absolute_caps", absolute)
+        if relative.ndim != 1 or relative.shape != absolute.shape or not 1 <= relative.size <= MAX_STRATEGIES:
+            raise LimitsError(
+                f"caps must be two lists of 1 to {MAX_STRATEGIES} numbers, one of each per strategy, "
+                f"but have the shapes {relative.shape} and {absolute.shape}"
+            )
+        if not (np.all(relative > 0) and np.all(relative <= 1)):
+            raise LimitsError(f"relative caps must be in (0, 1], but are {relative.tolist()}")
+        if not np.all(absolute >= 0):
+            raise LimitsError(f"absolute caps must be zero or more, but are {absolute.tolist()}")
+        if not 0 <= self.idle_floor < 1:
+            raise LimitsError(f"idle_floor must be in [0, 1), but is {self.idle_floor}")
+        if not 0 < self.max_drawdown <= 1:
+            raise LimitsError(f"max_drawdown must be in (0, 1], but is {self.max_drawdown}")
+        if not 0 <= self.mark_growth_rate < np.inf:
+            raise LimitsError(f"mark_growth_rate must be zero or more, but is {self.mark_growth_rate}")
+
+    @classmethod
+    def uniform(
+        cls,
+        count: int,
+        relative_cap: float = 0.6,
+        absolute_cap: float = np.inf,
+        *,
+        idle_floor: float = 0.02,
+        max_drawdown: float = 0.10,
+        mark_growth_rate: float = 0.25,
+    ) -> Limits:
+        """Return the same caps for `count` strategies."""
+        return cls(
+            np.full(count, relative_cap), np.full(count, absolute_cap), idle_floor, max_drawdown, mark_growth_rate
+        )
+
+    @property
+    def count(self) -> int:
+        """Number of strategies."""
+        return int(self.relative_caps.size)
+
+    def caps(self, nav: FloatArray | float) -> FloatArray:
+        """Return the caps as shares of NAV.
+
+        Parameters
+        ----------
+        nav
+            `(...,)` NAV in asset units. At zero only the relative caps count.
+
+        Returns
+        -------
+        FloatArray
+            `(..., n)`.
+        """
+        value = np.asarray(nav, dtype=np.float64)[..., None]
+        if np.isnan(value).any() or (value < 0).any():
+            raise NotFiniteError("NAV must be a number of zero or more to know what the absolute caps allow")
+        safe = np.where(value > 0, value, 1.0)
+        absolute = np.where(value > 0, self.absolute_caps / safe, np.inf)
+        return np.minimum(self.relative_caps, absolute)
+
+    def project(self, weights: FloatArray, nav: FloatArray | float) -> FloatArray:
+        """Return the admissible weights nearest to those wanted.
+
+        Parameters
+        ----------
+        weights
+            `(..., n)` wanted shares of NAV; any numbers, infinities too.
+        nav
+            `(...,)` NAV in asset units.
+
+        Returns
+        -------
+        FloatArray
+            `(..., n)` with `0 <= w <= caps(nav)` and `sum(w) <= 1 - idle_floor`.
+
+        Raises
+        ------
+        NotFiniteError
+            If a weight is NaN.
+        ShapeError
+            If there is not one weight per strategy.
+        """
+        wanted = np.asarray(weights, dtype=np.float64)
+        if wanted.ndim < 1 or wanted.shape[-1] != self.count:
+            raise ShapeError(f"{self.count} weights are needed, one per strategy, but the shape is {wanted.shape}")
+        return project_capped(wanted, self.caps(nav), np.asarray(1.0 - self.idle_floor))
+
+
+def project_capped(wanted: FloatArray, caps: FloatArray, budget: FloatArray) -> FloatArray:
+    """Project onto the capped simplex `{0 <= w <= caps, sum(w) <= budget}`, exactly.
+
+    The solution is `clip(wanted - tau, 0, caps)` with the least `tau >= 0` that fits the budget. What is left after
+    clipping falls with `tau` along straight lines between the breakpoints `wanted` and `wanted - caps`, so bisection
+    over the sorted breakpoints finds the line and one division finds the point on it (Condat, "Fast projection onto
+    the simplex and the l1 ball", 2016, has the history of the idea).
+
+    Parameters
+    ----------
+    wanted
+        `(..., n)`; clipped to +-1e6.
+    caps
+        `(..., n)`, zero or more.
+    budget
+        `(...,)`; below zero counts as zero.
+
+    Returns
+    -------
+    FloatArray
+        `(..., n)`.
+    """
+    if np.isnan(wanted).any() or np.isnan(caps).any() or np.isnan(budget).any():
+        raise NotFiniteError("weights, caps and budget must not be NaN: refuse the policy that produced them")
+    shape = np.broadcast_shapes(wanted.shape, caps.shape)
+    budgets = np.broadcast_to(np.maximum(budget, 0.0), shape[:-1]).reshape(-1)
+    count = shape[-1]
+    top = np.maximum(np.broadcast_to(caps, shape).reshape(-1, count), 0.0)
+    raw = np.clip(np.broadcast_to(wanted, shape).reshape(-1, count), -_REACH, _REACH)
+    clipped = np.clip(raw, 0.0, top)
+    over = np.nonzero(clipped.sum(-1) > budgets)[0]
+    if over.size:
+        clipped[over] = _project_over(raw[over], top[over], budgets[over])
+    return np.asarray(clipped.reshape(shape))
+
+
+def _project_over(raw: FloatArray, caps: FloatArray, budgets: FloatArray) -> FloatArray:
+    """Project rows that exceed their budget: `(B, n)`, `(B, n)`, `(B,)` to `(B, n)`."""
+    points = np.sort(np.concatenate([np.zeros((len(raw), 1)), np.maximum(raw, 0), np.maximum(raw - caps, 0)], -1), -1)
+    row = np.arange(len(raw))
+    low = np.zeros(len(raw), dtype=np.int64)  # what is left is above the budget at points[low] ...
+    high = np.full(len(raw), points.shape[-1] - 1)  # ... and within it at points[high]
+    while np.any(high - low > 1):
+        middle = (low + high) // 2
+        above = np.clip(raw - points[row, middle, None], 0.0, caps).sum(-1) > budgets
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    start, end = points[row, low, None], points[row, high, None]
+    left = np.clip(raw - start, 0.0, caps)
+    free = (raw - caps <= start) & (raw >= end) & (caps > 0)
+    excess = left.sum(-1) - budgets
+    fall = np.minimum(excess / np.maximum(free.sum(-1), 1), (end - start)[:, 0])
+    weights = np.clip(raw - start - fall[:, None], 0.0, caps)
+    # Breakpoints of large wanted weights are rounded: take what is left over the budget off the weights between.
+    between = (weights > 0) & (weights < caps)
+    rest = np.maximum(weights.sum(-1) - budgets, 0.0) / np.maximum(between.sum(-1), 1)
+    return np.asarray(np.clip(weights - rest[:, None] * between, 0.0, caps))
+
+
+_Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+_Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+
+class StrategyLimits(BaseModel):
+    """One `[[strategies]]` table: which strategy, and how much of it the vault may hold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str | None = Field(default=None, min_length=1)
+    address: str | None = Field(default=None, pattern=r"^0x[0-9a-fA-F]{40}$")
+    relative_cap: _Share
+    absolute_cap: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _one_of_name_and_address(self) -> StrategyLimits:
+        if self.name is None and self.address is None:
+            raise ValueError("needs a name (of the address book) or an address (0x and 40 hex digits)")
+        return self
+
+    @property
+    def label(self) -> str:
+        """Name, or else the address."""
+        return self.name or str(self.address)
+
+
+class LimitsFile(BaseModel):
+    """A limits file as written; the one input of training, backtest and deployment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    idle_floor: _Fraction
+    max_drawdown: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+    mark_growth_rate: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+    strategies: Annotated[list[StrategyLimits], Field(min_length=1, max_length=MAX_STRATEGIES)]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> LimitsFile:
+        labels = [entry.label.lower() for entry in self.strategies]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise ValueError(f"strategies named twice: {', '.join(twice)}")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Labels of the strategies, in the vault's order."""
+        return tuple(entry.label for entry in self.strategies)
+
+    def limits(self) -> Limits:
+        """Return the limits as arrays."""
+        return Limits(
+            relative_caps=np.array([entry.relative_cap for entry in self.strategies]),
+            absolute_caps=np.array(
+                [np.inf if entry.absolute_cap is None else entry.absolute_cap for entry in self.strategies]
+            ),
+            idle_floor=self.idle_floor,
+            max_drawdown=self.max_drawdown,
+            mark_growth_rate=self.mark_growth_rate,
+        )
+
+
+def load_limits(path: Path | str) -> LimitsFile:
+    """Read and check a limits file (TOML).
+
+    Raises
+    ------
+    LimitsFileError
+        If it cannot be read, is not TOML, or holds an unknown, missing or impossible entry; the message names it.
+    """
+    try:
+        data: dict[str, Any] = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise LimitsFileError(f"cannot read the limits file {path}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise LimitsFileError(f"{path} is not valid TOML: {error}") from error
+    try:
+        return LimitsFile.model_validate(data)
+    except ValidationError as error:
+        raise LimitsFileError(f"{path}: {describe(error)}") from error
+
+
+def describe(error: ValidationError) -> str:
+    """Return pydantic's findings as one line: `key: what is wrong; ...`."""
+    findings = []
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"]) or "file"
+        what = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
+        findings.append(f"{where}: {what}")
+    return "; ".join(findings)

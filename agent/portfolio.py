@@ -1,0 +1,336 @@
+"""The money math: what a rebalance, interest, gas and the drawdown limit do to a vault.
+
+`step` is pure and batched; the environments, the backtest and the keeper's simulation all run on it, and `replay`
+(built on the same two halves, `rebalance` and `accrue`) reproduces the NAV of the Solidity vault from share prices
+seen on chain.
+
+What it assumes:
+
+- A position is moved to exactly `weight x NAV`, NAV taken before anything moves; a held position is not touched.
+  What is not in a strategy is idle and earns nothing.
+- Gas is the keeper's money, not the vault's: NAV does not fall by it, net worth (`NAV - gas paid`) does.
+- Deposits and withdrawals change the supply of shares, never the share price. The high-water mark is a share price;
+  it rises no faster than `mark_growth_rate` a year, simple. Past `max_drawdown` below it the vault halts for good:
+  no rebalance is accepted any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from agent.errors import NotFiniteError, ShapeError
+from agent.limits import Limits
+from agent.units import YEAR, BoolArray, FloatArray, rows
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a rebalance costs.
+
+    Attributes
+    ----------
+    gas_base
+        Units of gas of a rebalance that moves nothing.
+    gas_per_move
+        Further units for each strategy deposited to or withdrawn from. Calibrate both from receipts.
+    entry, exit
+        Share of a deposit or a withdrawal that is lost on the way, scalar or `(n,)`; zero for lending pools.
+    """
+
+    gas_base: float = 250_000.0
+    gas_per_move: float = 250_000.0
+    entry: FloatArray | float = 0.0
+    exit: FloatArray | float = 0.0
+
+    def gas_units(self, moves: FloatArray | BoolArray) -> FloatArray:
+        """Return the units of gas for `(..., n)` moved flags, `(...,)`; zero where nothing moves."""
+        count = np.asarray(moves, dtype=np.float64).sum(-1)
+        return np.where(count > 0, self.gas_base + self.gas_per_move * count, 0.0)
+
+
+@dataclass(frozen=True)
+class PortfolioState:
+    """A batch of vaults. Money in whole asset units.
+
+    Attributes
+    ----------
+    assets
+        `(B, n)` value of the position in each strategy.
+    idle
+        `(B,)` assets that the vault itself holds.
+    supply
+        `(B,)` vault shares, so that NAV over supply is the share price.
+    mark
+        `(B,)` high-water mark of the share price.
+    halted
+        `(B,)` whether the drawdown limit was broken.
+    gas_paid
+        `(B,)` what the keeper has paid for gas so far.
+    """
+
+    assets: FloatArray
+    idle: FloatArray
+    supply: FloatArray
+    mark: FloatArray
+    halted: BoolArray
+    gas_paid: FloatArray
+
+    @classmethod
+    def open(cls, nav: FloatArray | float, count: int, batch: int = 1) -> PortfolioState:
+        """Return `batch` new vaults over `count` strategies, all idle, at a share price of one."""
+        value = rows(nav, batch)
+        if not (np.isfinite(value).all() and (value > 0).all()):
+            raise NotFiniteError("a portfolio opens with a NAV above zero")
+        return cls(
+            assets=np.zeros((batch, count)),
+            idle=value,
+            supply=value.copy(),
+            mark=np.ones(batch),
+            halted=np.zeros(batch, dtype=np.bool_),
+            gas_paid=np.zeros(batch),
+        )
+
+    @property
+    def nav(self) -> FloatArray:
+        """Net asset value, `(B,)`."""
+        return np.asarray(self.idle + self.assets.sum(-1))
+
+    @property
+    def net_worth(self) -> FloatArray:
+        """NAV less the gas paid, `(B,)`."""
+        return self.nav - self.gas_paid
+
+    @property
+    def share_price(self) -> FloatArray:
+        """Assets per share, `(B,)`; one where there are no shares."""
+        return np.where(self.supply > 0, self.nav / np.where(self.supply > 0, self.supply, 1.0), 1.0)
+
+    @property
+    def weights(self) -> FloatArray:
+        """Share of NAV in each strategy, `(B, n)`; zero where NAV is zero."""
+        return _share(self.assets, self.nav[:, None])
+
+    @property
+    def idle_weight(self) -> FloatArray:
+        """Share of NAV that is idle, `(B,)`; one where NAV is zero."""
+        return np.where(self.nav > 0, _share(self.idle, self.nav), 1.0)
+
+    @property
+    def drawdown(self) -> FloatArray:
+        """Fall of the share price under the high-water mark, as a share of the mark, `(B,)`."""
+        return np.maximum(0.0, 1.0 - self.share_price / self.mark)
+
+    def flow(self, assets: FloatArray | float) -> PortfolioState:
+        """Deposit (above zero) or withdraw (below zero) at the present share price, through idle."""
+        amount = rows(assets, len(self.idle))
+        if (self.idle + amount < 0).any():
+            raise ShapeError("a withdrawal is larger than the idle assets it is paid from")
+        return replace(self, idle=self.idle + amount, supply=self.supply + amount / self.share_price)
+
+
+@dataclass(frozen=True)
+class MarketRow:
+    """What the market does to a batch between one decision and the next.
+
+    Attributes
+    ----------
+    growth
+        `(B, n)` factor by which a position in each strategy grows **after** the decision.
+    gas_cost
+        `(B,)` price of one unit of gas at the decision, asset units.
+    seconds
+        Time until the next decision.
+    """
+
+    growth: FloatArray
+    gas_cost: FloatArray
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """Outcome of one step: the new state and what happened on the way, all `(B, ...)`.
+
+    Attributes
+    ----------
+    state
+        The vaults at the next decision.
+    gas
+        `(B,)` gas paid for this rebalance, asset units.
+    turnover
+        `(B,)` the larger of what was withdrawn and what was deposited, as a share of NAV: a unit moved from one
+        strategy to another counts once.
+    moved
+        `(B, n)` strategies that were deposited to or withdrawn from.
+    refused
+        `(B,)` the vault is halted and turned the rebalance away.
+    tripped
+        `(B,)` the drawdown limit was broken in this step.
+    """
+
+    state: PortfolioState
+    gas: FloatArray
+    turnover: FloatArray
+    moved: BoolArray
+    refused: BoolArray
+    tripped: BoolArray
+
+
+def step(
+    state: PortfolioState,
+    weights: FloatArray,
+    traded: BoolArray,
+    row: MarketRow,
+    limits: Limits,
+    costs: Costs,
+) -> StepResult:
+    """Rebalance at the present NAV, then earn what the market pays until the next decision.
+
+    Parameters
+    ----------
+    state
+        Vaults at the decision.
+    weights
+        `(B, n)` target shares of NAV; read only where `traded`.
+    traded
+        `(B, n)` strategies to move; the others are held (`HOLD` on chain).
+    row
+        Gas price now and growth until the next decision.
+    limits
+        For the growth of the mark and the drawdown limit. Caps are the decision's business.
+    costs
+        Gas units and entry and exit costs.
+    """
+    after, gas, turnover, moved, refused = rebalance(state, weights, traded, row.gas_cost, costs)
+    final, tripped = accrue(after, row.growth, row.seconds, limits)
+    return StepResult(final, gas, turnover, moved, refused, tripped)
+
+
+def rebalance(
+    state: PortfolioState, weights: FloatArray, traded: BoolArray, gas_cost: FloatArray, costs: Costs
+) -> tuple[PortfolioState, FloatArray, FloatArray, BoolArray, BoolArray]:
+    """Move the traded positions to their targets, as `Vault.rebalance` does.
+
+    Withdrawals come before deposits; where costs leave less cash than the deposits need, all deposits shrink alike.
+
+    Returns
+    -------
+    tuple
+        New state, gas paid `(B,)`, turnover `(B,)`, moved `(B, n)`, refused `(B,)`.
+    """
+    if weights.shape != state.assets.shape or traded.shape != state.assets.shape:
+        raise ShapeError(f"targets must have the shape {state.assets.shape} of the positions, not {weights.shape}")
+    if np.isnan(weights[traded]).any():
+        raise NotFiniteError("target weights must not be NaN: refuse the policy that produced them")
+    wanted = traded.any(-1)
+    refused = wanted & state.halted
+    active = traded & ~state.halted[:, None]
+    nav = state.nav
+    change = np.where(active, weights * nav[:, None] - state.assets, 0.0)
+    withdrawn, deposited = np.maximum(-change, 0.0), np.maximum(change, 0.0)
+    cash = state.idle + (withdrawn * (1.0 - np.asarray(costs.exit))).sum(-1)
+    need = deposited.sum(-1)
+    deposited = deposited * np.where(need > cash, cash / np.where(need > 0, need, 1.0), 1.0)[:, None]
+    spent = deposited.sum(-1)
+    moved = (withdrawn > 0) | (deposited > 0)
+    gas = costs.gas_units(moved) * gas_cost
+    assets = state.assets - withdrawn + deposited * (1.0 - np.asarray(costs.entry))
+    after = replace(state, assets=assets, idle=np.maximum(cash - spent, 0.0), gas_paid=state.gas_paid + gas)
+    turnover = _share(np.maximum(withdrawn.sum(-1), spent), nav)
+    return after, gas, turnover, moved, refused
+
+
+def accrue(
+    state: PortfolioState, growth: FloatArray, seconds: float, limits: Limits
+) -> tuple[PortfolioState, BoolArray]:
+    """Let the positions grow, raise the mark as far as it may, and halt past the drawdown limit.
+
+    Parameters
+    ----------
+    state
+        Vaults after their rebalance.
+    growth
+        `(B, n)` factors, zero or more; a loss is a factor below one.
+    seconds
+        Time that passes.
+    limits
+        Drawdown limit and growth of the mark.
+
+    Returns
+    -------
+    tuple
+        New state and `(B,)` whether the limit was broken now.
+    """
+    if not np.isfinite(growth).all() or (growth < 0).any():
+        raise NotFiniteError("growth factors must be finite and not below zero: check the rates or share prices")
+    grown = replace(state, assets=state.assets * growth)
+    ceiling = state.mark * (1.0 + limits.mark_growth_rate * seconds / YEAR)
+    mark = np.maximum(state.mark, np.minimum(grown.share_price, ceiling))
+    broken = grown.share_price < mark * (1.0 - limits.max_drawdown)
+    return replace(grown, mark=mark, halted=state.halted | broken), broken & ~state.halted
+
+
+def replay(
+    share_prices: FloatArray,
+    weights: FloatArray,
+    traded: BoolArray,
+    nav: float,
+    *,
+    flows: FloatArray | None = None,
+    assets: FloatArray | None = None,
+) -> FloatArray:
+    """Reproduce a vault's NAV from the share prices of its strategies and the weights that were sent.
+
+    Row by row: positions grow by the ratio of share prices, NAV is noted, flows are booked, then the rebalance is
+    carried out at that NAV. Take prices and weights at the block of the rebalance (or any block on idle days).
+
+    Parameters
+    ----------
+    share_prices
+        `(T, n)` assets per share of each strategy, any scale; a strategy with a price of zero stays at zero.
+    weights
+        `(T, n)` shares of NAV sent at each row; read only where `traded`.
+    traded
+        `(T, n)` false where `HOLD` was sent, or nothing.
+    nav
+        NAV at the first row before its flow and rebalance.
+    flows
+        `(T,)` net deposits between the NAV and the rebalance of each row; none by default.
+    assets
+        `(n,)` positions held at the first row, part of `nav`; all idle by default.
+
+    Returns
+    -------
+    FloatArray
+        `(T,)` NAV at each row, before its flow and rebalance.
+    """
+    prices = np.asarray(share_prices, dtype=np.float64)
+    if prices.ndim != 2 or weights.shape != prices.shape or traded.shape != prices.shape:
+        raise ShapeError("share_prices, weights and traded must all have the shape (rows, strategies)")
+    if not np.isfinite(prices).all() or (prices < 0).any():
+        raise NotFiniteError("share prices must be finite and not below zero")
+    length, count = prices.shape
+    state = PortfolioState.open(nav, count)
+    if assets is not None:
+        held = np.asarray(assets, dtype=np.float64)[None]
+        state = replace(state, assets=held, idle=state.idle - held.sum(-1))
+    unlimited = Limits.uniform(count, 1.0, idle_floor=0.0, max_drawdown=1.0, mark_growth_rate=0.0)
+    free = Costs(gas_base=0.0, gas_per_move=0.0)
+    path = np.empty(length)
+    for index in range(length):
+        if index:
+            before = prices[index - 1]
+            growth = np.where(before > 0, prices[index] / np.where(before > 0, before, 1.0), 0.0)
+            state, _ = accrue(state, growth[None], 0.0, unlimited)
+        path[index] = state.nav[0]
+        if flows is not None and flows[index] != 0:
+            state = state.flow(float(flows[index]))
+        state, *_ = rebalance(state, weights[index : index + 1], traded[index : index + 1], np.zeros(1), free)
+    return path
+
+
+def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
+    """Return `part / whole`, zero where there is nothing to share."""
+    return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), 0.0)
