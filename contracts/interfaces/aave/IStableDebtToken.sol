@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+/// @title What stable debt of Aave V3 before 3.2 adds to the interest that borrowers owe
+interface IStableDebtToken {
+    function getSupplyData()
+        external
+        view
+        returns (uint256 principal, uint256 total, uint256 averageRate, uint40 updatedAt);
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+
+import {IRateSource} from "../interfaces/IRateSource.sol";
+import {IVault} from "../interfaces/IVault.sol";
+import {IVaultLens} from "../interfaces/IVaultLens.sol";
+import {BoundedRead} from "../libraries/BoundedRead.sol";
+
+/// @title One view call: everything a keeper must know about a vault, at one block
+/// @notice Strategies are read at arm's length: one that reverts, wastes gas, has no code or answers with rubbish is
+/// reported with `live = false` and cannot spoil the rest. The vault's own valuation rests on its strategies: while it
+/// reverts, `totalAssets` and the share price figures are 0 and at least one strategy is not live.
+contract VaultLens is IVaultLens {
+    using BoundedRead for address;
+
+    /* CONSTANTS */
+
+    /// @dev Gas for one question. Reading an Aave reserve takes a tenth of it; a hostile strategy that wastes all it is
+    /// given costs the valuation and six questions, 16 million, and still leaves room in a call of 30 million.
+    uint256 internal constant STRATEGY_GAS = 1_000_000;
+    uint256 internal constant VALUATION_GAS = 10_000_000;
+    /// @dev Shares whose worth is a strategy's price.
+    uint256 internal constant PRICED_SHARES = 1e27;
+    uint256 internal constant MAX_NAME_LENGTH = 64;
+    uint8 internal constant DEFAULT_DECIMALS = 18;
+
+    /* ERRORS */
+
+    error NotAVault(address vault);
+
+    /* VIEWS */
+
+    /// @inheritdoc IVaultLens
+    function snapshot(address vault) external view returns (Snapshot memory s) {
+        require(vault.code.length != 0, NotAVault(vault));
+        _readChain(s);
+        _readBooks(s, IVault(vault));
+        _readValuation(s, vault);
+        IVault.Strategy[] memory strategies = IVault(vault).strategies();
+        s.strategies = new StrategySnapshot[](strategies.length);
+        for (uint256 i; i < strategies.length; ++i) {
+            s.strategies[i] = _readStrategy(vault, strategies[i]);
+        }
+    }
+
+    /* INTERNAL */
+
+    function _readChain(Snapshot memory s) internal view {
+        s.chainId = block.chainid;
+        s.blockNumber = block.number;
+        s.parentHash = blockhash(block.number - 1);
+        s.timestamp = block.timestamp;
+        s.baseFee = block.basefee;
+    }
+
+    /// @dev What the vault knows without asking a strategy.
+    function _readBooks(Snapshot memory s, IVault vault) internal view {
+        s.vault = address(vault);
+        s.asset = vault.asset();
+        (bool ok, uint8 decimals) = SafeERC20.tryGetDecimals(IERC20(s.asset));
+        s.assetDecimals = ok ? decimals : DEFAULT_DECIMALS;
+        s.keeper = vault.keeper();
+        s.policyHash = vault.policyHash();
+        s.epoch = vault.epoch();
+        s.lastRebalance = vault.lastRebalance();
+        s.halted = vault.halted();
+        s.totalSupply = vault.totalSupply();
+        s.idle = vault.idle();
+        s.idleFloor = vault.idleFloor();
+        s.maxDrawdown = vault.maxDrawdown();
+    }
+
+    /// @dev All of it or, while the vault cannot be valued, none.
+    function _readValuation(Snapshot memory s, address vault) internal view {
+        (bool ok, uint256 totalAssets) = vault.readUint(VALUATION_GAS, abi.encodeCall(IERC4626.totalAssets, ()));
+        if (!ok) return;
+        uint256 price;
+        (ok, price) = vault.readUint(VALUATION_GAS, abi.encodeCall(IVault.sharePrice, ()));
+        if (!ok) return;
+        uint256 mark;
+        (ok, mark) = vault.readUint(VALUATION_GAS, abi.encodeCall(IVault.highWaterMark, ()));
+        if (!ok) return;
+        uint256 floor;
+        (ok, floor) = vault.readUint(VALUATION_GAS, abi.encodeCall(IVault.drawdownFloor, ()));
+        if (!ok) return;
+        (s.totalAssets, s.sharePrice, s.highWaterMark, s.drawdownFloor) = (totalAssets, price, mark, floor);
+    }
+
+    function _readStrategy(address vault, IVault.Strategy memory booked)
+        internal
+        view
+        returns (StrategySnapshot memory s)
+    {
+        address target = address(booked.target);
+        s.target = target;
+        s.shares = booked.shares;
+        s.relativeCap = booked.relativeCap;
+        s.absoluteCap = booked.absoluteCap;
+
+        (bool okAssets, uint256 assets) = _ask(target, abi.encodeCall(IERC4626.previewRedeem, (booked.shares)));
+        if (!okAssets) return s;
+        (bool okPrice, uint256 price) = _ask(target, abi.encodeCall(IERC4626.convertToAssets, (PRICED_SHARES)));
+        if (!okPrice) return s;
+        (bool okOut, uint256 mostOut) = _ask(target, abi.encodeCall(IERC4626.maxWithdraw, (vault)));
+        if (!okOut) return s;
+        (bool okIn, uint256 mostIn) = _ask(target, abi.encodeCall(IERC4626.maxDeposit, (vault)));
+        if (!okIn) return s;
+
+        s.live = true;
+        s.assets = assets;
+        s.price = price;
+        // The strategy also counts shares that were sent to the vault; the vault can only use those in its books.
+        s.maxWithdraw = Math.min(mostOut, assets);
+        s.maxDeposit = mostIn;
+        (, s.name) = target.readString(STRATEGY_GAS, abi.encodeCall(IERC20Metadata.name, ()), MAX_NAME_LENGTH);
+        (s.hasRate, s.supplyRate) = _ask(target, abi.encodeCall(IRateSource.supplyRate, ()));
+    }
+
+    function _ask(address target, bytes memory question) internal view returns (bool, uint256) {
+        return target.readUint(STRATEGY_GAS, question);
+    }
+}

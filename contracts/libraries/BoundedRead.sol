@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+/// @title View calls to contracts that are not trusted to answer
+/// @notice A call that reverts, runs out of the gas it is given, returns too little or goes to an address without code is
+/// reported as not answered. It never reverts here, and never copies more of the answer than is looked at.
+library BoundedRead {
+    uint256 private constant WORD = 32;
+
+    /// @notice The first word of the answer.
+    function readUint(address target, uint256 gasLimit, bytes memory data)
+        internal
+        view
+        returns (bool ok, uint256 value)
+    {
+        if (target.code.length == 0) return (false, 0);
+        assembly ("memory-safe") {
+            ok := staticcall(gasLimit, target, add(data, 0x20), mload(data), 0x00, 0x20)
+            ok := and(ok, gt(returndatasize(), 0x1f))
+            if ok { value := mload(0x00) }
+        }
+    }
+
+    /// @notice An answer that is one ABI-encoded string, cut after `maxLength` bytes.
+    function readString(address target, uint256 gasLimit, bytes memory data, uint256 maxLength)
+        internal
+        view
+        returns (bool ok, string memory text)
+    {
+        if (target.code.length == 0) return (false, "");
+        bytes memory answer = new bytes(2 * WORD + maxLength);
+        uint256 size;
+        uint256 offset;
+        uint256 length;
+        assembly ("memory-safe") {
+            ok := staticcall(gasLimit, target, add(data, 0x20), mload(data), add(answer, 0x20), mload(answer))
+            size := returndatasize()
+            offset := mload(add(answer, 0x20))
+            length := mload(add(answer, 0x40))
+        }
+        if (!ok || size < 2 * WORD || offset != WORD || length > size - 2 * WORD) return (false, "");
+
+        if (length > maxLength) length = maxLength;
+        text = new string(length);
+        assembly ("memory-safe") {
+            mcopy(add(text, 0x20), add(answer, 0x60), length)
+        }
+    }
+}
