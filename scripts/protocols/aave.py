@@ -5,7 +5,7 @@ libraries are shared. The order of the steps follows Aave's own deployment.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from eth_typing import ChecksumAddress
@@ -79,6 +79,7 @@ class AaveMarket:
     variable_debt_token: Contract
     supplier: Sender
     borrower: Sender
+    cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)  # of what never changes on chain
 
     def supply_rate(self) -> float:
         """Supply rate that the pool pays now, APR."""
@@ -93,7 +94,7 @@ class AaveMarket:
         """Return the market's entry in the address book."""
         curve = CURVES.get(self.name)
         return {
-            **{field: getattr(self, field).address for field in _CONTRACTS},
+            **{place: getattr(self, place).address for place in _CONTRACTS},
             "asset": self.asset.address,
             "supplier": self.supplier.address,
             "borrower": self.borrower.address,
@@ -103,13 +104,14 @@ class AaveMarket:
     @classmethod
     def from_book(cls, chain: Chain, name: str, entry: Mapping[str, Any]) -> Self:
         """Rebuild a market from its entry in the address book."""
+        contracts: dict[str, Any] = {place: chain.at(entry[place], code) for place, code in _CONTRACTS.items()}
         return cls(
             name=name,
             chain=chain,
             asset=chain.at(entry["asset"], USDC),
             supplier=Unlocked(chain.w3, entry["supplier"]),
             borrower=Unlocked(chain.w3, entry["borrower"]),
-            **{field: chain.at(entry[field], artifact) for field, artifact in _CONTRACTS.items()},
+            **contracts,
         )
 
 
@@ -178,9 +180,7 @@ def deploy_market(
     send(
         configurator.functions.initReserves(
             [
-                (*tokens, decimals, rates, asset, admin, ZERO)
-                + (f"{name} {symbol}", f"a{symbol}", f"{name} variable debt {symbol}", f"vd{symbol}")
-                + (f"{name} stable debt {symbol}", f"sd{symbol}", b"")
+                (*tokens, decimals, rates, asset, admin, ZERO, *_token_names(name, symbol), b"")
                 for asset, symbol, decimals in ((usdc.address, "USDC", 6), (weth.address, "WETH", 18))
             ]
         )
@@ -221,6 +221,14 @@ def fill_market(market: AaveMarket, supply: int, borrow: int, collateral: int) -
     chain.send(pool.functions.supply(usdc.address, supply * USDC_UNIT, lender.address, 0), sender=lender)
     chain.send(pool.functions.supply(weth.address, collateral * WETH_UNIT, debtor.address, 0), sender=debtor)
     chain.send(pool.functions.borrow(usdc.address, borrow * USDC_UNIT, VARIABLE, 0, debtor.address), sender=debtor)
+
+
+def _token_names(market: str, symbol: str) -> tuple[str, ...]:
+    return (
+        *(f"{market} {symbol}", f"a{symbol}"),
+        *(f"{market} variable debt {symbol}", f"vd{symbol}"),
+        *(f"{market} stable debt {symbol}", f"sd{symbol}"),
+    )
 
 
 def _ray(fraction: float) -> int:

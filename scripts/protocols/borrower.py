@@ -33,7 +33,9 @@ class Curve:
     slope2: int
     reserve_factor: int
 
-    def supply_rate(self, debt: int, liquidity: int, stable_debt: int = 0, stable_rate: int = 0, unbacked: int = 0) -> int:
+    def supply_rate(
+        self, debt: int, liquidity: int, stable_debt: int = 0, stable_rate: int = 0, unbacked: int = 0
+    ) -> int:
         """Supply rate in ray: `DefaultReserveInterestRateStrategy.calculateInterestRates`, operation by operation.
 
         Parameters
@@ -96,10 +98,12 @@ class _Reserve:
     curve: Curve
     rate: int
     debt: int
+    own: int  # the part of `debt` that is the borrower's
     stable_debt: int
     stable_rate: int
     liquidity: int
     unbacked: int
+    unit: int  # base units in one whole unit of the asset
 
     def rate_at(self, debt: int) -> int:
         """Supply rate (ray) if the variable debt were `debt` and the difference were borrowed or repaid."""
@@ -151,26 +155,26 @@ def follow_supply_rate(
     moved, clamped = 0, False
     for _ in range(_ATTEMPTS):
         reserve = _read(market)
-        if _close(reserve.rate, wanted, tolerance):
+        rate, liquidity = reserve.rate, reserve.liquidity
+        if _close(rate, wanted, tolerance):
             break
-        own = market.variable_debt_token.functions.balanceOf(market.borrower.address).call()
-        lowest, highest = _range(market, reserve, own, max_utilisation)
+        lowest, highest = _range(market, reserve, max_utilisation)
         debt = reserve.debt_for(wanted, lowest, highest)
         clamped = not _close(reserve.rate_at(debt), wanted, tolerance)
         if clamped and not clamp:
             raise RateUnreachableError(
-                f"{market.name} cannot pay {target_apr:.4%}: its borrower reaches {reserve.rate_at(lowest) / RAY:.4%} to "
-                f"{reserve.rate_at(highest) / RAY:.4%}. Supply more, give the borrower collateral, or clamp the series."
+                f"{market.name} cannot pay {target_apr:.4%}: its borrower reaches {reserve.rate_at(lowest) / RAY:.4%} "
+                f"to {reserve.rate_at(highest) / RAY:.4%}. "
+                "Supply more, give the borrower collateral, or clamp the series."
             )
         step = debt - reserve.debt
-        if step == 0:
+        if step != 0:
+            _trade(market, step, everything=-step >= reserve.own)
+            moved, liquidity = moved + step, liquidity - step
+            rate = market.reserve()["currentLiquidityRate"]
+        if clamped or step == 0 or _close(rate, wanted, tolerance):
             break
-        _trade(market, step, everything=step < 0 and debt == lowest and -step >= own)
-        moved += step
-        if clamped:
-            break
-    reserve = _read(market)
-    return RateMove(market.name, target_apr, reserve.rate / RAY, moved, clamped, reserve.liquidity)
+    return RateMove(market.name, target_apr, rate / RAY, moved, clamped, liquidity)
 
 
 def read_curve(market: AaveMarket, reserve: Mapping[str, Any]) -> Curve:
@@ -202,33 +206,33 @@ def _configuration(reserve: Mapping[str, Any]) -> int:
 
 def _read(market: AaveMarket) -> _Reserve:
     reserve = market.reserve()
-    key = (market.pool.address, market.chain.w3.provider, reserve["interestRateStrategyAddress"], _configuration(reserve))
-    curve = _curves.get(key) or _curves.setdefault(key, read_curve(market, reserve))
+    configuration = _configuration(reserve)
+    key = (reserve["interestRateStrategyAddress"], configuration)  # a strategy's parameters are immutable
+    if key not in market.cache:
+        market.cache[key] = read_curve(market, reserve)
     data = market.data_provider.functions.getReserveData(market.asset.address).call()
     _, _, _, stable_debt, debt, _, _, _, stable_rate, *_ = data
     return _Reserve(
-        curve=curve,
+        curve=market.cache[key],
         rate=reserve["currentLiquidityRate"],
         debt=debt,
+        own=market.variable_debt_token.functions.balanceOf(market.borrower.address).call(),
         stable_debt=stable_debt,
         stable_rate=stable_rate,
         liquidity=market.asset.functions.balanceOf(market.a_token.address).call(),
         unbacked=reserve["unbacked"],
+        unit=10 ** (configuration >> 48 & 0xFF),
     )
 
 
-_curves: dict[Any, Curve] = {}  # a strategy's parameters are immutable, the rest of the key is what can change
-
-
-def _range(market: AaveMarket, reserve: _Reserve, own: int, max_utilisation: float) -> tuple[int, int]:
+def _range(market: AaveMarket, reserve: _Reserve, max_utilisation: float) -> tuple[int, int]:
     """Return the smallest and largest variable debt of the market that its borrower can bring about."""
-    lowest = max(reserve.debt - own, 0)
+    lowest = max(reserve.debt - reserve.own, 0)
     total = reserve.liquidity + reserve.debt + reserve.stable_debt
     ceiling = int(total * max_utilisation) - reserve.stable_debt
     _, _, credit, *_ = market.pool.functions.getUserAccountData(market.borrower.address).call()
     price = market.oracle.functions.getAssetPrice(market.asset.address).call()
-    unit = 10 ** (_configuration(market.reserve()) >> 48 & 0xFF)
-    affordable = reserve.debt + credit * unit // price
+    affordable = reserve.debt + credit * reserve.unit // price
     return lowest, max(lowest, min(ceiling, affordable))
 
 

@@ -1,7 +1,7 @@
 """Sending transactions: one small interface over unlocked Anvil accounts, local keys and (in `deploy`) Ape accounts."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
@@ -9,7 +9,7 @@ from web3 import Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 from web3.exceptions import ContractCustomError, ContractLogicError, Web3Exception
-from web3.types import TxParams, TxReceipt
+from web3.types import TxParams, TxReceipt, Wei
 
 from scripts.protocols.artifacts import Artifact
 from scripts.protocols.errors import TransactionFailedError
@@ -68,13 +68,13 @@ class LocalKey:
             "chainId": self._chain_id,
             "nonce": eth.get_transaction_count(self.address, "pending"),
             "maxPriorityFeePerGas": tip,
-            "maxFeePerGas": tip + 2 * eth.get_block("latest").get("baseFeePerGas", 0),
-            "value": 0,
+            "maxFeePerGas": Wei(tip + 2 * eth.get_block("latest").get("baseFeePerGas", 0)),
+            "value": Wei(0),
             **tx,
         }
         if "gas" not in filled:
             filled["gas"] = eth.estimate_gas(filled) * 12 // 10
-        signed = self._account.sign_transaction(dict(filled))
+        signed = self._account.sign_transaction(cast(dict[str, Any], filled))
         digest = eth.send_raw_transaction(signed.raw_transaction)
         return eth.wait_for_transaction_receipt(digest, RECEIPT_TIMEOUT, poll_latency=0.05)
 
@@ -89,11 +89,13 @@ class Chain:
     def at(self, address: str, abi: Artifact | Sequence[Mapping[str, Any]]) -> Contract:
         """Return the contract at `address`."""
         abi = abi.abi if isinstance(abi, Artifact) else abi
-        return self.w3.eth.contract(address=Web3.to_checksum_address(address), abi=list(abi))  # type: ignore[call-overload, no-any-return]
+        return self.w3.eth.contract(address=Web3.to_checksum_address(address), abi=list(abi))
 
-    def deploy(self, artifact: Artifact, *args: Any, libraries: Mapping[str, ChecksumAddress] | None = None) -> Contract:
+    def deploy(
+        self, artifact: Artifact, *args: Any, libraries: Mapping[str, ChecksumAddress] | None = None
+    ) -> Contract:
         """Deploy `artifact` with constructor arguments `args`; raises `TransactionFailedError` if it reverts."""
-        factory = self.w3.eth.contract(abi=list(artifact.abi), bytecode=artifact.linked(libraries or {}))  # type: ignore[call-overload]
+        factory = self.w3.eth.contract(abi=list(artifact.abi), bytecode=artifact.linked(libraries or {}))
         data = factory.constructor(*args).data_in_transaction
         receipt = self._send({"data": data}, f"deploying {artifact.name}", artifact.abi)
         address = receipt.get("contractAddress")
@@ -107,7 +109,7 @@ class Chain:
         """Send `call` in a transaction; a fixed `gas` saves the estimate's round trip."""
         tx: TxParams = {"to": call.address, "data": call._encode_transaction_data()}
         if value:
-            tx["value"] = value
+            tx["value"] = Wei(value)
         if gas is not None:
             tx["gas"] = gas
         return self._send(tx, call.fn_name, call.contract_abi, sender)
@@ -121,7 +123,9 @@ class Chain:
         except (Web3Exception, ValueError) as error:
             raise TransactionFailedError(f"{what} by {sender.address} failed: {describe_revert(error, abi)}") from error
         if receipt["status"] != 1:
-            raise TransactionFailedError(f"{what} by {sender.address} reverted in {receipt['transactionHash'].to_0x_hex()}.")
+            raise TransactionFailedError(
+                f"{what} by {sender.address} reverted in {receipt['transactionHash'].to_0x_hex()}."
+            )
         return receipt
 
 

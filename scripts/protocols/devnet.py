@@ -18,8 +18,8 @@ from scripts.protocols.errors import AddressBookError
 from scripts.protocols.tokens import USDC_UNIT, WETH_UNIT, mint_usdc
 from scripts.protocols.uniswap import Uniswap
 
-ROLES = ("deployer", "supplier", "borrower", "market_maker", "keeper", "alice", "bob", "carol", "governance", "stranger")
 DEPOSITORS = ("alice", "bob", "carol")
+ROLES = ("deployer", "supplier", "borrower", "market_maker", "keeper", *DEPOSITORS, "governance", "stranger")
 DEPOSITOR_USDC = 10_000_000
 OUTSIDE_SUPPLY = 100_000_000  # USDC in each market
 OUTSIDE_BORROW = 50_000_000
@@ -107,9 +107,13 @@ def read_book(path: Path) -> dict[str, Any]:
         for key in ("chain_id", "rpc_url", "tokens", "markets", "uniswap", "accounts"):
             book[key]
     except FileNotFoundError as error:
-        raise AddressBookError(f"{path} does not exist. Start a devnet with `ape run devnet`, which writes it.") from error
+        raise AddressBookError(
+            f"{path} does not exist. Start a devnet with `ape run devnet`, which writes it."
+        ) from error
     except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise AddressBookError(f"{path} is not a devnet's address book ({error!r}). Write it with `ape run devnet`.") from error
+        raise AddressBookError(
+            f"{path} is not a devnet's address book ({error!r}). Write it with `ape run devnet`."
+        ) from error
     return dict(book)
 
 
@@ -159,7 +163,5 @@ def deploy_devnet(w3: Web3, say: Progress = lambda line: None) -> Devnet:
     for market in markets.values():
         aave.fill_market(market, OUTSIDE_SUPPLY, OUTSIDE_BORROW, COLLATERAL)
     say("Uniswap V3")
-    exchange = uniswap.deploy_uniswap(
-        chain, usdc, weth, aave.ETH_PRICE, people["market_maker"], MARKET_MAKER_WETH
-    )
+    exchange = uniswap.deploy_uniswap(chain, usdc, weth, aave.ETH_PRICE, people["market_maker"], MARKET_MAKER_WETH)
     return Devnet(chain, accounts, usdc, weth, markets, exchange)

@@ -78,8 +78,9 @@ def deploy_uniswap(chain: Chain, usdc: Contract, weth: Contract, price: int, pro
     for token in (usdc, weth):
         approve(chain, token, manager.address, provider)
     deadline = chain.w3.eth.get_block("latest")["timestamp"] + 86_400
-    position = (token0, token1, FEE, -MAX_TICK, MAX_TICK)
-    position += (amounts[token0], amounts[token1], 0, 0, provider.address, deadline)
+    pair, ticks, minimum = (token0, token1, FEE), (-MAX_TICK, MAX_TICK), (0, 0)
+    wanted = (amounts[token0], amounts[token1])
+    position = (*pair, *ticks, *wanted, *minimum, provider.address, deadline)
     chain.send(manager.functions.mint(position), sender=provider)
     pool = chain.at(factory.functions.getPool(token0, token1, FEE).call(), POOL)
     return Uniswap(factory, manager, router, quoter, pool)
