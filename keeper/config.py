@@ -26,6 +26,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from agent.decision import DecisionRules
 from keeper.errors import ConfigError
 
 PASSWORD_VARIABLE = "BULKHEAD_KEYSTORE_PASSWORD"  # noqa: S105  the name of a variable, not a password
@@ -64,8 +65,8 @@ class KeeperConfig(BaseModel):
     password_file: Path | None = None
 
     native_price: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    min_trade: Fraction = 0.01
-    max_gas_share: Fraction = 0.01
+    min_trade: Fraction = DecisionRules.min_trade
+    max_gas_share: Fraction = DecisionRules.max_gas_share
     slippage: Fraction = 0.001
 
     max_fee_gwei: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 100.0
@@ -147,12 +148,15 @@ def read_password(config: KeeperConfig) -> str:
     """Return the keystore's password from the environment or `password_file`; empty if there is none."""
     if PASSWORD_VARIABLE in os.environ:
         return os.environ[PASSWORD_VARIABLE]
-    if config.password_file is None:
-        return ""
+    return "" if config.password_file is None else read_secret(config.password_file)
+
+
+def read_secret(path: Path) -> str:
+    """Return a file's text without its final newline."""
     try:
-        return config.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"password_file: {config.password_file} cannot be read ({error}).") from None
+        raise ConfigError(f"password_file: {path} cannot be read ({error}). Check the path.") from None
 
 
 def _address_book(base: Path, deployment: object, source: str) -> dict[str, Any]:

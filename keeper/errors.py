@@ -69,6 +69,10 @@ class InsufficientFundsError(AttentionError):
     """The keeper's account cannot pay for the transaction's gas."""
 
 
+class VaultNotReadyError(AttentionError):
+    """The vault has nothing to trade yet."""
+
+
 class MissingRateError(AttentionError):
     """A live strategy publishes no supply rate, which the observation needs."""
 

@@ -48,8 +48,9 @@ class CycleResult:
         mined), `expired` or `superseded`.
     reason
         Why.
-    nav, weights, target
-        NAV in base units and shares of NAV, present and wanted; `None` where the cycle ended before they were known.
+    nav, strategies, weights, target
+        NAV in base units, names of the strategies, and their shares of NAV, present and wanted; `None` or empty where
+        the cycle ended before they were known.
     request
         What was or would have been sent.
     gas_used, gas_price
@@ -64,6 +65,7 @@ class CycleResult:
     block_timestamp: int | None = None
     epoch: int | None = None
     nav: int | None = None
+    strategies: tuple[str, ...] = ()
     weights: tuple[float, ...] | None = None
     target: tuple[float, ...] | None = None
     at_cap: tuple[bool, ...] | None = None
@@ -323,6 +325,7 @@ def _result(cycle: int, live: bool, snapshot: Snapshot, plan: Plan) -> Callable[
             block_timestamp=snapshot.block.timestamp,
             epoch=snapshot.epoch,
             nav=snapshot.total_assets,
+            strategies=tuple(strategy.name or strategy.target for strategy in snapshot.strategies),
             weights=plan.weights,
             target=plan.target,
             at_cap=plan.at_cap,

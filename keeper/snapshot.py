@@ -20,7 +20,7 @@ from agent.limits import Limits
 from agent.units import FloatArray
 from keeper.chain.abi import decode_result, encode_call
 from keeper.chain.rpc import Block, CallRevertedError, Rpc
-from keeper.errors import MissingRateError, StaleBlockError, WrongContractError
+from keeper.errors import MissingRateError, StaleBlockError, VaultNotReadyError, WrongContractError
 
 WAD = 10**18
 NO_CAP = 2**128 - 1  # an absolute cap at the top of its type is none
@@ -95,9 +95,13 @@ class Snapshot:
 
         Raises
         ------
+        VaultNotReadyError
+            When there is no strategy.
         MissingRateError
             When a live strategy publishes no rate.
         """
+        if not self.strategies:
+            raise VaultNotReadyError("The vault has no strategies yet. Have governance add some (ape run deploy does).")
         silent = [s.name or s.target for s in self.strategies if s.live and not s.has_rate]
         if silent:
             raise MissingRateError(
