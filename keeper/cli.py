@@ -39,14 +39,13 @@ def _common(command: F) -> F:
 
 
 def _handled(command: F) -> F:
-    """Merge the common options, set up logging, and turn errors into one message and exit code 1."""
+    """Merge the common options and turn errors into one message and exit code 1."""
 
     @functools.wraps(command)
     def wrapper(*arguments: Any, config: Path | None, as_json: bool, **options: Any) -> Any:
         group = click.get_current_context().find_root().obj or {}
         config = config or group.get("config") or Path("keeper.toml")
         as_json = as_json or bool(group.get("as_json"))
-        _set_up_logging(as_json)
         try:
             return command(*arguments, config=config, as_json=as_json, **options)
         except KeeperError as error:
@@ -71,20 +70,6 @@ def _fail(kind: str, message: str, as_json: bool) -> None:
     sys.exit(1)
 
 
-def _set_up_logging(as_json: bool) -> None:
-    import structlog
-
-    renderer: Any = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),
-            structlog.processors.JSONRenderer() if as_json else renderer,
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @_common
 @click.version_option(package_name="bulkhead", prog_name="keeper")
@@ -103,8 +88,10 @@ def main(context: click.Context, config: Path | None, as_json: bool) -> None:
 @_handled
 def once(config: Path, as_json: bool, live: bool) -> None:
     """Wake once: read, decide, simulate and, with --live, send and wait."""
+    from keeper import log
     from keeper.loop import Keeper
 
+    log.configure(as_json=as_json)
     loaded = _load(config)
     _announce(live, loaded)
     with Keeper(loaded) as keeper:
@@ -121,8 +108,10 @@ def once(config: Path, as_json: bool, live: bool) -> None:
 @_handled
 def run(config: Path, as_json: bool, live: bool) -> None:
     """Wake at the configured interval until stopped (SIGINT or SIGTERM; a cycle that has begun is finished)."""
+    from keeper import log
     from keeper.loop import Keeper
 
+    log.configure(as_json=as_json)
     loaded = _load(config)
     _announce(live, loaded)
     stop = _stop_on_signals()
