@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import requests
 from ape.cli import ConnectedProviderCommand, account_option
+from ape.exceptions import ApeException
 
 from scripts.protocols.errors import DevnetError
 
@@ -18,7 +20,18 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command(cls=ConnectedProviderCommand, short_help="Deploy a vault with chosen limits, and verify it")
+class NetworkCommand(ConnectedProviderCommand):
+    """A command on a network whose failures are one line and exit code 1, not a stack trace."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (ApeException, requests.RequestException) as error:
+            raise click.ClickException(f"{error}\nIs the node of --network up, and the one you mean?") from error
+
+
+@click.command(cls=NetworkCommand, short_help="Deploy a vault with chosen limits, and verify it")
 @account_option()
 @click.option(
     "--limits", type=EXISTING_FILE, default=Path("scripts/limits.toml"), show_default=True, help="Limits file."
@@ -73,9 +86,12 @@ def cli(
         --limits my-limits.toml --aave-pool aave-a=0x... --asset 0x... \\
         --keeper 0x... --governance 0x... --policy out/policy.npz
     """
+    from ape import project
+
     from agent.errors import AgentError
     from scripts.deployment.errors import DeploymentError
 
+    project.load_contracts()  # compiles what has changed
     try:
         devnet = _devnet(provider.web3, book, rehearse)
         plan = _plan(provider.web3, account, limits, devnet, pools, _digest(policy, policy_hash), wanted)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,12 @@ class Deployment:
             "limits": {key: getattr(plan, key) / WAD for key in ("idle_floor", "max_drawdown", "mark_growth_rate")},
             "strategies": [
                 {
-                    **asdict(planned),
+                    "name": planned.name,
                     "address": contract.address,
                     "kind": "aave-v3" if planned.pool else "erc-4626",
+                    "pool": planned.pool,
                     "relative_cap": planned.relative_cap / WAD,
-                    "absolute_cap": str(planned.absolute_cap),
+                    "absolute_cap": str(planned.absolute_cap),  # base units; JSON numbers would lose digits
                 }
                 for planned, contract in zip(plan.strategies, self.strategies, strict=True)
             ],

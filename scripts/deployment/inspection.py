@@ -125,7 +125,7 @@ def verify(w3: Web3, plan: DeploymentPlan, vault: str, lens: str, targets: tuple
         ("halted", found.halted, False),
         ("epoch", calls.epoch().call(), 0),
         ("shares", calls.totalSupply().call(), 0),
-        ("governance is admin, and its delay", manager.hasRole(ADMIN_ROLE, plan.governance).call(), [True, 0]),
+        ("governance is admin, and its delay", manager.hasRole(ADMIN_ROLE, plan.governance).call(), (True, 0)),
     ]
     if plan.deployer != plan.governance:
         checks.append(("deployer is admin", manager.hasRole(ADMIN_ROLE, plan.deployer).call()[0], False))
