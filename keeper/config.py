@@ -131,7 +131,7 @@ def build_config(raw: dict[str, Any], base: Path, source: str = "configuration")
             values[key] = os.environ[variable]
     deployment = values.pop("deployment", None)
     if deployment is not None:
-        values = {**_address_book(base, deployment, source), **values}
+        values = {**_address_book(base, deployment, values, source), **values}
     for key in ("keystore", "password_file"):
         if isinstance(values.get(key), str):
             values[key] = base / Path(values[key]).expanduser()
@@ -159,8 +159,8 @@ def read_secret(path: Path) -> str:
         raise ConfigError(f"password_file: {path} cannot be read ({error}). Check the path.") from None
 
 
-def _address_book(base: Path, deployment: object, source: str) -> dict[str, Any]:
-    """Return the `vault` and `lens` of a deployment's address book, and its chain as a default."""
+def _address_book(base: Path, deployment: object, values: dict[str, Any], source: str) -> dict[str, Any]:
+    """Return the `vault` and `lens` of a deployment's address book, which must be of the configured chain."""
     if not isinstance(deployment, str):
         raise ConfigError(f"{source}: `deployment` must be the path of an address book (JSON).")
     path = base / Path(deployment).expanduser()
@@ -175,6 +175,11 @@ def _address_book(base: Path, deployment: object, source: str) -> dict[str, Any]
     missing = [key for key in ("vault", "lens") if not isinstance(book, dict) or not isinstance(book.get(key), str)]
     if missing:
         raise ConfigError(f"{source}: `deployment`: {path} names no {' and no '.join(missing)}. Is it an address book?")
+    if "chain_id" in book and "chain_id" in values and book["chain_id"] != values["chain_id"]:
+        raise ConfigError(
+            f"{source}: `deployment`: {path} is of chain {book['chain_id']}, but `chain_id` is {values['chain_id']}. "
+            "Use the address book of that chain."
+        )
     return {key: book[key] for key in ("vault", "lens")}
 
 

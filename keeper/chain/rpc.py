@@ -127,9 +127,12 @@ class Rpc:
             return self._call(transaction, hex(block.number))
 
     def estimate_gas(self, to: str, data: bytes, sender: str) -> int:
-        """Return the gas that a transaction would need now; raises `CallRevertedError` like `call`."""
+        """Return the gas that a transaction would need on the newest block; raises `CallRevertedError` like `call`.
+
+        Never on the pending state, some nodes' default: our own earlier transaction may be in it.
+        """
         transaction = {"to": to, "data": "0x" + data.hex(), "from": sender}
-        return int(self._reverting("eth_estimateGas", transaction), 16)
+        return int(self._reverting("eth_estimateGas", transaction, "latest"), 16)
 
     def balance(self, address: str) -> int:
         """Return an account's native balance in wei."""

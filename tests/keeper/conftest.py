@@ -37,21 +37,18 @@ def world(deployed: World, tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def crash(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`crash(owner, "method", before=True)`: the process dies when it is called next, before or after its work."""
+def crash() -> Callable[..., None]:
+    """`crash(patch, owner, "method", before=True)`: the process dies at the next call, before or after its work."""
 
-    def install(owner: type, method: str, *, before: bool, skip: int = 0) -> None:
-        real, calls = getattr(owner, method), [0]
+    def install(patch: pytest.MonkeyPatch, owner: type, method: str, *, before: bool) -> None:
+        real = getattr(owner, method)
 
         def dying(*arguments: Any, **options: Any) -> Any:
-            calls[0] += 1
-            if calls[0] <= skip:
-                return real(*arguments, **options)
             if not before:
                 real(*arguments, **options)
             raise Killed
 
-        monkeypatch.setattr(owner, method, dying)
+        patch.setattr(owner, method, dying)
 
     return install
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -163,11 +164,21 @@ class World:
         path.write_text("\n".join(lines))
         return path
 
-    def keeper(self, **changes: Any) -> Keeper:
+    def keeper(self, sleep: Callable[[float], None] = time.sleep, **changes: Any) -> Keeper:
         """A keeper on this world's journal; whichever was open before is closed, as after a restart."""
         self.close()
-        self.keepers.append(Keeper(self.config(**changes)))
+        self.keepers.append(Keeper(self.config(**changes), sleep=sleep))
         return self.keepers[-1]
+
+    def mine(self, _seconds: float = 0.0) -> None:
+        """Mine a block; as a keeper's `sleep`, the chain goes on while it waits."""
+        self.anvil.rpc("evm_mine")
+
+    def stop_mining(self) -> None:
+        self.anvil.rpc("evm_setAutomine", False)
+
+    def start_mining(self) -> None:
+        self.anvil.rpc("evm_setAutomine", True)
 
     def close(self) -> None:
         while self.keepers:
