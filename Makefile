@@ -7,7 +7,7 @@ SOURCES := agent keeper scripts tests
 ## -- What most people want ---------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: setup ## Run the whole path on a local chain: devnet, training, 90 days of keeper, the bad day [DATA= START= DAYS= SEED= PORT=]
+demo: compile ## Run the whole path on a local chain: devnet, training, 90 days of keeper, the bad day [DATA= START= DAYS= SEED= PORT=]
 	@$(BIN)/python -m scripts.demo $(if $(DATA),--data "$(DATA)") $(if $(START),--start $(START)) $(if $(DAYS),--days $(DAYS)) $(if $(SEED),--seed $(SEED)) $(if $(PORT),--port $(PORT)) $(ARGS)
 
 .PHONY: test
@@ -65,6 +65,10 @@ abi: setup ## Write the ABIs the keeper ships from the compiled contracts
 	$(BIN)/python -m keeper.chain.abi --write
 
 ## -- Housekeeping ------------------------------------------------------------------------------------------------
+
+.PHONY: compile
+compile: setup ## Compile the contracts with Ape
+	@$(BIN)/ape compile >.build.log 2>&1 || { cat .build.log; rm -f .build.log; exit 1; }; rm -f .build.log
 
 .PHONY: setup
 setup: ## Install everything from the lock files into .venv and node_modules
