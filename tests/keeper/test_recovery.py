@@ -100,7 +100,7 @@ def test_kill_9__while_waiting_for_the_receipt__and_restart(world: World, shell:
     process.communicate()
     world.mine()
     world.start_mining()
-    done = shell("once", "--live", "--config", str(config))
+    done = shell.process("once", "--live", "--config", str(config))
     assert done.returncode == 0, done.stderr
     assert "no-trade" in done.stdout
     assert len(world.rebalances()) == 1
