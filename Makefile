@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 SOURCES := agent keeper scripts tests
+# Ape's pytest plugin would start an Anvil for tests that do not use it.
+PYTEST := $(BIN)/pytest -q -p no:ape_test
 
 ## -- What most people want ---------------------------------------------------------------------------------------
 
@@ -26,7 +28,7 @@ lint: setup ## Check format, lint and types of Python and Solidity
 .PHONY: test-fast
 test-fast: setup ## Run the tests that take under two minutes together
 	$(BIN)/forge test
-	$(BIN)/pytest -q -m "not slow" -n 2
+	$(PYTEST) -m "not slow" -n 2
 
 .PHONY: test-contracts
 test-contracts: setup ## Run the Forge tests: unit, fuzz, invariants
@@ -35,7 +37,7 @@ test-contracts: setup ## Run the Forge tests: unit, fuzz, invariants
 .PHONY: test-python
 test-python: setup ## Run the Python tests of agent and keeper (the keeper's on a real Anvil)
 	@$(BIN)/forge build --silent
-	$(BIN)/pytest -q -n 2
+	$(PYTEST) -n 2
 
 .PHONY: test-ape
 test-ape: setup ## Run the Ape tests: the vault on real Aave bytecode on Anvil
@@ -46,8 +48,8 @@ test-fork: setup ## Run the fork tests: a second Anvil forks a devnet through Ap
 	$(BIN)/ape test tests/fork --network ethereum:mainnet-fork:foundry
 
 .PHONY: test-e2e
-test-e2e: setup ## Run the end-to-end test: a short demo, and the ways it can go wrong
-	$(BIN)/pytest -q tests/e2e
+test-e2e: compile ## Run the end-to-end test: a short demo, and the ways it can go wrong
+	$(PYTEST) tests/e2e
 
 .PHONY: format
 format: setup ## Format Python and Solidity
