@@ -117,6 +117,14 @@ def test_read__gives_up_with_a_clear_message(node: FakeNode) -> None:
     assert len(node.asked) == 3
 
 
+@pytest.mark.parametrize("answer", [{"result": None}, {"result": "zz"}, {"result": []}, {}])
+def test_read__nonsense__is_no_answer(node: FakeNode, answer: dict[str, Any]) -> None:
+    node.answers["eth_chainId"] = node.answers["eth_feeHistory"] = answer
+    for read in (lambda rpc: rpc.check_chain(1), lambda rpc: rpc.fee_history()):
+        with pytest.raises(RpcUnavailableError):
+            read(Rpc(node.url))
+
+
 def test_send__is_never_tried_again(node: FakeNode) -> None:
     with pytest.raises(RpcUnavailableError):
         Rpc(node.url).send_raw(b"\x02")
