@@ -233,6 +233,18 @@ def test_reorg__and_the_deadline_is_over__decides_afresh(world: World) -> None:
     assert_applied_once(world, keeper)
 
 
+def test_reorg__takes_two_rebalances_away__decides_afresh_from_the_first_nonce(world: World) -> None:
+    keeper = world.keeper()
+    keeper.cycle(live=True)
+    world.do(world.strategies[0].functions.gain(90_000 * 10**6))
+    keeper.cycle(live=True)
+    assert (world.epoch, world.nonce()) == (2, 2)
+    world.anvil.rpc("anvil_reorg", 3, [])
+    assert (world.epoch, world.nonce()) == (0, 0)
+    keeper.cycle(live=True)
+    assert_applied_once(world, keeper)
+
+
 # --- intents that are not applied --------------------------------------------------------------------------------
 
 
