@@ -274,6 +274,20 @@ def _rebalance_as(world: World, sender: str) -> None:
     world.anvil.rpc("anvil_stopImpersonatingAccount", sender)
 
 
+def test_nonce_used_by_a_transfer__is_superseded(world: World) -> None:
+    world.stop_mining()
+    keeper = world.keeper()
+    keeper.cycle(live=True)
+    world.anvil.rpc("anvil_dropAllTransactions")
+    world.start_mining()
+    world.anvil.rpc("anvil_impersonateAccount", KEEPER.address)
+    world.anvil.rpc("eth_sendTransaction", {"from": KEEPER.address, "to": THIEF.address, "value": "0x1"})
+    world.anvil.rpc("anvil_stopImpersonatingAccount", KEEPER.address)
+    assert keeper.cycle(live=True).outcome == "mined"
+    assert keeper.journal.count_intents() == {"superseded": 1, "mined": 1}
+    assert (world.epoch, world.nonce()) == (1, 2)
+
+
 def test_nonce_used_elsewhere__is_superseded(world: World) -> None:
     world.stop_mining()
     keeper = world.keeper()
