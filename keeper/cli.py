@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from keeper.errors import ConfigError, KeeperError, RpcUnavailableError
+from keeper.errors import ConfigError, KeeperError
 
 if TYPE_CHECKING:  # the heavy modules are imported by the commands that need them, so that --help is quick
     from keeper.config import KeeperConfig
@@ -137,7 +137,8 @@ def status(config: Path, as_json: bool, cycles: int) -> None:
     else:
         report.show(found)
     if "error" in found["vault"]:
-        raise RpcUnavailableError(found["vault"]["error"])
+        click.secho(f"error: {found['vault']['error']}", fg="red", err=True)
+        sys.exit(1)
 
 
 @main.command()

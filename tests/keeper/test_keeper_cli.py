@@ -181,6 +181,8 @@ def test_status__beside_a_running_keeper_and_without_a_node(world: World, shell:
     assert done.returncode == 1
     assert "does not answer" in done.stderr
     assert "simulated" in done.stdout  # the journal is shown all the same
+    found = json.loads(shell("status", "--json", "--config", str(world.folder / "keeper.toml")).stdout)
+    assert "does not answer" in found["vault"]["error"]
 
 
 # --- run ---------------------------------------------------------------------------------------------------------
