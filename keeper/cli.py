@@ -90,11 +90,9 @@ def main(context: click.Context, config: Path | None, as_json: bool) -> None:
 @_handled
 def once(config: Path, as_json: bool, live: bool) -> None:
     """Wake once: read, decide, simulate and, with --live, send and wait."""
-    from keeper import log
     from keeper.loop import Keeper
 
-    log.configure(as_json=as_json)
-    loaded = _load(config)
+    loaded = _load(config, as_json)
     _announce(live, loaded)
     with Keeper(loaded) as keeper:
         result = keeper.cycle(live)
@@ -110,11 +108,9 @@ def once(config: Path, as_json: bool, live: bool) -> None:
 @_handled
 def run(config: Path, as_json: bool, live: bool) -> None:
     """Wake at the configured interval until stopped (SIGINT or SIGTERM; a cycle that has begun is finished)."""
-    from keeper import log
     from keeper.loop import Keeper
 
-    log.configure(as_json=as_json)
-    loaded = _load(config)
+    loaded = _load(config, as_json)
     _announce(live, loaded)
     stop = _stop_on_signals()
     with Keeper(loaded) as keeper:
@@ -130,7 +126,7 @@ def status(config: Path, as_json: bool, cycles: int) -> None:
     """Show the vault, what is under way, and what the last cycles did. Works beside a running keeper."""
     from keeper import status as report
 
-    loaded = _load(config)
+    loaded = _load(config, as_json, "error")
     found = report.gather(loaded, cycles)
     if as_json:
         click.echo(json.dumps(found))
@@ -219,9 +215,12 @@ def _write_keystore(out: Path, password_file: Path | None, private_key: str | No
 # --- helpers -----------------------------------------------------------------------------------------------------
 
 
-def _load(path: Path) -> KeeperConfig:
+def _load(path: Path, as_json: bool, level: str = "info") -> KeeperConfig:
+    """Read the configuration, and send the log to stderr before anything can be logged to stdout."""
+    from keeper import log
     from keeper.config import load_config
 
+    log.configure(as_json=as_json, level=level)
     return load_config(path)
 
 
