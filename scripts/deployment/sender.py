@@ -38,10 +38,15 @@ class ApeSender:
 
     def send(self, tx: TxParams) -> TxReceipt:
         """Send `tx` and return the receipt once it is mined."""
-        fields = {"data": tx.get("data", b""), "value": tx.get("value", 0), "sender": self._account}
+        fields: dict[str, Any] = {
+            "data": tx.get("data", b""),
+            "value": tx.get("value", 0),
+            "sender": self._account,
+            "gas_limit": tx["gas"],
+            "required_confirmations": 0,  # mined is enough; a chain that mines on demand would never confirm
+        }
         if "to" in tx:
             fields["receiver"] = tx["to"]
-        fields["gas_limit"] = tx["gas"]
         try:
             transaction = self._provider.network.ecosystem.create_transaction(**fields)
             receipt = self._account.call(transaction)

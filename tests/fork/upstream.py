@@ -1,0 +1,78 @@
+"""The chain that is forked: one of the user's own, or one that is made here, so that no internet is needed."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ape import project
+from web3 import Web3
+
+from agent.limits import load_limits
+from agent.policy import load_policy
+from scripts.deployment import deploy_vault, make_plan
+from scripts.protocols.anvil import Anvil, connect
+from scripts.protocols.artifacts import ROOT
+from scripts.protocols.chain import Chain
+from scripts.protocols.devnet import deploy_devnet
+from scripts.protocols.errors import AddressBookError
+
+URI = "WEB3_PROVIDER_URI"  # the URL that Ape takes for `ethereum:mainnet` where nothing is configured
+BOOK = "BULKHEAD_DEPLOYMENT"
+WHALE = "BULKHEAD_WHALE"
+MAINNET = 1
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A chain, a vault on it, and somebody there who holds the vault's asset."""
+
+    w3: Web3
+    vault: str
+    whale: str
+
+
+@contextmanager
+def open_upstream() -> Iterator[Upstream]:
+    """Yield the user's upstream if `WEB3_PROVIDER_URI` names one, else one that lives as long as the context."""
+    if URI in os.environ:
+        yield _users()
+        return
+    with Anvil(chain_id=MAINNET) as anvil:
+        os.environ[URI] = anvil.url
+        try:
+            yield _made(connect(anvil.url))
+        finally:
+            del os.environ[URI]
+
+
+def _users() -> Upstream:
+    book = Path(os.environ.get(BOOK, ROOT / "deployments" / f"{MAINNET}.json"))
+    if not book.is_file() or WHALE not in os.environ:
+        raise AddressBookError(
+            f"{URI} is set. Set {BOOK} (no file {book}) and {WHALE} (who holds the asset) too, or unset {URI}."
+        )
+    w3 = connect(os.environ[URI])
+    if w3.eth.chain_id != MAINNET:
+        raise AddressBookError(f"{URI} is chain {w3.eth.chain_id}; mainnet-fork forks chain {MAINNET}.")
+    return Upstream(w3, json.loads(book.read_text())["vault"], os.environ[WHALE])
+
+
+def _made(w3: Web3) -> Upstream:
+    """Put the devnet and a vault on an Anvil that plays mainnet."""
+    project.load_contracts()
+    devnet = deploy_devnet(w3)
+    plan = make_plan(
+        w3,
+        load_limits(ROOT / "scripts" / "limits.toml"),
+        deployer=devnet.accounts["deployer"],
+        asset=devnet.usdc.address,
+        keeper=devnet.accounts["keeper"],
+        governance=devnet.accounts["governance"],
+        policy_hash=load_policy("greedy").digest,
+        pools={name: market.pool.address for name, market in devnet.markets.items()},
+    )
+    deployment = deploy_vault(Chain(w3, devnet.sender("deployer")), plan)
+    return Upstream(w3, deployment.vault.address, devnet.accounts["borrower"])
