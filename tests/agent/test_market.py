@@ -175,10 +175,11 @@ def test_fit__its_own_samples__finds_the_parameters_again(market: SyntheticMarke
     assert 4 < again.dof < 9
 
 
-def test_fit__always_stable(rng: np.random.Generator) -> None:
-    trend = np.exp(np.linspace(-5, -2, 300))[:, None] * np.exp(rng.normal(0, 0.05, (300, 3)))
-    rates = sample_rates(fit(history_of(trend)), rng, 50, 2000)
-    assert np.median(rates[:, -1]) < 0.49
+def test_fit__explosive_history__made_stable(rng: np.random.Generator) -> None:
+    growth = (1.02 ** np.arange(300) - 1) / (1.02**299 - 1)
+    model = fit(history_of(np.exp(-9 + 8 * growth[:, None] + rng.normal(0, 0.01, (300, 3)))))
+    companion = np.block([[model.first, model.second], [np.eye(3), np.zeros((3, 3))]])
+    assert np.abs(np.linalg.eigvals(companion)).max() == pytest.approx(0.995)
 
 
 def test_fit__too_short_or_dead__refused(rng: np.random.Generator) -> None:
