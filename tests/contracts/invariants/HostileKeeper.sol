@@ -30,7 +30,7 @@ contract HostileKeeper is Test {
     /// @notice What the vault should be by what happened to it.
     uint256 public rebalances;
     bool public tripped;
-    mapping(bytes32 action => uint256) public successes;
+    mapping(string action => uint256) public successes;
 
     constructor(VaultHarness vault, MockStrategy[] memory strategies_, address[] memory depositors_, uint256 most) {
         VAULT = vault;
@@ -43,21 +43,43 @@ contract HostileKeeper is Test {
 
     /* WHAT HOLDS AFTER EVERY ACTION */
 
-    /// @dev Around every action: the mark rises no faster than its rate and never falls, a halt lasts, and a share is not
-    /// worth less by what cannot be a loss.
-    modifier action(bytes32 name, bool keepsPrice) {
-        uint256 nav = VAULT.totalAssets();
-        uint256 supply = VAULT.totalSupply();
-        uint256 rounding = keepsPrice ? _rounding() : 0;
-        (uint256 mark, uint256 recordedAt) = VAULT.recordedMark();
+    struct Before {
+        uint256 nav;
+        uint256 supply;
+        uint256 rounding;
+        uint256 mark;
+        uint256 recordedAt;
+    }
+
+    /// @param keepsPrice Whether the action is one that must not lower the share price.
+    modifier action(string memory name, bool keepsPrice) {
+        Before memory before = _before();
         _;
-        if (keepsPrice) {
-            bool kept = (VAULT.totalAssets() + 1 + rounding) * (supply + 1e6) >= (nav + 1) * (VAULT.totalSupply() + 1e6);
-            _promise(kept, string.concat("share price fell by ", string(abi.encodePacked(name))));
-        }
+        if (keepsPrice) _checkPrice(before, name);
+        _checkState(before);
+    }
+
+    function _before() private view returns (Before memory before) {
+        before.nav = VAULT.totalAssets();
+        before.supply = VAULT.totalSupply();
+        before.rounding = _rounding();
+        (before.mark, before.recordedAt) = VAULT.recordedMark();
+    }
+
+    function _checkPrice(Before memory before, string memory name) private {
+        bool kept = (VAULT.totalAssets() + 1 + before.rounding) * (before.supply + 1e6)
+            >= (before.nav + 1) * (VAULT.totalSupply() + 1e6);
+        _promise(kept, string.concat("share price fell by ", name));
+    }
+
+    /// @dev A halt lasts, epochs count rebalances, and the mark never falls and rises no faster than its rate.
+    function _checkState(Before memory before) private {
         _promise(VAULT.halted() == tripped, "halted without trip, or resumed");
         _promise(VAULT.epoch() == rebalances, "epoch is not the count of rebalances");
-        _checkMark(mark, recordedAt);
+        (uint256 mark,) = VAULT.recordedMark();
+        uint256 growth = before.mark * VAULT.markGrowthRate() * (block.timestamp - before.recordedAt);
+        _promise(mark >= before.mark, "mark fell");
+        _promise(mark <= before.mark + growth / (WAD * 365 days), "mark grew faster than its bound");
     }
 
     /// @dev A withdrawal from a strategy may cost what one of its shares is worth, and a unit.
@@ -65,13 +87,6 @@ contract HostileKeeper is Test {
         for (uint256 i; i < strategies.length; ++i) {
             units += 2 * strategies[i].convertToAssets(1) + 4;
         }
-    }
-
-    function _checkMark(uint256 before, uint256 recordedAt) private {
-        (uint256 mark,) = VAULT.recordedMark();
-        uint256 most = before + before * VAULT.markGrowthRate() * (block.timestamp - recordedAt) / (WAD * 365 days);
-        _promise(mark >= before, "mark fell");
-        _promise(mark <= most, "mark grew faster than its bound");
     }
 
     function _promise(bool kept, string memory what) private {
