@@ -6,7 +6,7 @@ and tested with is what happens on chain.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -38,8 +38,8 @@ class DecisionRules:
     max_gas_share
         Most that gas may cost, as a share of the amount moved.
     drift_margin
-        Room kept to the idle floor and the absolute caps, as a share of NAV: between the block that was read and the
-        block that trades, interest shifts held positions and NAV by a little.
+        Room kept to every cap (as a share of it) and to the idle floor (as a share of NAV): between the block that was
+        read and the block that trades, interest shifts held positions and NAV by a little, and pools round.
     """
 
     min_trade: float = 0.01
@@ -125,8 +125,7 @@ def decide(
     if np.isnan(wanted).any() or not np.isfinite(weights).all() or not np.isfinite(nav).all():
         raise NotFiniteError("wanted and present weights and NAV must be numbers: refuse the policy or the snapshot")
     batch = len(weights)
-    walls = replace(limits, absolute_caps=limits.absolute_caps * (1.0 - rules.drift_margin))
-    caps = walls.caps(np.maximum(nav, 0.0))
+    caps = limits.caps(np.maximum(nav, 0.0)) * (1.0 - rules.drift_margin)
     budget = np.full(batch, 1.0 - limits.idle_floor - rules.drift_margin)
     projected = project_capped(wanted, caps, budget)
     target, traded = _drop_small(wanted, projected, weights, caps, budget, rules)
@@ -159,7 +158,7 @@ def _drop_small(
     rules: DecisionRules,
 ) -> tuple[FloatArray, BoolArray]:
     """Hold what changes by less than the smallest trade; return targets and traded flags, `(B, n)` each."""
-    required = weights > caps - rules.drift_margin  # the vault checks the caps of held positions too
+    required = weights > caps  # the vault checks the caps of held positions too
     traded = _large(projected - weights, rules) | required
     target = weights
     for _ in range(2 * weights.shape[1] + 2):  # every round but one drops at least one trade of a row

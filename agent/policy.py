@@ -51,11 +51,12 @@ class Policy(Protocol):
 def action_to_weights(actions: FloatArray) -> FloatArray:
     """Map a network's outputs to wanted weights: the one mapping, for training, backtest and keeper.
 
-    Outputs are clipped to [-1, 1], as the action space of the environments is, and shifted to [0, 2]. Projected onto
-    the limits this is a sparsemax (Martins and Astudillo, 2016): a common shift of all outputs changes nothing while
-    they ask for more than may be deployed, all at -1 means all idle, and it takes no exponential on chain.
+    Outputs are clipped to [-1, 1], as the action space of the environments is, and shifted to [1, 3]. Projected onto
+    the limits this is a sparsemax (Martins and Astudillo, "From softmax to sparsemax", 2016): only differences
+    matter, a difference of one is enough to fill a strategy before another gets anything, and it takes no exponential
+    on chain. All that the limits allow is deployed: lending rates are not negative, and leaving is for the walls.
     """
-    return np.asarray(1.0 + np.clip(np.asarray(actions, dtype=np.float64), -1.0, 1.0))
+    return np.asarray(2.0 + np.clip(np.asarray(actions, dtype=np.float64), -1.0, 1.0))
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ contract VaultLens is IVaultLens {
         // The strategy also counts shares that were sent to the vault; the vault can only use those in its books.
         s.maxWithdraw = Math.min(mostOut, assets);
         s.maxDeposit = mostIn;
-        (, s.name) = target.readString(STRATEGY_GAS, abi.encodeCall(IERC20Metadata.name, ()), MAX_NAME_LENGTH);
+        (, s.name) = target.readText(STRATEGY_GAS, abi.encodeCall(IERC20Metadata.name, ()), MAX_NAME_LENGTH);
         (s.hasRate, s.supplyRate) = _ask(target, abi.encodeCall(IRateSource.supplyRate, ()));
     }
 

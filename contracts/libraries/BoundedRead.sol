@@ -21,8 +21,9 @@ library BoundedRead {
         }
     }
 
-    /// @notice An answer that is one ABI-encoded string, cut after `maxLength` bytes.
-    function readString(address target, uint256 gasLimit, bytes memory data, uint256 maxLength)
+    /// @notice An answer that is one ABI-encoded string, cut after `maxLength` bytes. What is not printable ASCII becomes
+    /// `?`, so that no reader off chain can choke on it.
+    function readText(address target, uint256 gasLimit, bytes memory data, uint256 maxLength)
         internal
         view
         returns (bool ok, string memory text)
@@ -44,6 +45,9 @@ library BoundedRead {
         text = new string(length);
         assembly ("memory-safe") {
             mcopy(add(text, 0x20), add(answer, 0x60), length)
+        }
+        for (uint256 i; i < length; ++i) {
+            if (uint8(bytes(text)[i]) < 0x20 || uint8(bytes(text)[i]) > 0x7e) bytes(text)[i] = "?";
         }
     }
 }

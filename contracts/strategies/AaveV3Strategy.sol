@@ -27,10 +27,11 @@ import {AaveReserveConfiguration} from "../libraries/AaveReserveConfiguration.so
 /// the supplier since. In either case a deposit brings in at least the units it is credited with and a withdrawal takes at
 /// most the units it is charged, so the units in the books are always there, every preview equals what happens, and a
 /// position never grows by rounding: a vault that aims at its cap exactly is not carried over it.
-/// aTokens that are sent here, and what Aave's rounding leaves over, are not in the books and count for nothing.
+/// aTokens that are sent here, and what Aave's rounding leaves over, are not in the books and count for nothing. Units
+/// that the books have but Aave does not (a loss that Aave socialised, a theft) count for nothing either, at once.
 ///
 /// ASSUMPTIONS
-/// - The pool is Aave's, and honours its suppliers. Bad debt that it would socialise by lowering balances is not modelled.
+/// - The pool is Aave's: who can upgrade it can take what is in it.
 /// - Incentives that Aave pays in other tokens are not claimed.
 contract AaveV3Strategy is ERC4626, IRateSource {
     using AaveReserveConfiguration for uint256;
@@ -49,8 +50,8 @@ contract AaveV3Strategy is ERC4626, IRateSource {
 
     /* STORAGE */
 
-    /// @notice Scaled aToken units that the shareholders own.
-    uint256 public scaledAssets;
+    /// @dev Scaled aToken units in the books.
+    uint256 internal _booked;
 
     /* ERRORS */
 
@@ -79,7 +80,12 @@ contract AaveV3Strategy is ERC4626, IRateSource {
 
     /// @notice What the shareholders' units would be paid out as, with the interest up to this block.
     function totalAssets() public view override returns (uint256) {
-        return scaledAssets.mulDiv(_index(), RAY);
+        return scaledAssets().mulDiv(_index(), RAY);
+    }
+
+    /// @notice Scaled aToken units that the shareholders own: what is in the books, unless Aave has less.
+    function scaledAssets() public view returns (uint256) {
+        return Math.min(_booked, A_TOKEN.scaledBalanceOf(address(this)));
     }
 
     /// @notice What Aave would accept now: nothing if the reserve is frozen, paused or off; else up to its supply cap.
@@ -103,11 +109,11 @@ contract AaveV3Strategy is ERC4626, IRateSource {
     /* INTERNAL: CONVERSION */
 
     function _convertToShares(uint256 assets, Math.Rounding rounding) internal view override returns (uint256) {
-        return _toScaled(assets, rounding).mulDiv(totalSupply() + 10 ** DECIMALS_OFFSET, scaledAssets + 1, rounding);
+        return _toScaled(assets, rounding).mulDiv(totalSupply() + 10 ** DECIMALS_OFFSET, scaledAssets() + 1, rounding);
     }
 
     function _convertToAssets(uint256 shares, Math.Rounding rounding) internal view override returns (uint256) {
-        uint256 scaled = shares.mulDiv(scaledAssets + 1, totalSupply() + 10 ** DECIMALS_OFFSET, rounding);
+        uint256 scaled = shares.mulDiv(scaledAssets() + 1, totalSupply() + 10 ** DECIMALS_OFFSET, rounding);
         return scaled.mulDiv(_index(), RAY, rounding);
     }
 
@@ -168,14 +174,14 @@ contract AaveV3Strategy is ERC4626, IRateSource {
         super._transferIn(from, assets);
         uint256 scaled = _toScaled(assets, Math.Rounding.Floor);
         if (scaled == 0) return;
-        scaledAssets += scaled;
+        _booked += scaled;
         POOL.supply(asset(), assets, address(this), 0);
     }
 
     function _transferOut(address to, uint256 assets) internal override {
         if (assets == 0) return;
         uint256 index = _index();
-        scaledAssets -= assets.mulDiv(RAY, index, Math.Rounding.Ceil);
+        _booked -= assets.mulDiv(RAY, index, Math.Rounding.Ceil);
         if (2 * assets * RAY >= index) {
             POOL.withdraw(asset(), assets, to);
         } else {

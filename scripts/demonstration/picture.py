@@ -153,7 +153,7 @@ def _drawdown(
     axis.step(x, y, where="post", color=DANGER, lw=1.4)
     axis.axhline(-100 * max_drawdown, color=INK, lw=1.2, ls=":")
     axis.annotate(
-        f"limit −{max_drawdown:.0%}",
+        f"limit -{max_drawdown:.0%}",
         (when[0], -100 * max_drawdown),
         (4, 4),
         textcoords="offset points",

@@ -83,12 +83,11 @@ class AaveMarket:
 
     def supply_rate(self) -> float:
         """Supply rate that the pool pays now, APR."""
-        return self.reserve()["currentLiquidityRate"] / RAY  # type: ignore[no-any-return]
+        return float(self.reserve().currentLiquidityRate / RAY)
 
-    def reserve(self) -> Mapping[str, Any]:
-        """Return the pool's `ReserveData` of the asset."""
-        keys = [part["name"] for part in _RESERVE_FIELDS]
-        return dict(zip(keys, self.pool.functions.getReserveData(self.asset.address).call(), strict=True))
+    def reserve(self) -> Any:
+        """Return the pool's `ReserveData` of the asset, a named tuple."""
+        return self.pool.functions.getReserveData(self.asset.address).call()
 
     def to_book(self) -> dict[str, Any]:
         """Return the market's entry in the address book."""
@@ -124,7 +123,6 @@ _CONTRACTS = {
     "a_token": A_TOKEN,
     "variable_debt_token": VARIABLE_DEBT,
 }
-_RESERVE_FIELDS = next(f for f in POOL.abi if f.get("name") == "getReserveData")["outputs"][0]["components"]
 
 
 def deploy_libraries(chain: Chain) -> dict[str, ChecksumAddress]:
@@ -190,7 +188,6 @@ def deploy_market(
     send(configurator.functions.setReserveFactor(usdc.address, round(curve.reserve_factor * BASIS_POINTS)))
 
     reserve = pool.functions.getReserveData(usdc.address).call()
-    places = {part["name"]: i for i, part in enumerate(_RESERVE_FIELDS)}
     return AaveMarket(
         name=name,
         chain=chain,
@@ -200,8 +197,8 @@ def deploy_market(
         addresses_provider=provider,
         oracle=oracle,
         data_provider=data_provider,
-        a_token=chain.at(reserve[places["aTokenAddress"]], A_TOKEN),
-        variable_debt_token=chain.at(reserve[places["variableDebtTokenAddress"]], VARIABLE_DEBT),
+        a_token=chain.at(reserve.aTokenAddress, A_TOKEN),
+        variable_debt_token=chain.at(reserve.variableDebtTokenAddress, VARIABLE_DEBT),
         supplier=supplier,
         borrower=borrower,
     )

@@ -5,7 +5,6 @@ function of the debt alone. The debt that gives the wanted rate is found by bise
 arithmetic, hence exactly, for any supply that others (the vault too) left in the market.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,21 +170,21 @@ def follow_supply_rate(
         if step != 0:
             _trade(market, step, everything=-step >= reserve.own)
             moved, liquidity = moved + step, liquidity - step
-            rate = market.reserve()["currentLiquidityRate"]
+            rate = market.reserve().currentLiquidityRate
         if clamped or step == 0 or _close(rate, wanted, tolerance):
             break
     return RateMove(market.name, target_apr, rate / RAY, moved, clamped, liquidity)
 
 
-def read_curve(market: AaveMarket, reserve: Mapping[str, Any]) -> Curve:
+def read_curve(market: AaveMarket, reserve: Any) -> Curve:
     """Read the reserve's curve from its rate strategy and its configuration bits."""
-    strategy = market.chain.at(reserve["interestRateStrategyAddress"], RATE_STRATEGY).functions
+    strategy = market.chain.at(reserve.interestRateStrategyAddress, RATE_STRATEGY).functions
     return Curve(
         optimal=strategy.OPTIMAL_USAGE_RATIO().call(),
         base=strategy.getBaseVariableBorrowRate().call(),
         slope1=strategy.getVariableRateSlope1().call(),
         slope2=strategy.getVariableRateSlope2().call(),
-        reserve_factor=_configuration(reserve) >> 64 & 0xFFFF,
+        reserve_factor=reserve.configuration.data >> 64 & 0xFFFF,
     )
 
 
@@ -199,28 +198,23 @@ def ray_div(a: int, b: int) -> int:
     return (a * RAY + b // 2) // b
 
 
-def _configuration(reserve: Mapping[str, Any]) -> int:
-    configuration = reserve["configuration"]
-    return int(configuration[0] if isinstance(configuration, tuple | list) else configuration["data"])
-
-
 def _read(market: AaveMarket) -> _Reserve:
     reserve = market.reserve()
-    configuration = _configuration(reserve)
-    key = (reserve["interestRateStrategyAddress"], configuration)  # a strategy's parameters are immutable
+    configuration = reserve.configuration.data
+    key = (reserve.interestRateStrategyAddress, configuration)  # a strategy's parameters are immutable
     if key not in market.cache:
         market.cache[key] = read_curve(market, reserve)
     data = market.data_provider.functions.getReserveData(market.asset.address).call()
     _, _, _, stable_debt, debt, _, _, _, stable_rate, *_ = data
     return _Reserve(
         curve=market.cache[key],
-        rate=reserve["currentLiquidityRate"],
+        rate=reserve.currentLiquidityRate,
         debt=debt,
         own=market.variable_debt_token.functions.balanceOf(market.borrower.address).call(),
         stable_debt=stable_debt,
         stable_rate=stable_rate,
         liquidity=market.asset.functions.balanceOf(market.a_token.address).call(),
-        unbacked=reserve["unbacked"],
+        unbacked=reserve.unbacked,
         unit=10 ** (configuration >> 48 & 0xFF),
     )
 

@@ -88,8 +88,7 @@ class Chain:
 
     def at(self, address: str, abi: Artifact | Sequence[Mapping[str, Any]]) -> Contract:
         """Return the contract at `address`."""
-        abi = abi.abi if isinstance(abi, Artifact) else abi
-        return self.w3.eth.contract(address=Web3.to_checksum_address(address), abi=list(abi))
+        return contract_at(self.w3, address, abi)
 
     def deploy(
         self, artifact: Artifact, *args: Any, libraries: Mapping[str, ChecksumAddress] | None = None
@@ -127,6 +126,12 @@ class Chain:
                 f"{what} by {sender.address} reverted in {receipt['transactionHash'].to_0x_hex()}."
             )
         return receipt
+
+
+def contract_at(w3: Web3, address: str, abi: Artifact | Sequence[Mapping[str, Any]]) -> Contract:
+    """Return the contract at `address`; structs that it returns are named tuples."""
+    entries = list(abi.abi if isinstance(abi, Artifact) else abi)
+    return w3.eth.contract(address=Web3.to_checksum_address(address), abi=entries, decode_tuples=True)
 
 
 def describe_revert(error: Exception, abi: Sequence[Mapping[str, Any]]) -> str:

@@ -1,0 +1,1 @@
+"""Everything that talks to a chain: reads, revert decoding, signing, transactions."""

@@ -1,0 +1,255 @@
+"""The `keeper` command: results on stdout (tables, or JSON with --json), logs on stderr.
+
+Exit codes: 0 all went well, 1 refused or failed with one clear message, 2 wrong usage. No error shows a stack trace;
+set BULKHEAD_DEBUG=1 to see one.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from keeper.errors import ConfigError, KeeperError, RpcUnavailableError
+
+if TYPE_CHECKING:  # the heavy modules are imported by the commands that need them, so that --help is quick
+    from keeper.config import KeeperConfig
+    from keeper.loop import CycleResult
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _common(command: F) -> F:
+    """Add --config and --json; they may stand before or after the command's name."""
+    command = click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")(command)
+    return click.option(
+        "--config",
+        "-c",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Configuration file.  [default: keeper.toml]",
+    )(command)
+
+
+def _handled(command: F) -> F:
+    """Merge the common options and turn errors into one message and exit code 1."""
+
+    @functools.wraps(command)
+    def wrapper(*arguments: Any, config: Path | None, as_json: bool, **options: Any) -> Any:
+        group = click.get_current_context().find_root().obj or {}
+        config = config or group.get("config") or Path("keeper.toml")
+        as_json = as_json or bool(group.get("as_json"))
+        try:
+            return command(*arguments, config=config, as_json=as_json, **options)
+        except KeeperError as error:
+            _fail(type(error).__name__, str(error), as_json)
+        except Exception as error:
+            if os.environ.get("BULKHEAD_DEBUG"):
+                raise
+            text = " ".join(str(error).split()) or "no message"
+            _fail(
+                type(error).__name__,
+                f"Unexpected {type(error).__name__}: {text}. This is a bug; BULKHEAD_DEBUG=1 shows where.",
+                as_json,
+            )
+
+    return wrapper  # type: ignore[return-value]
+
+
+def _fail(kind: str, message: str, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"outcome": "error", "error": kind, "reason": message}))
+    click.secho(f"error: {message}", fg="red", err=True)
+    sys.exit(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@_common
+@click.version_option(package_name="bulkhead", prog_name="keeper")
+@click.pass_context
+def main(context: click.Context, config: Path | None, as_json: bool) -> None:
+    """Keep a Bulkhead vault: read it, ask the policy, simulate, and with --live send the rebalance.
+
+    Nothing is sent without --live. Start with: keeper init, then keeper status, then keeper once.
+    """
+    context.obj = {"config": config, "as_json": as_json}
+
+
+@main.command()
+@click.option("--live", is_flag=True, help="Sign and send. Without it nothing is sent and no key is needed.")
+@_common
+@_handled
+def once(config: Path, as_json: bool, live: bool) -> None:
+    """Wake once: read, decide, simulate and, with --live, send and wait."""
+    from keeper import log
+    from keeper.loop import Keeper
+
+    log.configure(as_json=as_json)
+    loaded = _load(config)
+    _announce(live, loaded)
+    with Keeper(loaded) as keeper:
+        result = keeper.cycle(live)
+    _show_cycle(result, as_json)
+    if not result.succeeded:
+        click.secho(f"error: {result.outcome}: {result.reason}", fg="red", err=True)
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--live", is_flag=True, help="Sign and send. Without it nothing is sent and no key is needed.")
+@_common
+@_handled
+def run(config: Path, as_json: bool, live: bool) -> None:
+    """Wake at the configured interval until stopped (SIGINT or SIGTERM; a cycle that has begun is finished)."""
+    from keeper import log
+    from keeper.loop import Keeper
+
+    log.configure(as_json=as_json)
+    loaded = _load(config)
+    _announce(live, loaded)
+    stop = _stop_on_signals()
+    with Keeper(loaded) as keeper:
+        keeper.run(live, stop, lambda result: _show_cycle(result, as_json, compact=True))
+    click.echo("Stopped.", err=True)
+
+
+@main.command()
+@click.option("--cycles", default=5, show_default=True, type=click.IntRange(1, 1000), help="Past cycles to show.")
+@_common
+@_handled
+def status(config: Path, as_json: bool, cycles: int) -> None:
+    """Show the vault, what is under way, and what the last cycles did. Works beside a running keeper."""
+    from keeper import status as report
+
+    loaded = _load(config)
+    found = report.gather(loaded, cycles)
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        report.show(found)
+    if "error" in found["vault"]:
+        raise RpcUnavailableError(found["vault"]["error"])
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default="keeper.toml")
+@click.option("--stdout", is_flag=True, help="Print the example instead of writing it.")
+@_common
+@_handled
+def init(config: Path, as_json: bool, path: Path, stdout: bool) -> None:
+    """Write an example configuration with all keys explained to PATH (keeper.toml). Never overwrites."""
+    from keeper.config import EXAMPLE
+
+    text = EXAMPLE.read_text(encoding="utf-8")
+    if stdout:
+        click.echo(text, nl=False)
+        return
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ConfigError(f"{path} exists and is never overwritten. Give another path, or use --stdout.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error}). Give another path.") from None
+    _show(as_json, {"written": str(path)}, f"Wrote {path}. Edit it, then run: keeper --config {path} status")
+
+
+@main.group()
+def keystore() -> None:
+    """Make an encrypted keystore. The password comes from BULKHEAD_KEYSTORE_PASSWORD, --password-file or a prompt."""
+
+
+def _keystore_options(command: F) -> F:
+    out = click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
+    password = click.option(
+        "--password-file", type=click.Path(path_type=Path, dir_okay=False), help="File with the password."
+    )
+    return out(password(command))
+
+
+@keystore.command("new")
+@_keystore_options
+@_common
+@_handled
+def keystore_new(config: Path, as_json: bool, out: Path, password_file: Path | None) -> None:
+    """Make a new random key and encrypt it into a new file."""
+    _write_keystore(out, password_file, None, as_json)
+
+
+@keystore.command("import")
+@_keystore_options
+@_common
+@_handled
+def keystore_import(config: Path, as_json: bool, out: Path, password_file: Path | None) -> None:
+    """Encrypt an existing key, typed at a hidden prompt or piped in, into a new file."""
+    if sys.stdin.isatty():
+        private_key = click.prompt("Private key (not shown)", hide_input=True, default="", show_default=False)
+    else:
+        private_key = sys.stdin.readline()
+    _write_keystore(out, password_file, private_key, as_json)
+
+
+def _write_keystore(out: Path, password_file: Path | None, private_key: str | None, as_json: bool) -> None:
+    from keeper.chain.signer import write_keystore
+    from keeper.config import PASSWORD_VARIABLE, read_secret
+
+    if password_file is not None:
+        password = read_secret(password_file)
+    elif PASSWORD_VARIABLE in os.environ:
+        password = os.environ[PASSWORD_VARIABLE]
+    elif sys.stdin.isatty():
+        prompt = "New password for the keystore"
+        password = click.prompt(prompt, hide_input=True, confirmation_prompt=True, default="", show_default=False)
+    else:
+        raise ConfigError(f"No password: set {PASSWORD_VARIABLE}, or give --password-file.")
+    address = write_keystore(out, password, private_key)
+    _show(as_json, {"address": address, "keystore": str(out)}, f"Wrote {out}. The keeper's address is {address}")
+
+
+# --- helpers -----------------------------------------------------------------------------------------------------
+
+
+def _load(path: Path) -> KeeperConfig:
+    from keeper.config import load_config
+
+    return load_config(path)
+
+
+def _announce(live: bool, config: KeeperConfig) -> None:
+    if live:
+        click.secho(f"LIVE on chain {config.chain_id}: transactions will be sent.", fg="yellow", bold=True, err=True)
+    else:
+        click.secho("DRY RUN: nothing will be sent. Add --live to send.", fg="yellow", bold=True, err=True)
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+
+    def ask(number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once; the journal bears that
+        click.echo("Stopping after this cycle ...", err=True)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    return stop
+
+
+def _show(as_json: bool, data: dict[str, Any], text: str) -> None:
+    click.echo(json.dumps(data) if as_json else text)
+
+
+def _show_cycle(result: CycleResult, as_json: bool, compact: bool = False) -> None:
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    from keeper import status as report
+
+    report.show_cycle(result, compact)

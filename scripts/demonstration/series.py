@@ -1,0 +1,86 @@
+"""The rates that the demo replays, and the market that its policy is trained on: never the days it will live through."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.errors import MarketDataError
+from agent.market.replay import load_history
+from agent.market.synthetic import SyntheticMarket, fitted_market, shipped_market
+
+SYNTHETIC_START = date(2026, 1, 1)
+
+
+@dataclass(frozen=True)
+class DemoSeries:
+    """A window of rates and what is known before it.
+
+    Attributes
+    ----------
+    rates
+        `(days + 1, n)` supply rates, APR; the last row closes the books.
+    start
+        First day, UTC.
+    source
+        What to call it.
+    market
+        Market to train on.
+    market_source
+        Where that market's parameters are from.
+    """
+
+    rates: NDArray[np.float64]
+    start: date
+    source: str
+    market: SyntheticMarket
+    market_source: str
+
+
+def load_series(path: Path | None, start: date | None, days: int, seed: int, names: tuple[str, ...]) -> DemoSeries:
+    """Return the window of `days` days of a file, or of the built-in synthetic market.
+
+    Parameters
+    ----------
+    path
+        CSV of daily rates (see `agent.market.replay`); None takes the synthetic market.
+    start
+        First day; for a file the last possible one by default.
+    days
+        Number of the keeper's wakes; one more row is needed to close the books.
+    seed
+        Of the synthetic window.
+    names
+        Markets that will follow the series, in order.
+
+    Raises
+    ------
+    MarketDataError
+        When the file cannot be used; the message says where and what to do.
+    """
+    if path is None:
+        market = shipped_market(names)
+        window = market.sample(np.random.default_rng([seed, 1]), 1, days + 1)
+        return DemoSeries(
+            window.rates[0], start or SYNTHETIC_START, f"synthetic, seed {seed}", market, "shipped parameters"
+        )
+    history = load_history(path)
+    if len(history.names) != len(names):
+        raise MarketDataError(
+            f"{history.source} has {len(history.names)} rate columns ({', '.join(history.names)}), but the demo has "
+            f"{len(names)} markets: keep {len(names)} columns"
+        )
+    first = start or history.end - timedelta(days=days)
+    chosen = history.window(max(first, history.start) if start is None else first, days + 1)
+    before = history.before(chosen.start)
+    market = fitted_market(before)
+    fitted = before is not None and market.model != shipped_market(history.names).model
+    return DemoSeries(
+        chosen.rates,
+        chosen.start,
+        f"{history.source}: {', '.join(history.names)}",
+        market,
+        f"the {len(before)} days before {chosen.start}" if fitted and before is not None else "shipped parameters",
+    )

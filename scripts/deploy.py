@@ -1,0 +1,184 @@
+"""`ape run deploy`: a vault with chosen limits on any network, verified on chain afterwards."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import requests
+from ape.cli import ConnectedProviderCommand, account_option
+from ape.exceptions import ApeException
+
+from scripts.protocols.errors import DevnetError
+
+if TYPE_CHECKING:
+    from web3 import Web3
+
+    from scripts.deployment import DeploymentPlan
+    from scripts.protocols.devnet import Devnet
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class NetworkCommand(ConnectedProviderCommand):
+    """A command on a network whose failures are one line and exit code 1, not a stack trace."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (ApeException, requests.RequestException) as error:
+            raise click.ClickException(f"{error}\nIs the node of --network up, and the one you mean?") from error
+
+
+@click.command(cls=NetworkCommand, short_help="Deploy a vault with chosen limits, and verify it")
+@account_option()
+@click.option(
+    "--limits", type=EXISTING_FILE, default=Path("scripts/limits.toml"), show_default=True, help="Limits file."
+)
+@click.option("--devnet", "book", type=EXISTING_FILE, help="Address book of `ape run devnet`: names the Aave markets.")
+@click.option(
+    "--aave-pool",
+    "pools",
+    multiple=True,
+    metavar="NAME=ADDRESS",
+    help="Aave V3 pool that a strategy of the limits file names; repeatable.",
+)
+@click.option("--asset", metavar="ADDRESS", help="Asset of the vault.  [with --devnet: its USDC]")
+@click.option("--name", help="Name of the vault's shares.  [default: \"Bulkhead \" and the asset's symbol]")
+@click.option("--symbol", help='Their symbol.  [default: "bh" and the asset\'s symbol]')
+@click.option("--keeper", metavar="ADDRESS", help="The one address that may rebalance.  [with --devnet: account 4]")
+@click.option("--governance", metavar="ADDRESS", help="Gets the admin role, alone.  [with --devnet: account 8]")
+@click.option("--policy", metavar="FILE|NAME", help="Policy to commit: its file (.npz or .json), or a baseline's name.")
+@click.option("--policy-hash", metavar="0x...", help="Digest of the policy to commit, instead of --policy.")
+@click.option("--out", type=FILE, help="Address book to write.  [default: deployments/<chain id>.json]")
+@click.option("--rehearse", is_flag=True, help="Put a devnet on the (Anvil) network first, and deploy onto that.")
+@click.option("--dry-run", is_flag=True, help="Check everything and show the plan; send nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask before sending to a chain that is not an Anvil.")
+def cli(
+    provider: Any,
+    account: Any,
+    limits: Path,
+    book: Path | None,
+    pools: tuple[str, ...],
+    policy: str | None,
+    policy_hash: str | None,
+    out: Path | None,
+    rehearse: bool,
+    dry_run: bool,
+    yes: bool,
+    **wanted: str | None,
+) -> None:
+    """Deploy an AccessManager, the vault, its lens and one strategy per entry of the limits file.
+
+    Dangerous or inconsistent limits are refused before anything is sent. Afterwards every limit is read back from the
+    chain, printed as a depositor would read it, and written to an address book that the keeper uses.
+
+    \b
+    A devnet that runs (`ape run devnet`):
+      ape run deploy --network http://127.0.0.1:8545 --account TEST::0 \\
+        --devnet out/devnet.json --policy greedy
+    A rehearsal that leaves nothing behind:
+      ape run deploy --network ethereum:local:foundry --account TEST::0 \\
+        --rehearse --policy equal-weight
+    A testnet, with an account of `ape accounts import deployer`:
+      ape run deploy --network https://... --account deployer \\
+        --limits my-limits.toml --aave-pool aave-a=0x... --asset 0x... \\
+        --keeper 0x... --governance 0x... --policy out/policy.npz
+    """
+    from ape import project
+
+    from agent.errors import AgentError
+    from scripts.deployment.errors import DeploymentError
+
+    project.load_contracts()  # compiles what has changed
+    try:
+        devnet = _devnet(provider.web3, book, rehearse)
+        plan = _plan(provider.web3, account, limits, devnet, pools, _digest(policy, policy_hash), wanted)
+        _deploy(provider, account, plan, out, dry_run, yes)
+    except (AgentError, DeploymentError, DevnetError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _devnet(w3: "Web3", book: Path | None, rehearse: bool) -> "Devnet | None":
+    from scripts.protocols.devnet import Devnet, deploy_devnet, read_book
+
+    if book is not None and rehearse:
+        raise click.UsageError("--rehearse makes a devnet of its own: leave out --devnet.")
+    if rehearse:
+        return deploy_devnet(w3, lambda step: click.echo(f"rehearsal: {step}", err=True))
+    return Devnet.from_book(w3, read_book(book)) if book is not None else None
+
+
+def _digest(policy: str | None, policy_hash: str | None) -> str:
+    from agent.policy import load_policy
+
+    if (policy is None) == (policy_hash is None):
+        raise click.UsageError("Give the policy to commit: either --policy or --policy-hash.")
+    return policy_hash if policy_hash is not None else load_policy(str(policy)).digest
+
+
+def _plan(
+    w3: "Web3",
+    account: Any,
+    limits: Path,
+    devnet: "Devnet | None",
+    pools: tuple[str, ...],
+    policy_hash: str,
+    wanted: dict[str, str | None],
+) -> "DeploymentPlan":
+    from agent.limits import load_limits
+    from scripts.deployment import make_plan
+
+    known: dict[str, str] = {}
+    if devnet is not None:
+        known = {name: market.pool.address for name, market in devnet.markets.items()}
+        wanted = {
+            **wanted,
+            "asset": wanted["asset"] or devnet.usdc.address,
+            "keeper": wanted["keeper"] or devnet.accounts["keeper"],
+            "governance": wanted["governance"] or devnet.accounts["governance"],
+        }
+    for pool in pools:
+        name, separator, address = pool.partition("=")
+        if not separator:
+            raise click.UsageError(f"--aave-pool {pool}: write NAME=ADDRESS.")
+        known[name] = address
+    missing = [f"--{key}" for key in ("asset", "keeper", "governance") if not wanted[key]]
+    if missing:
+        raise click.UsageError(f"Missing {', '.join(missing)} (or --devnet, which has them).")
+    return make_plan(
+        w3,
+        load_limits(limits),
+        deployer=str(account.address),
+        asset=str(wanted["asset"]),
+        keeper=str(wanted["keeper"]),
+        governance=str(wanted["governance"]),
+        policy_hash=policy_hash,
+        pools=known,
+        name=wanted["name"],
+        symbol=wanted["symbol"],
+    )
+
+
+def _deploy(provider: Any, account: Any, plan: "DeploymentPlan", out: Path | None, dry_run: bool, yes: bool) -> None:
+    from scripts.deployment import deploy_vault
+    from scripts.deployment.sender import ApeSender
+    from scripts.protocols.chain import Chain
+
+    for line in plan.lines():
+        click.echo(line)
+    if dry_run:
+        click.echo("Dry run: nothing was sent.")
+        return
+    if "anvil" not in provider.web3.client_version.lower() and not yes:
+        click.confirm(f"Send this to chain {plan.chain_id} as {plan.deployer}?", abort=True)
+    chain = Chain(provider.web3, ApeSender(provider, account))
+    deployment = deploy_vault(chain, plan, lambda line: click.echo(f"  {line}"))
+    path = out or Path("deployments") / f"{plan.chain_id}.json"
+    kept = deployment.save(path)
+
+    click.echo(f"\nVerified at block {deployment.limits.block}. What the vault enforces, as read from the chain:")
+    for line in deployment.limits.lines():
+        click.echo(f"  - {line}")
+    click.echo(f"\nAddress book: {path}" + (f" (the older one is now {kept})" if kept else ""))

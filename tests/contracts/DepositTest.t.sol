@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
+import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
+
+import {IVault} from "../../contracts/interfaces/IVault.sol";
+import {BaseTest} from "./BaseTest.sol";
+
+abstract contract DepositTest is BaseTest {
+    function test_deposit() public {
+        _fund(ALICE, 100 * UNIT);
+        vm.expectRevert(
+            abi.encodeWithSelector(IERC20Errors.ERC20InsufficientBalance.selector, ALICE, 100 * UNIT, 100 * UNIT + 1)
+        );
+        vm.prank(ALICE);
+        vault.deposit(100 * UNIT + 1, ALICE);
+
+        vm.expectEmit(address(vault));
+        emit IERC4626.Deposit(ALICE, BOB, 100 * UNIT, 100 * UNIT * 1e6);
+        vm.prank(ALICE);
+        uint256 shares = vault.deposit(100 * UNIT, BOB);
+
+        assertEq(shares, 100 * UNIT * 1e6);
+        assertEq(vault.balanceOf(BOB), shares);
+        assertEq(vault.balanceOf(ALICE), 0);
+        assertEq(vault.idle(), 100 * UNIT, "all of it idle");
+        assertEq(vault.totalAssets(), 100 * UNIT);
+        assertEq(vault.decimals(), DECIMALS + 6);
+    }
+
+    function test_deposit_closedWhenHalted() public {
+        _deposit(ALICE, 100 * UNIT);
+        _fund(BOB, UNIT);
+        _halt();
+
+        vm.startPrank(BOB);
+        vm.expectRevert(IVault.VaultHalted.selector);
+        vault.deposit(UNIT, BOB);
+        vm.expectRevert(IVault.VaultHalted.selector);
+        vault.mint(1, BOB);
+        assertEq(vault.maxDeposit(BOB), 0);
+        assertEq(vault.maxMint(BOB), 0);
+        vm.stopPrank();
+
+        vm.prank(GOVERNANCE);
+        vault.resume();
+        assertEq(vault.maxDeposit(BOB), type(uint256).max);
+        assertEq(vault.maxMint(BOB), type(uint256).max);
+        vm.prank(BOB);
+        vault.deposit(UNIT, BOB);
+    }
+
+    function test_deposit_closedUnderDrawdownFloor(uint256 loss) public {
+        loss = bound(loss, 0.1001e18, 0.5e18);
+        _deposit(ALICE, 100 * UNIT);
+        _rebalance(0.6e18, 0, 0);
+        _loseShareOfNav(loss);
+        _fund(BOB, UNIT);
+        bytes memory error =
+            abi.encodeWithSelector(IVault.DrawdownExceeded.selector, vault.sharePrice(), vault.drawdownFloor());
+
+        vm.startPrank(BOB);
+        vm.expectRevert(error);
+        vault.deposit(UNIT, BOB);
+        vm.expectRevert(error);
+        vault.mint(1, BOB);
+        assertEq(vault.maxDeposit(BOB), 0);
+        assertEq(vault.maxMint(BOB), 0);
+        vm.stopPrank();
+    }
+
+    function test_deposit_pricedOnNavNotOnIdle(uint256 gain, uint256 assets) public {
+        gain = bound(gain, 0, 100 * UNIT);
+        assets = bound(assets, 1, MOST);
+        _deposit(ALICE, 100 * UNIT);
+        _rebalance(0.6e18, 0.3e18, 0);
+        a.gain(gain);
+        uint256 expected = assets * (vault.totalSupply() + 1e6) / (vault.totalAssets() + 1);
+
+        assertEq(_deposit(BOB, assets), expected);
+    }
+
+    function test_mint(uint256 shares) public {
+        shares = bound(shares, 1, MOST * 1e6);
+        _deposit(ALICE, 100 * UNIT);
+        _rebalance(0.6e18, 0.3e18, 0);
+        a.gain(7 * UNIT + 1);
+        uint256 expected = vault.previewMint(shares);
+        _fund(BOB, expected);
+
+        vm.prank(BOB);
+        assertEq(vault.mint(shares, BOB), expected);
+        assertEq(vault.balanceOf(BOB), shares);
+        assertEq(asset.balanceOf(BOB), 0);
+    }
+
+    /// @dev First depositor's attack: inflate the price of a share, so that the victim's deposit rounds to little.
+    function test_inflationAttackCostsTheAttacker(uint256 seed, uint256 donation, uint256 victim) public {
+        seed = bound(seed, 1, 1000 * UNIT);
+        donation = bound(donation, 1, MOST);
+        victim = bound(victim, UNIT, MOST);
+        _deposit(MALLORY, seed);
+        asset.mint(address(vault), donation);
+        _deposit(ALICE, victim);
+
+        uint256 taken = _redeemAll(MALLORY);
+        assertLe(taken, seed + donation, "the attack paid");
+        // Rounding costs the victim at most the price of one share, in assets.
+        uint256 shareValue = (seed + donation + 1) / (seed * 1e6 + 1e6) + 1;
+        assertGe(_redeemAll(ALICE) + shareValue + 1, victim, "the victim lost");
+    }
+}
+
+contract DepositTest6 is DepositTest {
+    constructor() BaseTest(6) {}
+}
+
+contract DepositTest8 is DepositTest {
+    constructor() BaseTest(8) {}
+}
+
+contract DepositTest18 is DepositTest {
+    constructor() BaseTest(18) {}
+}

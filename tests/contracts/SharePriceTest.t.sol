@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {BaseTest} from "./BaseTest.sol";
+
+abstract contract SharePriceTest is BaseTest {
+    function test_sharePrice_startsAtOne() public {
+        assertEq(vault.sharePrice(), 1e18);
+        assertEq(vault.highWaterMark(), 1e18);
+        assertEq(vault.drawdownFloor(), 0.9e18);
+        _deposit(ALICE, 1);
+        assertEq(vault.sharePrice(), 1e18);
+        _deposit(ALICE, 123 * UNIT);
+        assertEq(vault.sharePrice(), 1e18);
+    }
+
+    /// @dev Price and NAV move together: +x % of NAV is +x % of the price.
+    function test_sharePrice_followsNav(uint256 gain) public {
+        gain = bound(gain, 0, 10e18);
+        _deposit(ALICE, 1000 * UNIT);
+        _rebalance(0.6e18, 0, 0);
+        a.gain(1000 * UNIT * gain / WAD);
+        assertApproxEqRel(vault.sharePrice(), WAD + gain, 1e10);
+    }
+
+    function test_sharePrice_neverFallsByDepositsAndWithdrawals(uint256 gain, uint256 assets, uint256 part) public {
+        _deposit(ALICE, 1000 * UNIT);
+        _rebalance(0.6e18, 0.2e18, 0);
+        a.gain(bound(gain, 0, 1000 * UNIT));
+        b.gain(bound(gain, 0, 77 * UNIT));
+        // A unit for each strategy that is drawn from, times what a share of it is worth.
+        uint256 rounding = a.convertToAssets(1) + b.convertToAssets(1) + 2;
+
+        uint256 nav = vault.totalAssets();
+        uint256 supply = vault.totalSupply();
+        _deposit(BOB, bound(assets, 1, MOST));
+        _assertPriceKept(nav, supply, 0);
+
+        (nav, supply) = (vault.totalAssets(), vault.totalSupply());
+        uint256 shares = bound(part, 0, vault.balanceOf(ALICE));
+        vm.prank(ALICE);
+        vault.redeem(shares, ALICE, ALICE);
+        _assertPriceKept(nav, supply, rounding);
+
+        (nav, supply) = (vault.totalAssets(), vault.totalSupply());
+        assets = bound(part, 0, vault.maxWithdraw(BOB));
+        vm.prank(BOB);
+        vault.withdraw(assets, BOB, BOB);
+        _assertPriceKept(nav, supply, rounding);
+    }
+
+    function test_sharePrice_donationsRaiseIt(uint256 donation) public {
+        donation = bound(donation, 1, MOST);
+        _deposit(ALICE, 1000 * UNIT);
+        uint256 nav = vault.totalAssets();
+        asset.mint(address(vault), donation);
+        assertEq(vault.totalAssets(), nav + donation);
+        _assertPriceKept(nav, vault.totalSupply(), 0);
+    }
+
+    /* HIGH-WATER MARK */
+
+    /// @dev Whatever the price does, the mark grows no faster than its rate.
+    function test_mark_isBounded(uint256 donation, uint256 wait, uint256 again) public {
+        donation = bound(donation, 1, MOST);
+        wait = bound(wait, 0, 365 days);
+        again = bound(again, 0, 365 days);
+        _deposit(ALICE, 1000 * UNIT);
+        asset.mint(address(vault), donation);
+        assertEq(vault.highWaterMark(), 1e18, "not at once");
+
+        vm.warp(block.timestamp + wait);
+        uint256 most = WAD + WAD * MARK_GROWTH_RATE / WAD * wait / 365 days;
+        uint256 mark = vault.highWaterMark();
+        assertEq(mark, vault.sharePrice() < most ? vault.sharePrice() : most);
+        _deposit(BOB, 1);
+        assertEq(vault.highWaterMark(), mark, "the record is what the view said");
+
+        vm.warp(block.timestamp + again);
+        most = mark + mark * MARK_GROWTH_RATE / WAD * again / 365 days;
+        assertLe(vault.highWaterMark(), most + 1);
+    }
+
+    function test_mark_neverFalls(uint256 gain, uint256 loss) public {
+        _deposit(ALICE, 1000 * UNIT);
+        _rebalance(0.6e18, 0, 0);
+        a.gain(bound(gain, 0, 300 * UNIT));
+        vm.warp(block.timestamp + 400 days);
+        _deposit(BOB, UNIT);
+        uint256 mark = vault.highWaterMark();
+        a.lose(bound(loss, 0, 600 * UNIT));
+        assertEq(vault.highWaterMark(), mark);
+        vm.prank(ALICE);
+        vault.redeem(1, ALICE, ALICE);
+        assertEq(vault.highWaterMark(), mark);
+    }
+
+    /// @dev Without a record in between, time alone lifts nothing once the price is back.
+    function test_mark_followsThePriceNotTheClock() public {
+        _deposit(ALICE, 1000 * UNIT);
+        vm.warp(block.timestamp + 3650 days);
+        assertEq(vault.highWaterMark(), 1e18);
+    }
+
+    /// @dev A new growth rate counts from now on, not for the time before.
+    function test_mark_newRateDoesNotReachBack(uint64 rate, uint256 wait) public {
+        rate = uint64(bound(rate, 0, 10e18));
+        wait = bound(wait, 0, 365 days);
+        _deposit(ALICE, 1000 * UNIT);
+        asset.mint(address(vault), 100_000 * UNIT);
+        vm.warp(block.timestamp + wait);
+        uint256 mark = vault.highWaterMark();
+        vm.prank(GOVERNANCE);
+        vault.setMarkGrowthRate(rate);
+        assertEq(vault.highWaterMark(), mark);
+        vm.warp(block.timestamp + 1 days);
+        assertEq(vault.highWaterMark(), mark + mark * rate * 1 days / (WAD * 365 days));
+    }
+}
+
+contract SharePriceTest6 is SharePriceTest {
+    constructor() BaseTest(6) {}
+}
+
+contract SharePriceTest8 is SharePriceTest {
+    constructor() BaseTest(8) {}
+}
+
+contract SharePriceTest18 is SharePriceTest {
+    constructor() BaseTest(18) {}
+}

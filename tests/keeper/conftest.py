@@ -1,0 +1,58 @@
+"""Fixtures: a real Anvil with a real Vault, VaultLens and three mock strategies; every test starts from one state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import KEEPER, PASSWORD, Anvil, Killed, Shell, World, deploy_world, write_keystore
+
+
+@pytest.fixture(scope="session")
+def anvil() -> Iterator[Anvil]:
+    node = Anvil()
+    yield node
+    node.stop()
+
+
+@pytest.fixture(scope="session")
+def deployed(anvil: Anvil) -> World:
+    return deploy_world(anvil)
+
+
+@pytest.fixture
+def world(deployed: World, tmp_path: Path) -> Iterator[World]:
+    anvil = deployed.anvil
+    snapshot = anvil.rpc("evm_snapshot")
+    deployed.folder = tmp_path
+    write_keystore(tmp_path / "keystore.json", KEEPER.key)
+    (tmp_path / "password").write_text(PASSWORD + "\n")
+    yield deployed
+    deployed.close()
+    anvil.rpc("anvil_dropAllTransactions")
+    anvil.rpc("evm_setAutomine", True)
+    anvil.rpc("evm_revert", snapshot)
+
+
+@pytest.fixture
+def crash() -> Callable[..., None]:
+    """`crash(patch, owner, "method", before=True)`: the process dies at the next call, before or after its work."""
+
+    def install(patch: pytest.MonkeyPatch, owner: type, method: str, *, before: bool) -> None:
+        real = getattr(owner, method)
+
+        def dying(*arguments: Any, **options: Any) -> Any:
+            if not before:
+                real(*arguments, **options)
+            raise Killed
+
+        patch.setattr(owner, method, dying)
+
+    return install
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
