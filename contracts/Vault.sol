@@ -14,9 +14,9 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import {IVault} from "./interfaces/IVault.sol";
+import {BoundedCall} from "./libraries/BoundedCall.sol";
 import {Bucket} from "./libraries/Bucket.sol";
 import {HighWaterMark} from "./libraries/HighWaterMark.sol";
-import {SafeCall} from "./libraries/SafeCall.sol";
 
 /// @title Bulkhead vault: an agent steers, the walls hold
 /// @notice
@@ -83,6 +83,7 @@ import {SafeCall} from "./libraries/SafeCall.sol";
 ///   the shares they mint and burn. A strategy that lies about its value can take what was deposited into it, up to its cap.
 /// - The authority is configured as `scripts/deploy.py` does and checks: an admin without a delay could do anything at once.
 contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTransient {
+    using BoundedCall for address;
     using Bucket for Bucket.State;
     using HighWaterMark for HighWaterMark.Mark;
     using Math for uint256;
@@ -95,6 +96,10 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     uint256 internal constant VIRTUAL_SHARES = 1e6;
     uint8 internal constant DECIMALS_OFFSET = 6;
     uint256 public constant MAX_STRATEGIES = 16;
+    /// @dev Gas for one question to a strategy, and for one call that must not be fatal: generous for honest ones, and a
+    /// hostile one that burns all it is given still leaves a block's worth of room to get out.
+    uint256 internal constant READ_GAS = 2_000_000;
+    uint256 internal constant CALL_GAS = 4_000_000;
     /// @inheritdoc IVault
     uint256 public constant HOLD = type(uint256).max;
 
@@ -664,7 +669,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
             if (shares == 0) continue;
             address target = address(s.target);
             bool ok;
-            (ok, values[i]) = SafeCall.tryRead(target, abi.encodeCall(IERC4626.previewRedeem, (shares)));
+            (ok, values[i]) = target.readUint(READ_GAS, abi.encodeCall(IERC4626.previewRedeem, (shares)));
             if (!ok) broken = target;
             nav += values[i];
         }
@@ -697,9 +702,8 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
             Strategy storage s = _strategies[i];
             uint256 amount = Math.min(assets - available, _withdrawable(s, values[i]));
             if (amount == 0) continue;
-            (bool ok, uint256 burned) = SafeCall.tryCall(
-                address(s.target), abi.encodeCall(IERC4626.withdraw, (amount, address(this), address(this)))
-            );
+            (bool ok, uint256 burned) = address(s.target)
+                .callUint(CALL_GAS, abi.encodeCall(IERC4626.withdraw, (amount, address(this), address(this))));
             if (!ok) {
                 emit StrategySkipped(address(s.target));
                 continue;
@@ -713,7 +717,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     /// @dev What a strategy of this value would pay out now; 0 for one that cannot say.
     function _withdrawable(Strategy storage s, uint256 value) internal view returns (uint256) {
         if (value == 0) return 0;
-        (, uint256 most) = SafeCall.tryRead(address(s.target), abi.encodeCall(IERC4626.maxWithdraw, (address(this))));
+        (, uint256 most) = address(s.target).readUint(READ_GAS, abi.encodeCall(IERC4626.maxWithdraw, (address(this))));
         return Math.min(most, value);
     }
 
@@ -728,7 +732,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     function _handOut(Strategy storage s, uint256 shares, address receiver) internal returns (uint256) {
         if (shares == 0) return 0;
         (bool ok, uint256 success) =
-            SafeCall.tryCall(address(s.target), abi.encodeCall(IERC20.transfer, (receiver, shares)));
+            address(s.target).callUint(CALL_GAS, abi.encodeCall(IERC20.transfer, (receiver, shares)));
         if (!ok || success != 1) {
             emit StrategySkipped(address(s.target));
             return 0;
