@@ -3,11 +3,13 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 SOURCES := agent keeper scripts tests
+# Ape's pytest plugin would start an Anvil for tests that do not use it.
+PYTEST := $(BIN)/pytest -q -p no:ape_test
 
 ## -- What most people want ---------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: setup ## Run the whole path on a local chain: devnet, training, 90 days of keeper, the bad day [DATA= START= DAYS= SEED= PORT=]
+demo: compile ## Run the whole path on a local chain: devnet, training, 90 days of keeper, the bad day [DATA= START= DAYS= SEED= PORT=]
 	@$(BIN)/python -m scripts.demo $(if $(DATA),--data "$(DATA)") $(if $(START),--start $(START)) $(if $(DAYS),--days $(DAYS)) $(if $(SEED),--seed $(SEED)) $(if $(PORT),--port $(PORT)) $(ARGS)
 
 .PHONY: test
@@ -26,7 +28,7 @@ lint: setup ## Check format, lint and types of Python and Solidity
 .PHONY: test-fast
 test-fast: setup ## Run the tests that take under two minutes together
 	$(BIN)/forge test
-	$(BIN)/pytest -q -m "not slow" -n 2
+	$(PYTEST) -m "not slow" -n 2
 
 .PHONY: test-contracts
 test-contracts: setup ## Run the Forge tests: unit, fuzz, invariants
@@ -35,7 +37,7 @@ test-contracts: setup ## Run the Forge tests: unit, fuzz, invariants
 .PHONY: test-python
 test-python: setup ## Run the Python tests of agent and keeper (the keeper's on a real Anvil)
 	@$(BIN)/forge build --silent
-	$(BIN)/pytest -q -n 2
+	$(PYTEST) -n 2
 
 .PHONY: test-ape
 test-ape: setup ## Run the Ape tests: the vault on real Aave bytecode on Anvil
@@ -46,8 +48,8 @@ test-fork: setup ## Run the fork tests: a second Anvil forks a devnet through Ap
 	$(BIN)/ape test tests/fork --network ethereum:mainnet-fork:foundry
 
 .PHONY: test-e2e
-test-e2e: setup ## Run the end-to-end test: a short demo, and the ways it can go wrong
-	$(BIN)/pytest -q tests/e2e
+test-e2e: compile ## Run the end-to-end test: a short demo, and the ways it can go wrong
+	$(PYTEST) tests/e2e
 
 .PHONY: format
 format: setup ## Format Python and Solidity
@@ -65,6 +67,10 @@ abi: setup ## Write the ABIs the keeper ships from the compiled contracts
 	$(BIN)/python -m keeper.chain.abi --write
 
 ## -- Housekeeping ------------------------------------------------------------------------------------------------
+
+.PHONY: compile
+compile: setup ## Compile the contracts with Ape
+	@$(BIN)/ape compile >.build.log 2>&1 || { cat .build.log; rm -f .build.log; exit 1; }; rm -f .build.log
 
 .PHONY: setup
 setup: ## Install everything from the lock files into .venv and node_modules

@@ -186,7 +186,7 @@ def _address_book(base: Path, deployment: object, values: dict[str, Any], source
 def _anchor_policy(base: Path, policy: str) -> str:
     path = base / Path(policy).expanduser()
     looks_like_path = "/" in policy or Path(policy).suffix in (".npz", ".json")
-    return str(path) if looks_like_path or path.exists() else policy
+    return str(path) if looks_like_path or path.is_file() else policy
 
 
 def _anchor_journal(base: Path, journal: str) -> str:

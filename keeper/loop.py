@@ -310,7 +310,7 @@ def _outcome(intent: Intent, reason: str) -> tuple[str, str]:
     if intent.state is State.MINED:
         return "mined", reason
     if intent.state.is_open:
-        return "pending", "sent but not mined yet; the next cycle goes on with it"
+        return "pending", "not mined yet; the next cycle goes on with it"
     return intent.state.value, intent.reason
 
 

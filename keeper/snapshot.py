@@ -168,9 +168,10 @@ def read_snapshot(rpc: Rpc, *, lens: str, vault: str, max_block_age: float, cloc
         )
     except (CallRevertedError, DecodingError) as error:
         raise _diagnose(rpc, lens, vault, error) from error
-    if raw["blockNumber"] != block.number or raw["timestamp"] != block.timestamp:
+    if raw["timestamp"] != block.timestamp:  # not the number: rollups report their base chain's
         raise StaleBlockError(
-            f"The node answered for block {raw['blockNumber']} when asked for {block.number}. Trying again later."
+            f"The node answered for another block than {block.number}: its time is {raw['timestamp']}, not "
+            f"{block.timestamp}. Trying again later; if it persists, use another node."
         )
     return _snapshot(raw, block, int(now))
 

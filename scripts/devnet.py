@@ -52,7 +52,8 @@ def cli(port: int, chain_id: int, rpc: str | None, out: Path) -> None:
 
 def _serve(port: int, chain_id: int, out: Path) -> None:
     """Run Anvil in the foreground until Ctrl-C or SIGTERM; raises `AnvilFailedError` when it ends by itself."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: Ape's own handler exits at once with 130
+        signal.signal(number, _interrupt)
     anvil = Anvil(port=port, chain_id=chain_id)
     try:
         anvil.start()

@@ -50,7 +50,7 @@ contract AaveV3Strategy is ERC4626, IRateSource {
 
     /* STORAGE */
 
-    /// @dev Scaled aToken units in the books.
+    /// @dev Scaled aToken units in the books. A loss is written off when money next moves.
     uint256 internal _booked;
 
     /* ERRORS */
@@ -174,14 +174,14 @@ contract AaveV3Strategy is ERC4626, IRateSource {
         super._transferIn(from, assets);
         uint256 scaled = _toScaled(assets, Math.Rounding.Floor);
         if (scaled == 0) return;
-        _booked += scaled;
+        _booked = scaledAssets() + scaled;
         POOL.supply(asset(), assets, address(this), 0);
     }
 
     function _transferOut(address to, uint256 assets) internal override {
         if (assets == 0) return;
         uint256 index = _index();
-        _booked -= assets.mulDiv(RAY, index, Math.Rounding.Ceil);
+        _booked = scaledAssets() - assets.mulDiv(RAY, index, Math.Rounding.Ceil);
         if (2 * assets * RAY >= index) {
             POOL.withdraw(asset(), assets, to);
         } else {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import requests
 import stamina
@@ -77,34 +77,24 @@ class Rpc:
 
     def check_chain(self, expected: int) -> None:
         """Raise `WrongChainError` unless the node serves the expected chain."""
-        actual = int(self._read("eth_chainId"), 16)
+        actual = self._read(_number, "eth_chainId")
         if actual != expected:
             raise WrongChainError(
                 f"{self._shown_as} serves chain {actual}, but the configuration says chain_id = {expected}. "
                 "Point rpc_url at the right network."
             )
 
-    def block(self, identifier: int | str = "latest") -> Block:
-        """Return a block's header by number, tag or hash."""
-        by_hash = isinstance(identifier, str) and identifier.startswith("0x")
-        method = "eth_getBlockByHash" if by_hash else "eth_getBlockByNumber"
-        found = self._read(method, hex(identifier) if isinstance(identifier, int) else identifier, False)
+    def block(self, identifier: int | Literal["latest"] = "latest") -> Block:
+        """Return a block's header."""
+        name = identifier if identifier == "latest" else hex(identifier)
+        found = self._read(_block, "eth_getBlockByNumber", name, False)
         if found is None:
-            raise ReorgError(
-                f"Block {identifier} is unknown to {self._shown_as}. Nothing was sent; trying again later."
-            )
-        return Block(
-            number=int(found["number"], 16),
-            hash=found["hash"],
-            parent_hash=found["parentHash"],
-            timestamp=int(found["timestamp"], 16),
-            base_fee=int(found.get("baseFeePerGas") or "0x0", 16),
-            gas_limit=int(found["gasLimit"], 16),
-        )
+            raise ReorgError(f"Block {name} is unknown to {self._shown_as}. Nothing was sent; trying again later.")
+        return found
 
     def code(self, address: str) -> bytes:
         """Return a contract's code, empty where there is none."""
-        return bytes.fromhex(self._read("eth_getCode", address, "latest")[2:])
+        return self._read(_data, "eth_getCode", address, "latest")
 
     def call(self, to: str, data: bytes, block: Block | None = None, sender: str | None = None) -> bytes:
         """Run a call without sending it; pinned to a block's hash where the node allows it (EIP-1898).
@@ -118,13 +108,13 @@ class Rpc:
         """
         transaction = {"to": to, "data": "0x" + data.hex()} | ({"from": sender} if sender else {})
         if block is None:
-            return self._call(transaction, "latest")
+            return self._reverting(_data, "eth_call", transaction, "latest")
         try:
-            return self._call(transaction, {"blockHash": block.hash, "requireCanonical": True})
+            return self._reverting(_data, "eth_call", transaction, {"blockHash": block.hash, "requireCanonical": True})
         except RpcRejectedError as error:
             if self.block(block.number).hash != block.hash:
                 raise ReorgError(f"Block {block.number} was replaced while it was read. Trying again later.") from error
-            return self._call(transaction, hex(block.number))
+            return self._reverting(_data, "eth_call", transaction, hex(block.number))
 
     def estimate_gas(self, to: str, data: bytes, sender: str) -> int:
         """Return the gas that a transaction would need on the newest block; raises `CallRevertedError` like `call`.
@@ -132,35 +122,23 @@ class Rpc:
         Never on the pending state, some nodes' default: our own earlier transaction may be in it.
         """
         transaction = {"to": to, "data": "0x" + data.hex(), "from": sender}
-        return int(self._reverting("eth_estimateGas", transaction, "latest"), 16)
+        return self._reverting(_number, "eth_estimateGas", transaction, "latest")
 
     def balance(self, address: str) -> int:
         """Return an account's native balance in wei."""
-        return int(self._read("eth_getBalance", address, "latest"), 16)
+        return self._read(_number, "eth_getBalance", address, "latest")
 
     def nonce(self, address: str) -> int:
         """Return how many of an account's transactions are mined: the nonce of the next one to be mined."""
-        return int(self._read("eth_getTransactionCount", address, "latest"), 16)
+        return self._read(_number, "eth_getTransactionCount", address, "latest")
 
     def fee_history(self, blocks: int = 10, percentile: float = 50.0) -> tuple[int, list[int]]:
         """Return the next block's base fee and the tips paid at a percentile of the last blocks, all in wei."""
-        history = self._read("eth_feeHistory", hex(blocks), "latest", [percentile])
-        tips = [int(row[0], 16) for row in history.get("reward") or [] if row]
-        return int(history["baseFeePerGas"][-1], 16), tips
+        return self._read(_fees, "eth_feeHistory", hex(blocks), "latest", [percentile])
 
     def receipt(self, transaction_hash: str) -> Receipt | None:
         """Return a transaction's receipt, `None` while it is in no block."""
-        found = self._read("eth_getTransactionReceipt", transaction_hash)
-        if found is None or found.get("blockNumber") is None:
-            return None
-        return Receipt(
-            transaction_hash=found["transactionHash"],
-            succeeded=int(found["status"], 16) == 1,
-            block_number=int(found["blockNumber"], 16),
-            block_hash=found["blockHash"],
-            gas_used=int(found["gasUsed"], 16),
-            effective_gas_price=int(found["effectiveGasPrice"], 16),
-        )
+        return self._read(_receipt, "eth_getTransactionReceipt", transaction_hash)
 
     # --- the one write -------------------------------------------------------------------------------------------
 
@@ -173,27 +151,28 @@ class Rpc:
 
     # --- plumbing ------------------------------------------------------------------------------------------------
 
-    def _call(self, transaction: dict[str, str], block: str | dict[str, Any]) -> bytes:
-        return bytes.fromhex(self._reverting("eth_call", transaction, block)[2:])
-
-    def _reverting(self, method: str, *parameters: Any) -> str:
+    def _reverting(self, parse: Callable[[Any], T], method: str, *parameters: Any) -> T:
         try:
-            return str(self._read(method, *parameters))
+            return self._read(parse, method, *parameters)
         except RpcRejectedError as error:
             data = error.data
             if data is None and "revert" not in error.reason.lower():
                 raise
-            raise CallRevertedError(decode_revert(bytes.fromhex((data or "0x")[2:]))) from error
+            raise CallRevertedError(decode_revert(_data(data or "0x"))) from error
 
-    def _read(self, method: str, *parameters: Any) -> Any:
-        return self._retried(lambda: self._request(method, *parameters))
-
-    def _retried(self, request: Callable[[], T]) -> T:
+    def _read(self, parse: Callable[[Any], T], method: str, *parameters: Any) -> T:
         caller = stamina.RetryingCaller(attempts=READ_ATTEMPTS, wait_initial=0.1, wait_max=1.0, wait_jitter=0.1)
         try:
-            return caller(_TransportError, request)
+            return caller(_TransportError, lambda: self._parsed(parse, method, *parameters))
         except _TransportError as error:
             raise self._unavailable(error) from error
+
+    def _parsed(self, parse: Callable[[Any], T], method: str, *parameters: Any) -> T:
+        result = self._request(method, *parameters)
+        try:
+            return parse(result)
+        except (AttributeError, TypeError, ValueError, KeyError, IndexError) as error:
+            raise _TransportError(f"its answer to {method} makes no sense") from error
 
     def _unavailable(self, error: _TransportError) -> RpcUnavailableError:
         return RpcUnavailableError(
@@ -211,12 +190,53 @@ class Rpc:
             raise _TransportError("connection failed") from error
         except ValueError as error:  # the body is not JSON
             raise _TransportError("the answer is not JSON-RPC") from error
-        problem = response.get("error")
+        problem = response.get("error") if isinstance(response, dict) else None
         if problem is not None:
             raise _rejected(method, problem)
-        if "result" not in response:
+        if not isinstance(response, dict) or "result" not in response:
             raise _TransportError("the answer is not JSON-RPC")
         return response["result"]
+
+
+# --- answers -----------------------------------------------------------------------------------------------------
+
+
+def _number(answer: Any) -> int:
+    return int(answer, 16)
+
+
+def _data(answer: Any) -> bytes:
+    return bytes.fromhex(answer.removeprefix("0x"))
+
+
+def _block(answer: Any) -> Block | None:
+    if answer is None:
+        return None
+    return Block(
+        number=_number(answer["number"]),
+        hash=str(answer["hash"]),
+        parent_hash=str(answer["parentHash"]),
+        timestamp=_number(answer["timestamp"]),
+        base_fee=_number(answer.get("baseFeePerGas") or "0x0"),
+        gas_limit=_number(answer["gasLimit"]),
+    )
+
+
+def _receipt(answer: Any) -> Receipt | None:
+    if answer is None or answer.get("blockNumber") is None:
+        return None
+    return Receipt(
+        transaction_hash=str(answer["transactionHash"]),
+        succeeded=_number(answer["status"]) == 1,
+        block_number=_number(answer["blockNumber"]),
+        block_hash=str(answer["blockHash"]),
+        gas_used=_number(answer["gasUsed"]),
+        effective_gas_price=_number(answer["effectiveGasPrice"]),
+    )
+
+
+def _fees(answer: Any) -> tuple[int, list[int]]:
+    return _number(answer["baseFeePerGas"][-1]), [_number(row[0]) for row in answer.get("reward") or [] if row]
 
 
 def _rejected(method: str, problem: Any) -> RpcRejectedError:

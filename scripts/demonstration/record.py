@@ -9,14 +9,16 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from keeper.decide import HOLD
+
 
 @dataclass(frozen=True)
 class Day:
     """One day of the replay, read from the chain right after the keeper's cycle.
 
-    Money is in base units, ratios are WAD where they are `int` and fractions where they are `float`; rates are APR.
-    `prices` are the strategies' share prices (`convertToAssets(1e27)`), `sent` the weights of the mined rebalance (None
-    on a day without one).
+    Money is in base units, ratios are WAD where they are `int` and fractions where they are `float`. `rates` (APR) are
+    what the keeper saw when it woke, that is what was earned since the day before. `prices` are the strategies' share
+    prices (`convertToAssets(1e27)`), `sent` the weights of the mined rebalance (None on a day without one).
     """
 
     day: int
@@ -75,7 +77,9 @@ class Diary:
         row: dict[str, object] = {}
         for key, value in asdict(day).items():
             if isinstance(value, tuple) or key == "sent":
-                each = value if value is not None else ("",) * len(self.names)
+                each = (
+                    ("",) * len(self.names) if value is None else ["HOLD" if part == HOLD else part for part in value]
+                )
                 row.update({f"{key}_{name}": part for name, part in zip(self.names, each, strict=True)})
             else:
                 row[key] = value

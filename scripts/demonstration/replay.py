@@ -57,8 +57,9 @@ def play(
     for index, row in enumerate(rates):
         stage.wake(start + index * DAY)
         closing = index == len(rates) - 1
+        seen = stage.snapshot()
         result = None if closing else keeper.cycle(live=True)
-        day = _read(stage, index, row, result)
+        day = _read(stage, index, row, seen, result)
         diary.add(day)
         step(day)
         if closing:
@@ -77,8 +78,8 @@ def align(stage: Stage, rates: Sequence[float]) -> None:
         follow_supply_rate(market, float(target), clamp=True)
 
 
-def _read(stage: Stage, index: int, targets: NDArray[np.float64], result: CycleResult | None) -> Day:
-    """Read the books at the newest block, which is the rebalance's where there was one."""
+def _read(stage: Stage, index: int, targets: NDArray[np.float64], seen: Snapshot, result: CycleResult | None) -> Day:
+    """Read the books at the newest block, the rebalance's where there was one; the rates are those that were `seen`."""
     snapshot = stage.snapshot()
     event = _event(stage, result)
     return Day(
@@ -87,7 +88,7 @@ def _read(stage: Stage, index: int, targets: NDArray[np.float64], result: CycleR
         block=snapshot.block.number,
         reason="the last day: the books are closed" if result is None else f"{result.outcome}: {result.reason}",
         target_rates=tuple(float(rate) for rate in targets),
-        rates=tuple(item.supply_rate / WAD for item in snapshot.strategies),
+        rates=tuple(item.supply_rate / WAD for item in seen.strategies),
         prices=tuple(item.price for item in snapshot.strategies),
         nav=snapshot.total_assets,
         idle=snapshot.idle,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,38 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from agent.evaluation.backtest import Setting, run
+from agent.limits import LimitsFile
+from agent.market.path import MarketPath
+from agent.policy import load_policy
 from agent.portfolio import replay
+from keeper.decide import HOLD
+from keeper.snapshot import WAD
+from scripts.demonstration.learn import Learned
 from scripts.demonstration.record import Day
+from scripts.demonstration.replay import Replay
+from scripts.demonstration.series import DemoSeries
+from scripts.demonstration.stage import BASE_FEE_GWEI
+from scripts.demonstration.stress import BadDay
+from scripts.protocols.aave import ETH_PRICE
+from scripts.protocols.tokens import USDC_UNIT
 
+DAY = 86_400.0
 YEAR = 365.0
+WEI = ETH_PRICE / 1e18  # whole asset units
+BASELINES = ("equal-weight", "hold", "greedy")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that a run came to."""
+
+    series: DemoSeries
+    limits: LimitsFile
+    days: tuple[Day, ...]
+    replay: Replay
+    bad_day: BadDay
+    learned: Learned
 
 
 @dataclass(frozen=True)
@@ -30,6 +59,7 @@ class Summary:
     days: int
     policy: str
     policy_hash: str
+    trained_on: str
     rebalances_mined: int
     rebalances_failed: int
     days_without_trade: int
@@ -47,6 +77,7 @@ class Summary:
     max_drawdown: float
     drawdown_limit: float
     rate_tracking_max_error: float
+    rates_clamped: int
     parity_max_rel_error: float
     stress_loss: float
     stress_drawdown: float
@@ -82,36 +113,93 @@ def annualised(start: float, end: float, days: float) -> float:
     return float((end / start) ** (YEAR / days) - 1.0)
 
 
-def parity_error(days: Sequence[Day], hold: int, wad: int) -> float:
+def parity_error(days: Sequence[Day]) -> float:
     """Largest relative difference between the vault's NAV path and the money math fed with prices and weights.
 
-    Parameters
-    ----------
-    days
-        The replay; prices and NAV of a day are of one block, that of the rebalance where there was one.
-    hold
-        Weight that means "leave as it is" (`Vault.HOLD`).
-    wad
-        One on chain, 1e18.
+    Prices, weights and NAV of a day are of one block: that of the rebalance where there was one.
     """
     count = len(days[0].prices)
     # Ratios of integers, so that a price of 30 digits keeps them all until the division.
     prices = np.array([[p / q for p, q in zip(day.prices, days[0].prices, strict=True)] for day in days])
-    sent = [day.sent if day.sent is not None else (hold,) * count for day in days]
-    traded = np.array([[weight != hold for weight in row] for row in sent])
-    weights = np.array([[0.0 if weight == hold else weight / wad for weight in row] for row in sent])
+    sent = [day.sent if day.sent is not None else (HOLD,) * count for day in days]
+    traded = np.array([[weight != HOLD for weight in row] for row in sent])
+    weights = np.array([[0.0 if weight == HOLD else weight / WAD for weight in row] for row in sent])
     predicted = replay(prices, weights, traded, float(days[0].nav))
     actual = np.array([day.nav for day in days], dtype=np.float64)
     return float(np.max(np.abs(predicted / actual - 1.0)))
 
 
-def net_worth(days: Sequence[Day], unit: float, gas_in_asset: float) -> NDArray[np.float64]:
-    """NAV less the gas paid so far, whole asset units, shape `(len(days),)`.
+def growth(run_: Run) -> dict[str, NDArray[np.float64]]:
+    """Net worth (NAV less the gas paid so far) over the first NAV: on chain, and of the baselines, `(days + 1,)` each.
 
-    `unit` is the number of base units in one asset, `gas_in_asset` the price of one wei in whole asset units.
+    The baselines are run by the backtest over the rates that were on chain, with the same walls and the same gas price,
+    from the same funds.
     """
-    gas = np.cumsum([day.gas_used * day.gas_price * gas_in_asset for day in days])
-    return np.array([day.nav for day in days], dtype=np.float64) / unit - gas
+    days = run_.days
+    start = days[0].nav
+    # What a day's rebalance cost is paid after that day's NAV was read, as in the backtest.
+    paid = np.concatenate([[0.0], np.cumsum([day.gas_used * day.gas_price * WEI for day in days])[:-1]])
+    paths = {"PPO": np.array([day.nav / start for day in days]) - paid * USDC_UNIT / start}
+    path = MarketPath(
+        timestamps=np.array([day.timestamp for day in days], dtype=np.int64),
+        rates=np.array([[day.rates for day in days]]),
+        gas_cost=np.array([[(day.gas_price or BASE_FEE_GWEI * 10**9) * WEI for day in days]]),
+        names=run_.limits.names,
+    )
+    setting = Setting(run_.limits.limits(), nav=start / USDC_UNIT)
+    for name in BASELINES:
+        result = run(load_policy(name), path, setting)
+        paths[name] = result.net_worth[0] / result.net_worth[0, 0]
+    return paths
+
+
+def summarise(run_: Run, paths: Mapping[str, NDArray[np.float64]], seconds: float) -> Summary:
+    """Return the figures of a run; `paths` are those of `growth`."""
+    days, bad = run_.days, run_.bad_day
+    first, last = days[0], days[-1]
+    elapsed = (last.timestamp - first.timestamp) / DAY
+    a_year = {name: annualised(path[0], path[-1], elapsed) for name, path in paths.items()}
+    return Summary(
+        data_source=run_.series.source,
+        first_day=_date(first),
+        last_day=_date(last),
+        days=len(days) - 1,
+        policy=str(run_.learned.path),
+        policy_hash=run_.learned.policy.digest,
+        trained_on=run_.series.market_source,
+        rebalances_mined=sum(day.mined for day in days),
+        rebalances_failed=sum(day.failed for day in days),
+        days_without_trade=sum(not day.mined and not day.failed for day in days[:-1]),
+        cap_violations=sum(day.cap_violations for day in days),
+        cap_hits=sum(day.cap_hits for day in days),
+        nav_start=first.nav / USDC_UNIT,
+        nav_end_before_stress=last.nav / USDC_UNIT,
+        return_per_year=annualised(first.nav, last.nav, elapsed),
+        return_per_year_net=a_year["PPO"],
+        return_per_year_equal_weight=a_year["equal-weight"],
+        return_per_year_hold=a_year["hold"],
+        return_per_year_greedy=a_year["greedy"],
+        gas_used=sum(day.gas_used for day in days),
+        gas_paid=sum(day.gas_used * day.gas_price for day in days) * WEI,
+        max_drawdown=max(day.drawdown for day in days),
+        drawdown_limit=run_.limits.max_drawdown,
+        rate_tracking_max_error=run_.replay.tracking_error,
+        rates_clamped=run_.replay.clamped,
+        parity_max_rel_error=parity_error(days),
+        stress_loss=bad.loss / USDC_UNIT,
+        stress_drawdown=bad.drawdown,
+        kill_switch_tripped=bad.tripped,
+        rebalance_after_trip_reverted=bad.reverted,
+        keeper_refused_after_trip=bad.refused,
+        unwound_to_idle_share=bad.unwound,
+        depositors_repaid_share=bad.repaid,
+        seconds_training=run_.learned.seconds,
+        seconds_total=seconds,
+    )
+
+
+def _date(day: Day) -> str:
+    return datetime.fromtimestamp(day.timestamp, UTC).date().isoformat()
 
 
 def show(console: Console, summary: Summary, symbol: str, paths: Mapping[str, Path]) -> None:

@@ -1,4 +1,4 @@
-"""The rates that the demo replays, and the market that its policy is trained on: never the days it will live through."""
+"""The rates that the demo replays, and the market that its policy is trained on, which never saw those days."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from agent.errors import MarketDataError
 from agent.market.replay import load_history
-from agent.market.synthetic import SyntheticMarket, fitted_market, shipped_market
+from agent.market.synthetic import LEAST_FIT_DAYS, SyntheticMarket, fitted_market, shipped_market
 
 SYNTHETIC_START = date(2026, 1, 1)
+SHIPPED = "the shipped one"
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,7 @@ def load_series(path: Path | None, start: date | None, days: int, seed: int, nam
     if path is None:
         market = shipped_market(names)
         window = market.sample(np.random.default_rng([seed, 1]), 1, days + 1)
-        return DemoSeries(
-            window.rates[0], start or SYNTHETIC_START, f"synthetic, seed {seed}", market, "shipped parameters"
-        )
+        return DemoSeries(window.rates[0], start or SYNTHETIC_START, f"synthetic, seed {seed}", market, SHIPPED)
     history = load_history(path)
     if len(history.names) != len(names):
         raise MarketDataError(
@@ -75,12 +74,12 @@ def load_series(path: Path | None, start: date | None, days: int, seed: int, nam
     first = start or history.end - timedelta(days=days)
     chosen = history.window(max(first, history.start) if start is None else first, days + 1)
     before = history.before(chosen.start)
-    market = fitted_market(before)
-    fitted = before is not None and market.model != shipped_market(history.names).model
     return DemoSeries(
         chosen.rates,
         chosen.start,
         f"{history.source}: {', '.join(history.names)}",
-        market,
-        f"the {len(before)} days before {chosen.start}" if fitted and before is not None else "shipped parameters",
+        fitted_market(before, history.names),
+        f"fitted to the {len(before)} days before {chosen.start}"
+        if before is not None and len(before) >= LEAST_FIT_DAYS
+        else SHIPPED,
     )

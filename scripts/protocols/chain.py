@@ -15,6 +15,7 @@ from scripts.protocols.artifacts import Artifact
 from scripts.protocols.errors import TransactionFailedError
 
 RECEIPT_TIMEOUT = 300.0  # seconds; testnets take a few blocks
+_NOTHING_TO_ASK: TxParams = {"gas": 0, "gasPrice": Wei(0), "chainId": 0, "value": Wei(0)}  # encodes without the node
 
 
 class Sender(Protocol):
@@ -106,7 +107,8 @@ class Chain:
         self, call: ContractFunction, *, sender: Sender | None = None, value: int = 0, gas: int | None = None
     ) -> TxReceipt:
         """Send `call` in a transaction; a fixed `gas` saves the estimate's round trip."""
-        tx: TxParams = {"to": call.address, "data": call._encode_transaction_data()}
+        data = call.build_transaction(_NOTHING_TO_ASK)["data"]
+        tx: TxParams = {"to": call.address, "data": data}
         if value:
             tx["value"] = Wei(value)
         if gas is not None:
@@ -129,7 +131,10 @@ class Chain:
 
 
 def contract_at(w3: Web3, address: str, abi: Artifact | Sequence[Mapping[str, Any]]) -> Contract:
-    """Return the contract at `address`; structs that it returns are named tuples."""
+    """Return the contract at `address`. Structs that it returns are named tuples.
+
+    Where a function returns several values without names, web3 then gives the last one only.
+    """
     entries = list(abi.abi if isinstance(abi, Artifact) else abi)
     return w3.eth.contract(address=Web3.to_checksum_address(address), abi=entries, decode_tuples=True)
 

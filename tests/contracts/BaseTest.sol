@@ -7,9 +7,9 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Test} from "forge-std/Test.sol";
 
 import {IVault} from "../../contracts/interfaces/IVault.sol";
-import {Vault} from "../../contracts/Vault.sol";
 import {MockStrategy} from "./mocks/MockStrategy.sol";
 import {Token} from "./mocks/Token.sol";
+import {VaultHarness} from "./utils/VaultHarness.sol";
 
 /// @notice A vault with three strategies over a token of chosen decimals, and words to write tests in.
 abstract contract BaseTest is Test {
@@ -35,7 +35,7 @@ abstract contract BaseTest is Test {
 
     Token internal asset;
     AccessManager internal authority;
-    Vault internal vault;
+    VaultHarness internal vault;
     MockStrategy internal a;
     MockStrategy internal b;
     MockStrategy internal c;
@@ -66,8 +66,10 @@ abstract contract BaseTest is Test {
 
     /* SET-UP */
 
-    function _newVault(IERC20 asset_) internal returns (Vault v) {
-        v = new Vault(asset_, "Vault", "VLT", address(authority), KEEPER, IDLE_FLOOR, MAX_DRAWDOWN, MARK_GROWTH_RATE);
+    function _newVault(IERC20 asset_) internal returns (VaultHarness v) {
+        v = new VaultHarness(
+            asset_, "Vault", "VLT", address(authority), KEEPER, IDLE_FLOOR, MAX_DRAWDOWN, MARK_GROWTH_RATE
+        );
         vm.prank(GOVERNANCE);
         v.commitPolicy(POLICY);
     }

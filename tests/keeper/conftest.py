@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from harness import KEEPER, PASSWORD, Anvil, Killed, Shell, World, deploy_world, write_keystore
 
 
@@ -54,5 +55,6 @@ def crash() -> Callable[..., None]:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    yield Shell(tmp_path)
+    structlog.reset_defaults()  # the command sent the log to a stream that is closed now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -14,12 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
 from eth_account import Account
 from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 
 from agent.evaluation.baselines import EqualWeight
 from keeper.chain.rpc import Rpc
+from keeper.cli import main
 from keeper.config import KeeperConfig, build_config
 from keeper.loop import Keeper
 from keeper.snapshot import Snapshot, read_snapshot
@@ -30,6 +33,7 @@ CHAIN_ID = 31337
 UNIT = 10**6
 WAD = 10**18
 PASSWORD = "correct horse"
+SECRETS = ("BULKHEAD_KEYSTORE_PASSWORD", "BULKHEAD_RPC_URL", "BULKHEAD_JOURNAL")
 KEEPER = Account.from_key("0x" + "a1" * 32)
 THIEF = Account.from_key("0x" + "b2" * 32)
 NEEDED = ("Vault", "VaultLens", "MockStrategy", "PlainStrategy", "Token", "AccessManager")
@@ -233,39 +237,47 @@ class Killed(BaseException):
     """Stands for kill -9: no `except Exception` may stop it."""
 
 
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 @dataclass
 class Shell:
-    """Runs the real `keeper` command."""
+    """Runs the `keeper` command: quickly in this process, or (`process`, `start`) as a user's shell does."""
 
     folder: Path
 
-    def environment(self) -> dict[str, str]:
-        secrets = ("BULKHEAD_KEYSTORE_PASSWORD", "BULKHEAD_RPC_URL", "BULKHEAD_JOURNAL")
-        return {key: value for key, value in os.environ.items() if key not in secrets}
+    def __call__(self, *arguments: str, stdin: str = "", **environment: str) -> Done:
+        runner = CliRunner(mix_stderr=False, env={**dict.fromkeys(SECRETS), **environment})
+        with contextlib.chdir(self.folder):
+            result = runner.invoke(main, arguments, input=stdin)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return self._checked(Done(result.exit_code, result.stdout, result.stderr))
 
-    def __call__(self, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [BIN / "keeper", *arguments],
-            cwd=self.folder,
-            env={**self.environment(), **environment},
-            input=stdin,
-            text=True,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        assert "Traceback" not in done.stdout + done.stderr, done.stderr
-        return done
+    def process(self, *arguments: str) -> Done:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=60)
+        return self._checked(Done(process.returncode, out, err))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [BIN / "keeper", *arguments],
             cwd=self.folder,
-            env=self.environment(),
+            env={key: value for key, value in os.environ.items() if key not in SECRETS},
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+
+    @staticmethod
+    def _checked(done: Done) -> Done:
+        assert "Traceback" not in done.stdout + done.stderr, done.stderr
+        return done
 
 
 def stop(process: subprocess.Popen[str], with_signal: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:

@@ -1,0 +1,63 @@
+"""One devnet and one vault on it per run, on the Anvil of Ape's network; Ape reverts the chain after every test."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # for `scripts`, which is not installed
+
+from ape import networks, project  # noqa: E402
+from house import House  # noqa: E402
+from web3 import Web3  # noqa: E402
+
+from agent.limits import LimitsFile, load_limits  # noqa: E402
+from agent.policy import load_policy  # noqa: E402
+from scripts.deployment import Deployment, deploy_vault, make_plan  # noqa: E402
+from scripts.protocols.anvil import connect  # noqa: E402
+from scripts.protocols.chain import Chain  # noqa: E402
+from scripts.protocols.devnet import Devnet, deploy_devnet  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def compiled() -> None:
+    """The project's contracts, compiled by Ape where they have changed."""
+    project.load_contracts()
+
+
+@pytest.fixture(scope="session")
+def w3(compiled: None) -> Web3:
+    """A connection of our own to the node that Ape started: no caches and no fee rules in between."""
+    return connect(networks.provider.uri)
+
+
+@pytest.fixture(scope="session")
+def devnet(w3: Web3) -> Devnet:
+    return deploy_devnet(w3)
+
+
+@pytest.fixture(scope="session")
+def limits() -> LimitsFile:
+    return load_limits(ROOT / "scripts" / "limits.toml")
+
+
+@pytest.fixture(scope="session")
+def deployment(devnet: Devnet, limits: LimitsFile) -> Deployment:
+    """The vault that `ape run deploy --devnet` makes, with the limits file of the repository."""
+    plan = make_plan(
+        devnet.w3,
+        limits,
+        deployer=devnet.accounts["deployer"],
+        asset=devnet.usdc.address,
+        keeper=devnet.accounts["keeper"],
+        governance=devnet.accounts["governance"],
+        policy_hash=load_policy("equal-weight").digest,
+        pools={name: market.pool.address for name, market in devnet.markets.items()},
+    )
+    return deploy_vault(Chain(devnet.w3, devnet.sender("deployer")), plan)
+
+
+@pytest.fixture
+def house(devnet: Devnet, deployment: Deployment) -> House:
+    return House(devnet, deployment)

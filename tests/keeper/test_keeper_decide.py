@@ -1,0 +1,292 @@
+"""The pure decision: refusals, reasons, and integers that rounding can never carry over a limit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from eth_utils import keccak
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.decision import DecisionRules
+from agent.evaluation.baselines import EqualWeight
+from agent.observation import Observation, RateMemory
+from agent.units import FloatArray
+from keeper.chain.abi import encode_call
+from keeper.chain.rpc import Block
+from keeper.decide import HOLD, Action, Settings, chain_weights, decide, decision_hash
+from keeper.errors import MissingRateError, StaleBlockError, VaultNotReadyError
+from keeper.snapshot import NO_CAP, WAD, Snapshot, StrategySnapshot
+
+UNIT = 10**6
+ADDRESS = "0x" + "11" * 20
+SETTINGS = Settings(native_price=3000.0)
+BLOCK = Block(100, "0x" + "aa" * 32, "0x" + "ab" * 32, 1_800_000_000, 10**9, 30_000_000)
+
+
+@dataclass(frozen=True)
+class Wants:
+    """A policy that always wants the same."""
+
+    weights: tuple[float, ...]
+    name: str = "wants"
+    digest: str = EqualWeight().digest
+
+    def act(self, observation: Observation) -> FloatArray:
+        return np.array([self.weights], dtype=np.float64)
+
+
+def strategy(assets: int = 0, cap: int = 6 * WAD // 10, absolute: int = NO_CAP, **changes: Any) -> StrategySnapshot:
+    values: dict[str, Any] = {
+        "target": ADDRESS,
+        "name": "pool",
+        "shares": assets,
+        "assets": assets,
+        "price": 10**27,
+        "supply_rate": WAD // 20,
+        "has_rate": True,
+        "max_withdraw": assets,
+        "max_deposit": 2**255,
+        "relative_cap": cap,
+        "absolute_cap": absolute,
+        "live": True,
+    }
+    return StrategySnapshot(**{**values, **changes})
+
+
+def snapshot(*strategies: StrategySnapshot, idle: int = 1_000_000 * UNIT, **changes: Any) -> Snapshot:
+    values: dict[str, Any] = {
+        "chain_id": 1,
+        "block": BLOCK,
+        "read_at": BLOCK.timestamp + 5,
+        "vault": ADDRESS,
+        "asset": ADDRESS,
+        "asset_decimals": 6,
+        "keeper": ADDRESS,
+        "policy_hash": EqualWeight().digest,
+        "epoch": 7,
+        "last_rebalance": 0,
+        "halted": False,
+        "total_assets": idle + sum(s.assets for s in strategies),
+        "total_supply": 10**18,
+        "idle": idle,
+        "share_price": WAD,
+        "high_water_mark": WAD,
+        "drawdown_floor": 9 * WAD // 10,
+        "idle_floor": WAD // 50,
+        "max_drawdown": WAD // 10,
+        "strategies": strategies or (strategy(), strategy(), strategy()),
+    }
+    return Snapshot(**{**values, **changes})
+
+
+# --- refusals ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"halted": True}, "halted"),
+        ({"policy_hash": "0x" + "00" * 32}, "committed"),
+        ({"share_price": 9 * WAD // 10 - 1}, "drawdown floor"),
+        ({"high_water_mark": 0, "share_price": 0, "drawdown_floor": 0, "total_assets": 0}, "cannot be valued"),
+    ],
+)
+def test_decide__what_must_not_be_acted_on__is_refused(changes: dict[str, Any], why: str) -> None:
+    plan = decide(snapshot(**changes), None, EqualWeight(), SETTINGS)
+    assert plan.action is Action.REFUSE
+    assert why in plan.reason
+    assert plan.request is None
+
+
+def test_decide__another_key__is_refused() -> None:
+    plan = decide(snapshot(), None, EqualWeight(), SETTINGS, sender="0x" + "22" * 20)
+    assert plan.action is Action.REFUSE
+    assert decide(snapshot(), None, EqualWeight(), SETTINGS, sender=ADDRESS).action is Action.REBALANCE
+
+
+@pytest.mark.parametrize("weights", [(np.nan, 0.1, 0.1), (0.5, 0.5)])
+def test_decide__a_policy_that_says_nothing_usable__is_refused(weights: tuple[float, ...]) -> None:
+    plan = decide(snapshot(), None, Wants(weights), SETTINGS)
+    assert plan.action is Action.REFUSE
+    assert plan.request is None
+
+
+def test_decide__infinite_wishes__stay_within_the_caps() -> None:
+    plan = decide(snapshot(), None, Wants((np.inf, -np.inf, 1e300)), SETTINGS)
+    assert plan.request is not None
+    assert max(weight for weight in plan.request.weights if weight != HOLD) <= 6 * WAD // 10
+
+
+def test_decide__no_strategies_or_no_rate__is_an_error() -> None:
+    with pytest.raises(VaultNotReadyError):
+        decide(snapshot(strategies=()), None, EqualWeight(), SETTINGS)
+    with pytest.raises(MissingRateError):
+        decide(snapshot(strategy(has_rate=False), strategy()), None, EqualWeight(), SETTINGS)
+
+
+def test_decide__older_block_than_remembered__is_an_error() -> None:
+    memory = RateMemory.start(np.full((1, 3), 0.05), BLOCK.timestamp + 1)
+    with pytest.raises(StaleBlockError):
+        decide(snapshot(), memory, EqualWeight(), SETTINGS)
+
+
+def test_decide__empty_vault__does_nothing_and_says_so() -> None:
+    plan = decide(snapshot(idle=0, total_supply=0), None, EqualWeight(), SETTINGS)
+    assert plan.action is Action.HOLD
+    assert "holds nothing" in plan.reason
+
+
+def test_decide__gas_too_dear__does_nothing_and_says_so() -> None:
+    dear = replace(BLOCK, base_fee=10**15)
+    plan = decide(snapshot(block=dear), None, EqualWeight(), SETTINGS)
+    assert plan.action is Action.HOLD
+    assert "gas" in plan.reason
+
+
+# --- the request -------------------------------------------------------------------------------------------------
+
+
+def test_decide__request__carries_the_bounds() -> None:
+    plan = decide(snapshot(), None, EqualWeight(), SETTINGS)
+    request = plan.request
+    assert request is not None
+    assert request.epoch == 7
+    assert request.deadline == BLOCK.timestamp + 5 + 600  # the later of block and clock
+    assert request.min_total_assets == int(1_000_000 * UNIT * (1 - Fraction(0.001)))
+    assert request.policy_hash == EqualWeight().digest
+
+
+def test_decide__decision_hash__is_that_of_what_was_seen_and_sent() -> None:
+    plan = decide(snapshot(), None, EqualWeight(), SETTINGS)
+    assert plan.request is not None
+    content = {"observation": list(plan.vector), "weights": [str(weight) for weight in plan.request.weights]}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    assert plan.request.decision_hash == "0x" + keccak(text=text).hex()
+
+
+def test_decide__same_input__same_plan() -> None:
+    assert decide(snapshot(), None, EqualWeight(), SETTINGS) is not None
+    first, second = (decide(snapshot(), None, EqualWeight(), SETTINGS).request for _ in range(2))
+    assert first == second
+    other = decide(snapshot(strategy(supply_rate=1), strategy(), strategy()), None, EqualWeight(), SETTINGS).request
+    assert first is not None
+    assert other is not None
+    assert (first.weights, first.decision_hash != other.decision_hash) == (other.weights, True)
+
+
+def test_request__call_data__is_the_vaults() -> None:
+    plan = decide(snapshot(), None, EqualWeight(), SETTINGS)
+    assert plan.request is not None
+    data = plan.request.call_data
+    assert data[:4] == keccak(text="rebalance((uint256,uint256,uint256,uint256[],bytes32,bytes32))")[:4]
+    assert data == encode_call(
+        "Vault",
+        "rebalance",
+        [
+            (
+                7,
+                plan.request.deadline,
+                plan.request.min_total_assets,
+                list(plan.request.weights),
+                bytes.fromhex(plan.request.policy_hash[2:]),
+                bytes.fromhex(plan.request.decision_hash[2:]),
+            )
+        ],
+    )
+
+
+# --- integers ----------------------------------------------------------------------------------------------------
+
+
+def refused_by_the_vault(weights: tuple[int, ...], state: Snapshot, growth: list[int] | None = None) -> str | None:
+    """What `Vault.rebalance` checks, in its integers; `growth` (per 1e12) happens between the read and the block."""
+    values = [s.assets * (10**12 + (growth[i] if growth else 0)) // 10**12 for i, s in enumerate(state.strategies)]
+    nav = state.idle + sum(values)
+    targets = [value if weight == HOLD else nav * weight // WAD for weight, value in zip(weights, values, strict=True)]
+    for target, s in zip(targets, state.strategies, strict=True):
+        if target > nav * s.relative_cap // WAD:
+            return "RelativeCapExceeded"
+        if target > s.absolute_cap:
+            return "AbsoluteCapExceeded"
+    floor = -(-nav * state.idle_floor // WAD)
+    return "IdleFloorBreached" if nav - sum(targets) < floor else None
+
+
+amounts = st.integers(0, 10**14) | st.integers(0, 1000)
+caps = st.integers(1, WAD) | st.sampled_from([WAD // 3, 6 * WAD // 10, WAD, 1])
+absolute_caps = st.just(NO_CAP) | st.integers(0, 10**14)
+
+
+@st.composite
+def states(draw: st.DrawFn) -> Snapshot:
+    count = draw(st.integers(1, 5))
+    strategies = [strategy(draw(amounts), draw(caps), draw(absolute_caps)) for _ in range(count)]
+    return snapshot(*strategies, idle=draw(amounts), idle_floor=draw(st.integers(0, WAD // 2)))
+
+
+wishes = st.lists(st.floats(-0.5, 1.5) | st.floats(allow_nan=False), min_size=5, max_size=5)
+shares = st.lists(st.floats(0, 1), min_size=5, max_size=5)
+flags = st.lists(st.booleans(), min_size=5, max_size=5)
+growths = st.lists(st.integers(0, 10**6), min_size=5, max_size=5)  # up to one part in a million
+
+
+@settings(max_examples=300, deadline=None)
+@given(state=states(), wish=wishes, growth=growths)
+def test_decide__whatever_is_wanted__the_vault_takes_the_weights(
+    state: Snapshot, wish: list[float], growth: list[int]
+) -> None:
+    policy = Wants(tuple(wish[: len(state.strategies)]))
+    rules = DecisionRules(max_gas_share=0.999)
+    plan = decide(state, None, policy, replace(SETTINGS, rules=rules))
+    if plan.request is None:
+        return
+    assert refused_by_the_vault(plan.request.weights, state) is None
+    if state.total_assets > 10**9:  # a thousand units and more: below it a base unit is more than the room kept
+        assert refused_by_the_vault(plan.request.weights, state, growth) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(state=states(), targets=shares, moves=flags)
+def test_chain_weights__any_fractions__never_break_a_limit(
+    state: Snapshot, targets: list[float], moves: list[bool]
+) -> None:
+    """Even targets that the agent's projection has not seen: the boundary holds by itself."""
+    if state.total_assets == 0:
+        return
+    count = len(state.strategies)
+    weights = chain_weights(np.array(targets[:count]), np.array(moves[:count]), state)
+    refused = refused_by_the_vault(weights, state)
+    if all(weight in (0, HOLD) for weight in weights):
+        return  # nothing is left to take off: what is held breaks the floor by itself
+    assert refused is None
+    for weight, target, move in zip(weights, targets, moves, strict=False):
+        assert weight == HOLD or not move or weight <= Fraction(target) * WAD
+
+
+def test_chain_weights__round_down() -> None:
+    state = snapshot(strategy(cap=WAD), strategy(cap=WAD))
+    assert chain_weights(np.array([1 / 3, 0.1]), np.array([True, False]), state) == (int(Fraction(1 / 3) * WAD), HOLD)
+
+
+def test_chain_weights__held_position_over_its_cap_by_one_unit__is_brought_to_it() -> None:
+    state = snapshot(strategy(600_001, cap=6 * WAD // 10), strategy(0), idle=399_999)
+    weights = chain_weights(np.array([0.600001, 0.1]), np.array([False, True]), state)
+    assert weights == (6 * WAD // 10, int(Fraction(0.1) * WAD))
+
+
+def test_decision_hash__changes_with_every_part() -> None:
+    seen = decide(snapshot(), None, EqualWeight(), SETTINGS)
+    assert seen.request is not None
+    base = Observation(*(np.full(shape, 0.1) for shape in [(1, 2), (1,), (1, 2), (1, 2), (1, 2), (1,), (1,)]))
+    hashes = {
+        decision_hash(base, (1, 2)),
+        decision_hash(base, (1, 3)),
+        decision_hash(replace(base, drawdown=np.array([0.1 + 1e-12])), (1, 2)),
+    }
+    assert len(hashes) == 3

@@ -1,0 +1,144 @@
+"""The journal: one intent in flight, one keeper at a time, nothing half-written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
+
+from keeper.errors import JournalError
+from keeper.journal import Intent, Journal, State, metadata, open_journal, read_journal
+
+VAULT = "0x" + "11" * 20
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'journal.sqlite'}"
+
+
+@pytest.fixture
+def journal(url: str) -> Iterator[Journal]:
+    opened = open_journal(url, 1, VAULT)
+    yield opened
+    opened.close()
+
+
+def plan(journal: Journal, nonce: int = 0) -> Intent:
+    cycle = journal.begin_cycle(live=True)
+    return journal.plan(
+        cycle, sender=VAULT, nonce=nonce, epoch=0, deadline=10, gas=1, call_data=b"\x01", reason="because"
+    )
+
+
+def test_intent__goes_through_its_states(journal: Journal) -> None:
+    intent = plan(journal)
+    assert intent.state is State.PLANNED
+    intent = journal.record_signed(intent, "0xaa", b"\x02", 2**200, 1)
+    assert (intent.state, intent.attempts[0].raw, intent.attempts[0].max_fee) == (State.SIGNED, b"\x02", 2**200)
+    intent = journal.record_sent(intent, "0xaa")
+    assert intent.state is State.SENT
+    intent = journal.record_signed(intent, "0xbb", b"\x03", 2**201, 2)
+    assert (intent.state, len(intent.attempts)) == (State.SENT, 2)
+    intent = journal.settle(intent, State.MINED, "applied", transaction_hash="0xbb", gas_price=7)
+    assert (intent.state, intent.gas_price) == (State.MINED, 7)
+    assert journal.latest_intent() == intent
+    assert journal.highest_fees(VAULT, 0) == (2**201, 2)
+    assert journal.highest_fees(VAULT, 1) is None
+
+
+def test_intent__a_second_one_while_one_is_open__is_refused_by_the_database(journal: Journal) -> None:
+    first = plan(journal)
+    with pytest.raises(JournalError, match="UNIQUE"):
+        plan(journal, nonce=1)
+    journal.settle(first, State.EXPIRED, "over")
+    second = plan(journal, nonce=1)
+    with pytest.raises(JournalError, match="UNIQUE"):
+        journal.settle(first, State.SENT, "reopened")
+    assert journal.latest_intent() == second
+
+
+def test_intent__survives_closing(journal: Journal, url: str) -> None:
+    intent = journal.record_signed(plan(journal), "0xaa", b"\x02", 1, 1)
+    journal.close()
+    again = open_journal(url, 1, VAULT)
+    assert again.latest_intent() == intent
+    again.close()
+
+
+def test_lock__one_keeper_at_a_time(journal: Journal, url: str) -> None:
+    with pytest.raises(JournalError, match=r"Another keeper \(process \d+\) holds"):
+        open_journal(url, 1, VAULT)
+    looking = read_journal(url)  # looking is allowed
+    assert looking is not None
+    assert looking.count_intents() == {}
+    looking.close()
+    journal.close()
+    open_journal(url, 1, VAULT).close()
+
+
+@pytest.mark.parametrize(("chain", "vault"), [(2, VAULT), (1, "0x" + "22" * 20)])
+def test_bind__another_vault_or_chain__is_refused(journal: Journal, url: str, chain: int, vault: str) -> None:
+    journal.close()
+    with pytest.raises(JournalError, match="belongs to vault"):
+        open_journal(url, chain, vault)
+    open_journal(url, 1, VAULT).close()  # and the refusal freed the lock
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("sqlite:///:memory:", "in memory"),
+        ("sqlite://", "in memory"),
+        ("sqlite:////proc/none/journal", "cannot be written"),
+        ("mysql+none://u:secret@h/d", "cannot be opened"),
+        ("postgresql+none://u:secret@h/d", "cannot be opened"),
+    ],
+)
+def test_open__bad_url__is_one_message_without_the_password(wrong: str, message: str) -> None:
+    with pytest.raises(JournalError, match=message) as caught:
+        open_journal(wrong, 1, VAULT)
+    assert "secret" not in str(caught.value)
+
+
+def test_open__a_file_that_is_no_database__is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    path.write_text("not a database, " * 100)
+    with pytest.raises(JournalError, match="not a database"):
+        open_journal(f"sqlite:///{path}", 1, VAULT)
+
+
+def test_storage_fails__is_a_journal_error(journal: Journal, url: str) -> None:
+    journal._engine.dispose()
+    Path(url.removeprefix("sqlite:///")).write_text("broken " * 1000)
+    with pytest.raises(JournalError, match="Nothing is sent without it"):
+        journal.begin_cycle(live=True)
+
+
+def test_settings__write_ahead_full_sync_and_foreign_keys(journal: Journal) -> None:
+    with journal._engine.connect() as connection:
+        found = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+def test_schema__is_valid_postgresql() -> None:
+    for table in metadata.sorted_tables:
+        assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=postgresql.dialect()))
+
+
+def test_rate_memory__last_one_counts(journal: Journal) -> None:
+    for state in ("one", "two"):
+        journal.note(journal.begin_cycle(live=False), outcome="no-trade", reason="-", memory=("0xdd", state))
+    assert journal.memory("0xdd") == "two"
+    assert journal.memory("0xee") is None
+
+
+def test_read__no_file_yet__is_none(tmp_path: Path) -> None:
+    assert read_journal(f"sqlite:///{tmp_path / 'none.sqlite'}") is None
+    assert list(tmp_path.iterdir()) == []
