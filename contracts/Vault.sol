@@ -85,7 +85,6 @@ import {HighWaterMark} from "./libraries/HighWaterMark.sol";
 contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTransient {
     using BoundedCall for address;
     using Bucket for Bucket.State;
-    using HighWaterMark for HighWaterMark.Mark;
     using Math for uint256;
     using SafeCast for uint256;
     using SafeERC20 for IERC20;
@@ -93,6 +92,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     /* CONSTANTS */
 
     uint256 internal constant WAD = 1e18;
+    uint256 internal constant BASIS_POINTS = 1e4;
     uint256 internal constant VIRTUAL_SHARES = 1e6;
     uint8 internal constant DECIMALS_OFFSET = 6;
     uint256 public constant MAX_STRATEGIES = 16;
@@ -103,39 +103,57 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     /// @inheritdoc IVault
     uint256 public constant HOLD = type(uint256).max;
 
+    /* STORAGE THAT EVERY OPERATION READS */
+
+    /// @dev One slot.
+    /// @param mark High-water mark of the share price (WAD).
+    /// @param markedAt When it was recorded.
+    /// @param maxDrawdown `Limit.MaxDrawdown`.
+    /// @param performanceFee `Limit.PerformanceFee`, in basis points.
+    /// @param count Number of strategies.
+    struct Hot {
+        uint120 mark;
+        uint40 markedAt;
+        uint64 maxDrawdown;
+        uint16 performanceFee;
+        uint8 count;
+        bool halted;
+    }
+
+    Hot internal _hot;
+
     /* KEEPER STORAGE */
 
     address public keeper;
     uint40 internal _epoch;
     uint40 internal _lastRebalance;
-    bool public halted;
     bytes32 public policyHash;
 
     /* LIMITS STORAGE */
 
     uint64 internal _idleFloor;
-    uint64 internal _maxDrawdown;
     uint64 internal _markGrowthRate;
-    uint64 internal _performanceFee;
-
-    address public feeRecipient;
     uint32 internal _cooldown;
     uint32 internal _maxSilence;
-    uint32 internal _lastHeartbeat;
+    uint40 internal _lastHeartbeat;
 
-    HighWaterMark.Mark internal _mark;
     Bucket.State internal _loss;
     Bucket.State internal _turnover;
-    /// @dev Share price at which the performance fee was last charged.
-    uint256 internal _feeMark;
 
     /// @dev Bit `Limit`: the right to loosen it was given up. Bit 255: the same for caps and new strategies.
     uint256 internal _givenUp;
     uint256 internal constant CAPS_BIT = 255;
 
+    /* FEE STORAGE */
+
+    address public feeRecipient;
+    /// @dev Highest share price at which the performance fee was charged.
+    uint256 internal _feeMark;
+
     /* STRATEGIES STORAGE */
 
-    Strategy[] internal _strategies;
+    /// @dev The first `count` are used.
+    Strategy[MAX_STRATEGIES] internal _strategies;
     /// @dev Position in `_strategies` plus one; 0 for an address that is not a strategy.
     mapping(address => uint256) internal _position;
 
@@ -169,7 +187,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         Limits memory limits_
     ) ERC20(name_, symbol_) ERC20Permit(name_) ERC4626(asset_) AccessManaged(authority_) {
         require(authority_ != address(0), ZeroAddress());
-        _mark.start(WAD);
+        _startMark(WAD);
         _setKeeper(keeper_);
         _setLimit(Limit.IdleFloor, limits_.idleFloor);
         _setLimit(Limit.MaxDrawdown, limits_.maxDrawdown);
@@ -203,7 +221,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     /// @inheritdoc IVault
     function heartbeat() external {
         require(msg.sender == keeper, NotKeeper(msg.sender));
-        _lastHeartbeat = uint32(block.timestamp);
+        _lastHeartbeat = uint40(block.timestamp);
         emit Heartbeat();
     }
 
@@ -211,10 +229,10 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @inheritdoc IVault
     function trip() external nonReentrant {
-        require(!halted, VaultHalted());
+        require(!_hot.halted, VaultHalted());
         Books memory books = _accrue();
         require(books.broken == address(0), ValuationFailed(books.broken));
-        uint256 floor = _drawdownFloor(_mark.value);
+        uint256 floor = _drawdownFloor(_hot.mark);
         require(books.price < floor, DrawdownWithinLimit(books.price, floor));
         _trip(books.price);
     }
@@ -222,7 +240,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     /// @inheritdoc IVault
     function unwind(address strategy) external nonReentrant returns (uint256 assets) {
         uint256 silentFrom = lastSeen() + _maxSilence;
-        require(halted || block.timestamp > silentFrom, KeeperNotSilent(lastSeen(), silentFrom));
+        require(_hot.halted || block.timestamp > silentFrom, KeeperNotSilent(lastSeen(), silentFrom));
         Strategy storage s = _strategy(strategy);
         uint256 shares = Math.min(s.shares, s.target.maxRedeem(address(this)));
         assets = _redeem(s, shares);
@@ -250,8 +268,8 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @inheritdoc IVault
     function halt() external restricted {
-        require(!halted, VaultHalted());
-        halted = true;
+        require(!_hot.halted, VaultHalted());
+        _hot.halted = true;
         emit Halted(msg.sender);
     }
 
@@ -291,10 +309,10 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         require(!capsGivenUp(), GivenUp());
         require(strategy != address(0) && strategy != address(this), ZeroAddress());
         require(_position[strategy] == 0, StrategyAlreadyAdded(strategy));
-        require(_strategies.length < MAX_STRATEGIES, TooManyStrategies(MAX_STRATEGIES));
+        require(_hot.count < MAX_STRATEGIES, TooManyStrategies(MAX_STRATEGIES));
         require(IERC4626(strategy).asset() == asset(), WrongAsset(strategy, IERC4626(strategy).asset()));
-        _strategies.push(Strategy(IERC4626(strategy), 0, 0, 0));
-        _position[strategy] = _strategies.length;
+        _strategies[_hot.count].target = IERC4626(strategy);
+        _position[strategy] = ++_hot.count;
         emit StrategyAdded(strategy);
         _setCaps(_strategy(strategy), relativeCap, absoluteCap);
     }
@@ -304,11 +322,11 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         Strategy storage s = _strategy(strategy);
         require(s.shares == 0, StrategyNotEmpty(strategy, s.shares));
         // The others keep their order; what the keeper has under way was made for the old one.
-        for (uint256 i = _position[strategy]; i < _strategies.length; ++i) {
+        for (uint256 i = _position[strategy]; i < _hot.count; ++i) {
             _strategies[i - 1] = _strategies[i];
             _position[address(_strategies[i].target)] = i;
         }
-        _strategies.pop();
+        delete _strategies[--_hot.count];
         delete _position[strategy];
         ++_epoch;
         emit StrategyRemoved(strategy);
@@ -341,11 +359,11 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @inheritdoc IVault
     function resume() external restricted {
-        require(halted, NotHalted());
+        require(_hot.halted, NotHalted());
         Books memory books = _accrue();
         require(books.broken == address(0), ValuationFailed(books.broken));
-        _mark.start(books.price);
-        halted = false;
+        _startMark(books.price);
+        _hot.halted = false;
         emit Resumed(books.price);
     }
 
@@ -444,7 +462,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         _burn(owner, shares);
 
         assets = idle().mulDiv(shares, whole);
-        parts = new uint256[](_strategies.length);
+        parts = new uint256[](_hot.count);
         for (uint256 i; i < parts.length; ++i) {
             Strategy storage s = _strategies[i];
             parts[i] = _handOut(s, uint256(s.shares).mulDiv(shares, whole), receiver);
@@ -472,7 +490,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @inheritdoc IVault
     function highWaterMark() public view returns (uint256) {
-        return _mark.preview(_books().price, _markGrowthRate);
+        return _markAt(_books().price);
     }
 
     /// @inheritdoc IVault
@@ -499,8 +517,15 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         return Math.max(_lastRebalance, _lastHeartbeat);
     }
 
-    function strategies() external view returns (Strategy[] memory) {
-        return _strategies;
+    function strategies() external view returns (Strategy[] memory list) {
+        list = new Strategy[](_hot.count);
+        for (uint256 i; i < list.length; ++i) {
+            list[i] = _strategies[i];
+        }
+    }
+
+    function halted() external view returns (bool) {
+        return _hot.halted;
     }
 
     /// @inheritdoc IVault
@@ -516,7 +541,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     function limits() external view returns (Limits memory) {
         return Limits({
             idleFloor: _idleFloor,
-            maxDrawdown: _maxDrawdown,
+            maxDrawdown: _hot.maxDrawdown,
             markGrowthRate: _markGrowthRate,
             cooldown: _cooldown,
             maxSilence: _maxSilence,
@@ -524,7 +549,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
             lossRefill: _loss.refill,
             turnoverCapacity: _turnover.capacity,
             turnoverRefill: _turnover.refill,
-            performanceFee: _performanceFee
+            performanceFee: uint64(_limit(Limit.PerformanceFee))
         });
     }
 
@@ -570,13 +595,13 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     function _checkRequest(Rebalance calldata request) internal view {
         require(msg.sender == keeper, NotKeeper(msg.sender));
-        require(!halted, VaultHalted());
+        require(!_hot.halted, VaultHalted());
         require(request.epoch == _epoch, WrongEpoch(request.epoch, _epoch));
         require(block.timestamp <= request.deadline, DeadlinePassed(request.deadline, block.timestamp));
         require(request.policyHash == policyHash, WrongPolicy(request.policyHash, policyHash));
         uint256 until = uint256(_lastRebalance) + _cooldown;
         require(block.timestamp >= until, CooldownRunning(until));
-        uint256 expected = _strategies.length;
+        uint256 expected = _hot.count;
         require(request.weights.length == expected, WrongLength(request.weights.length, expected));
     }
 
@@ -661,7 +686,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @dev `previewRedeem` and not `convertToAssets`: a position is worth what leaving it pays, exit fees included.
     function _valuation() internal view returns (uint256 nav, uint256[] memory values, address broken) {
-        values = new uint256[](_strategies.length);
+        values = new uint256[](_hot.count);
         nav = idle();
         for (uint256 i; i < values.length; ++i) {
             Strategy storage s = _strategies[i];
@@ -669,7 +694,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
             if (shares == 0) continue;
             address target = address(s.target);
             bool ok;
-            (ok, values[i]) = target.readUint(READ_GAS, abi.encodeCall(IERC4626.previewRedeem, (shares)));
+            (ok, values[i]) = target.readUint(READ_GAS, IERC4626.previewRedeem.selector, shares);
             if (!ok) broken = target;
             nav += values[i];
         }
@@ -717,7 +742,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     /// @dev What a strategy of this value would pay out now; 0 for one that cannot say.
     function _withdrawable(Strategy storage s, uint256 value) internal view returns (uint256) {
         if (value == 0) return 0;
-        (, uint256 most) = address(s.target).readUint(READ_GAS, abi.encodeCall(IERC4626.maxWithdraw, (address(this))));
+        (, uint256 most) = address(s.target).readUint(READ_GAS, IERC4626.maxWithdraw.selector, uint160(address(this)));
         return Math.min(most, value);
     }
 
@@ -748,9 +773,10 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         (books.nav, books.values, books.broken) = _valuation();
         books.supply = totalSupply();
         books.price = _sharePrice(books.nav, books.supply);
-        if (_performanceFee == 0 || feeRecipient == address(0) || books.price <= _feeMark) return books;
+        uint256 rate = _hot.performanceFee;
+        if (rate == 0 || feeRecipient == address(0) || books.price <= _feeMark) return books;
         uint256 gain = (books.price - _feeMark).mulDiv(books.supply, WAD * VIRTUAL_SHARES);
-        uint256 fee = gain.mulDiv(_performanceFee, WAD);
+        uint256 fee = gain.mulDiv(rate, BASIS_POINTS);
         books.feeShares = fee.mulDiv(books.supply + VIRTUAL_SHARES, books.nav + 1 - fee);
         books.supply += books.feeShares;
         books.price = _sharePrice(books.nav, books.supply);
@@ -764,7 +790,19 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
             _mint(feeRecipient, books.feeShares);
             emit FeeCharged(feeRecipient, books.feeShares, books.price);
         }
-        _mark.accrue(books.price, _markGrowthRate);
+        _startMark(_markAt(books.price));
+    }
+
+    function _markAt(uint256 price) internal view returns (uint256) {
+        if (price <= _hot.mark) return _hot.mark;
+        return HighWaterMark.follow(_hot.mark, price, _markGrowthRate, block.timestamp - _hot.markedAt);
+    }
+
+    /// @dev A price beyond 120 bits (an empty vault that was sent all the money in the world) is recorded as the largest:
+    /// to revert instead would lock the vault.
+    function _startMark(uint256 price) internal {
+        _hot.mark = uint120(Math.min(price, type(uint120).max));
+        _hot.markedAt = uint40(block.timestamp);
     }
 
     function _sharePrice(uint256 nav, uint256 supply) internal pure returns (uint256) {
@@ -772,19 +810,19 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     }
 
     function _drawdownFloor(uint256 mark) internal view returns (uint256) {
-        return mark.mulDiv(WAD - _maxDrawdown, WAD);
+        return mark.mulDiv(WAD - _hot.maxDrawdown, WAD);
     }
 
     /// @dev Neither deposits nor rebalances happen at a price that is unknown or past the drawdown limit.
     function _checkTradable(Books memory books) internal view returns (uint256 floor) {
         require(books.broken == address(0), ValuationFailed(books.broken));
-        floor = _drawdownFloor(_mark.value);
+        floor = _drawdownFloor(_hot.mark);
         require(books.price >= floor, DrawdownExceeded(books.price, floor));
     }
 
     function _trip(uint256 price) internal {
-        halted = true;
-        emit Tripped(msg.sender, price, _mark.value);
+        _hot.halted = true;
+        emit Tripped(msg.sender, price, _hot.mark);
     }
 
     /* INTERNAL: ERC-4626 */
@@ -810,22 +848,22 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     }
 
     function _acceptsDeposits() internal view returns (bool) {
-        if (halted) return false;
+        if (_hot.halted) return false;
         Books memory books = _books();
         if (books.broken != address(0)) return false;
-        return books.price >= _drawdownFloor(_mark.preview(books.price, _markGrowthRate));
+        return books.price >= _drawdownFloor(_markAt(books.price));
     }
 
     function _openForDeposit() internal returns (Books memory books) {
-        require(!halted, VaultHalted());
+        require(!_hot.halted, VaultHalted());
         books = _accrue();
         _checkTradable(books);
         if (_navBeforeDeposit == 0) _navBeforeDeposit = books.nav + 1;
     }
 
     function _leave(address receiver, address owner, uint256 assets, uint256 shares, Books memory books) internal {
-        bool past = books.broken == address(0) && books.price < _drawdownFloor(_mark.value);
-        if (past && !halted) _trip(books.price);
+        bool past = books.broken == address(0) && books.price < _drawdownFloor(_hot.mark);
+        if (past && !_hot.halted) _trip(books.price);
         _pull(assets, books.values);
         _withdraw(msg.sender, receiver, owner, assets, shares);
     }
@@ -841,7 +879,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     function _limit(Limit limit_) internal view returns (uint256) {
         if (limit_ == Limit.IdleFloor) return _idleFloor;
-        if (limit_ == Limit.MaxDrawdown) return _maxDrawdown;
+        if (limit_ == Limit.MaxDrawdown) return _hot.maxDrawdown;
         if (limit_ == Limit.MarkGrowthRate) return _markGrowthRate;
         if (limit_ == Limit.Cooldown) return _cooldown;
         if (limit_ == Limit.MaxSilence) return _maxSilence;
@@ -849,7 +887,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         if (limit_ == Limit.LossRefill) return _loss.refill;
         if (limit_ == Limit.TurnoverCapacity) return _turnover.capacity;
         if (limit_ == Limit.TurnoverRefill) return _turnover.refill;
-        return _performanceFee;
+        return uint256(_hot.performanceFee) * (WAD / BASIS_POINTS);
     }
 
     /// @dev What accrued under the old limit is recorded first: a new one never reaches back.
@@ -861,7 +899,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     function _setLimit(Limit limit_, uint256 value) internal {
         if (limit_ == Limit.IdleFloor) _idleFloor = _within(value, 0, WAD);
-        else if (limit_ == Limit.MaxDrawdown) _maxDrawdown = _within(value, 0, WAD);
+        else if (limit_ == Limit.MaxDrawdown) _hot.maxDrawdown = _within(value, 0, WAD);
         else if (limit_ == Limit.MarkGrowthRate) _markGrowthRate = _within(value, 0, 10 * WAD);
         else if (limit_ == Limit.Cooldown) _cooldown = uint32(_within(value, 0, 30 days));
         else if (limit_ == Limit.MaxSilence) _maxSilence = uint32(_within(value, 1 hours, 365 days));
@@ -869,8 +907,8 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         else if (limit_ == Limit.LossRefill) _loss.set(_loss.capacity, _within(value, 0, WAD));
         else if (limit_ == Limit.TurnoverCapacity) _turnover.set(_within(value, 0, 10 * WAD), _turnover.refill);
         else if (limit_ == Limit.TurnoverRefill) _turnover.set(_turnover.capacity, _within(value, 0, 10 * WAD));
-        else _performanceFee = _within(value, 0, 0.3e18);
-        emit LimitSet(limit_, value);
+        else _hot.performanceFee = uint16(_within(value, 0, 0.3e18) / (WAD / BASIS_POINTS));
+        emit LimitSet(limit_, _limit(limit_));
     }
 
     function _within(uint256 value, uint256 minimum, uint256 maximum) internal pure returns (uint64) {
@@ -888,7 +926,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     /// @dev A new keeper has the whole of `MaxSilence` before anyone may unwind.
     function _setKeeper(address newKeeper) internal {
         keeper = newKeeper;
-        _lastHeartbeat = uint32(block.timestamp);
+        _lastHeartbeat = uint40(block.timestamp);
         emit KeeperSet(newKeeper);
     }
 

@@ -22,6 +22,22 @@ library BoundedCall {
         }
     }
 
+    /// @notice The first word of the answer to a question with one word for an argument; allocates no memory.
+    function readUint(address target, uint256 gasLimit, bytes4 selector, uint256 argument)
+        internal
+        view
+        returns (bool ok, uint256 value)
+    {
+        // An address without code answers with nothing, which is too little.
+        assembly ("memory-safe") {
+            mstore(0x00, selector)
+            mstore(0x04, argument)
+            ok := staticcall(gasLimit, target, 0x00, 0x24, 0x00, 0x20)
+            ok := and(ok, gt(returndatasize(), 0x1f))
+            if ok { value := mload(0x00) }
+        }
+    }
+
     /// @notice The first word of the answer of a call that may change state.
     function callUint(address target, uint256 gasLimit, bytes memory data) internal returns (bool ok, uint256 value) {
         if (target.code.length == 0) return (false, 0);
