@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -252,7 +253,7 @@ def _writable(path: Path) -> None:
     """Find out before training, not after it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".npz").open("ab").close()
+        tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
         raise AgentError(f"cannot write {path}: {error.strerror or error}; choose another --out") from error
 

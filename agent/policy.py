@@ -140,9 +140,13 @@ def save_policy(
     }
     content = json.loads(canonical_json(content))  # tuples become lists now, not on loading
     content["digest"] = digest_of(content)
+    _read_layers(buffer.getvalue(), target, content)  # what would be refused on loading is never written
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(buffer.getvalue())
-    target.with_suffix(".json").write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    manifest_text = json.dumps(content, indent=2, sort_keys=True) + "\n"
+    for path, data in ((target, buffer.getvalue()), (target.with_suffix(".json"), manifest_text.encode())):
+        draft = path.with_name(path.name + ".part")
+        draft.write_bytes(data)
+        draft.replace(path)  # whole or not at all; a new one beside an old other is refused by the digest
     return load_policy_file(target)
 
 

@@ -50,6 +50,8 @@ def _handled(command: F) -> F:
             return command(*arguments, config=config, as_json=as_json, **options)
         except KeeperError as error:
             _fail(type(error).__name__, str(error), as_json)
+        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+            raise  # click's own
         except Exception as error:
             if os.environ.get("BULKHEAD_DEBUG"):
                 raise

@@ -167,13 +167,15 @@ class Keeper:
     def _recover(self, cycle: int, live: bool) -> CycleResult | None:
         """Settle the last intent by journal and chain; a result means that it is still under way."""
         self._rpc.check_chain(self._config.chain_id)
-        intent = self.journal.latest_intent()
-        if intent is None:
+        before = self.journal.latest_intent()
+        if before is None:
             return None
-        intent = settle(self._rpc, self.journal, intent, self._config.vault)
+        intent = settle(self._rpc, self.journal, before, self._config.vault)
         if intent.state.is_open and live:
             log.info("recovering", intent=intent.id, state=intent.state.value, nonce=intent.nonce)
             intent = self._courier().carry(intent)
+        if intent.state is not before.state:
+            log.info("settled", intent=intent.id, was=before.state.value, now=intent.state.value, reason=intent.reason)
         if not intent.state.is_open:
             return None
         return CycleResult("pending", "an earlier transaction is still under way", cycle, live, epoch=intent.epoch)

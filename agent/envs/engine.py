@@ -55,7 +55,7 @@ class EnvConfig:
     episode_rows: int = 90
     warm_up: int = 30
     deployed_share: float = 0.5
-    concentration_price: float = 0.25
+    concentration_price: float = 0.7
     ruin: float = 0.5
 
     @property

@@ -263,7 +263,7 @@ def _aligned(source: str, series: dict[str, _Series]) -> tuple[date, FloatArray]
         for before, after in pairwise(days):
             if (after - before).days > 1:
                 raise GapError(
-                    f"{source} line {values[after][0]} ({after}, {name}): {(after - before).days - 1} days are missing "
+                    f"{source} line {values[after][0]} ({after}, {name}): {_days((after - before).days - 1)} missing "
                     f"after {before}: fill the gap in the file or start after it"
                 )
     start = max(min(values) for values in series.values())
@@ -289,3 +289,7 @@ def _number(source: str, line: int, day: date, column: str, text: str) -> float:
     if not math.isfinite(value):
         raise BadValueError(f"{source} line {line} ({day}): {column} is {text!r}: fill it in with the day's rate")
     return value
+
+
+def _days(count: int) -> str:
+    return "1 day is" if count == 1 else f"{count} days are"

@@ -36,7 +36,7 @@ class EnvTable(_Table):
     episode_days: Annotated[int, Field(ge=2, le=3650)] = 90
     warm_up_days: Annotated[int, Field(ge=0, le=365)] = 30
     deployed_share: _Fraction = 0.5
-    concentration_price: _NotNegative = 0.5
+    concentration_price: _NotNegative = 0.7
     gas_base: _NotNegative = 250_000.0
     gas_per_move: _NotNegative = 250_000.0
     min_trade: Annotated[float, Field(ge=0, lt=1)] = 0.01

@@ -41,8 +41,7 @@ class ApeSender:
         fields = {"data": tx.get("data", b""), "value": tx.get("value", 0), "sender": self._account}
         if "to" in tx:
             fields["receiver"] = tx["to"]
-        if "gas" in tx:
-            fields["gas_limit"] = tx["gas"]
+        fields["gas_limit"] = tx["gas"]
         try:
             transaction = self._provider.network.ecosystem.create_transaction(**fields)
             receipt = self._account.call(transaction)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from eth_account.signers.local import LocalAccount
-from eth_typing import ChecksumAddress
+from eth_typing import BlockNumber, ChecksumAddress
 from web3 import Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
@@ -14,6 +14,7 @@ from web3.types import TxParams, TxReceipt, Wei
 from scripts.protocols.artifacts import Artifact
 from scripts.protocols.errors import TransactionFailedError
 
+GAS_MARGIN_PERCENT = 130  # of the estimate: interest that accrues until the next block makes a call dearer
 RECEIPT_TIMEOUT = 300.0  # seconds; testnets take a few blocks
 _NOTHING_TO_ASK: TxParams = {"gas": 0, "gasPrice": Wei(0), "chainId": 0, "value": Wei(0)}  # encodes without the node
 
@@ -26,7 +27,7 @@ class Sender(Protocol):
         """The account that pays."""
 
     def send(self, tx: TxParams) -> TxReceipt:
-        """Send `tx` (`to`, `data`, `value`, perhaps `gas`) and return the receipt once it is mined."""
+        """Send `tx` (`to`, `data`, `value`, `gas`) and return the receipt once it is mined."""
 
 
 class Unlocked:
@@ -73,8 +74,6 @@ class LocalKey:
             "value": Wei(0),
             **tx,
         }
-        if "gas" not in filled:
-            filled["gas"] = eth.estimate_gas(filled) * 12 // 10
         signed = self._account.sign_transaction(cast(dict[str, Any], filled))
         digest = eth.send_raw_transaction(signed.raw_transaction)
         return eth.wait_for_transaction_receipt(digest, RECEIPT_TIMEOUT, poll_latency=0.05)
@@ -120,14 +119,23 @@ class Chain:
     ) -> TxReceipt:
         sender = sender or self.sender
         try:
+            if "gas" not in tx:
+                tx["gas"] = self.w3.eth.estimate_gas({**tx, "from": sender.address}) * GAS_MARGIN_PERCENT // 100
             receipt = sender.send(tx)
         except (Web3Exception, ValueError) as error:
             raise TransactionFailedError(f"{what} by {sender.address} failed: {describe_revert(error, abi)}") from error
         if receipt["status"] != 1:
-            raise TransactionFailedError(
-                f"{what} by {sender.address} reverted in {receipt['transactionHash'].to_0x_hex()}."
-            )
+            reason = self._why_reverted({**tx, "from": sender.address}, receipt, abi)
+            raise TransactionFailedError(f"{what} by {sender.address} reverted: {reason}.")
         return receipt
+
+    def _why_reverted(self, tx: TxParams, receipt: TxReceipt, abi: Sequence[Mapping[str, Any]]) -> str:
+        """Ask the node again, on the block before."""
+        try:
+            self.w3.eth.call(tx, BlockNumber(receipt["blockNumber"] - 1))
+        except Web3Exception as error:
+            return describe_revert(error, abi)
+        return f"no reason given, see {receipt['transactionHash'].to_0x_hex()}"
 
 
 def contract_at(w3: Web3, address: str, abi: Artifact | Sequence[Mapping[str, Any]]) -> Contract:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from web3.contract.contract import ContractFunction
+from web3.exceptions import ContractLogicError
 from web3.logs import DISCARD
 from web3.types import TxReceipt
 
 from scripts.deployment import Deployment
 from scripts.protocols.anvil import rpc
-from scripts.protocols.chain import Unlocked
+from scripts.protocols.chain import Unlocked, describe_revert
 from scripts.protocols.devnet import Devnet
 
 WAD = 10**18
@@ -35,6 +36,14 @@ class House:
     def send(self, role: str, call: ContractFunction) -> TxReceipt:
         """Send `call` as `role` and return the receipt; raises `TransactionFailedError` when it reverts."""
         return self.chain.send(call, sender=self.devnet.sender(role), gas=_GAS)
+
+    def refusal(self, role: str, call: ContractFunction) -> str:
+        """Return the custom error with which `call` by `role` would revert now, empty if it would pass."""
+        try:
+            call.call({"from": self.devnet.accounts[role]})
+        except ContractLogicError as error:
+            return describe_revert(error, call.contract_abi)
+        return ""
 
     def read(self, call: ContractFunction, block: int | None = None) -> Any:
         return call.call(block_identifier="latest" if block is None else block)

@@ -30,6 +30,8 @@ def world(deployed: World, tmp_path: Path) -> Iterator[World]:
     deployed.folder = tmp_path
     write_keystore(tmp_path / "keystore.json", KEEPER.key)
     (tmp_path / "password").write_text(PASSWORD + "\n")
+    deployed.set_base_fee(1)
+    deployed.mine()
     yield deployed
     deployed.close()
     anvil.rpc("anvil_dropAllTransactions")

@@ -178,6 +178,10 @@ class World:
         """Mine a block; as a keeper's `sleep`, the chain goes on while it waits."""
         self.anvil.rpc("evm_mine")
 
+    def set_base_fee(self, gwei: int) -> None:
+        """Set the next block's base fee."""
+        self.anvil.rpc("anvil_setNextBlockBaseFeePerGas", hex(gwei * 10**9))
+
     def stop_mining(self) -> None:
         self.anvil.rpc("evm_setAutomine", False)
 

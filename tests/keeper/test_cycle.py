@@ -243,20 +243,21 @@ def test_policy_file_missing__no_keeper_at_all(world: World) -> None:
         world.keeper(policy="missing.npz")
 
 
-def test_snapshot__is_one_call_at_one_block(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_snapshot_and_simulation__are_one_call_each_at_one_block(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     keeper, calls = world.keeper(), []
     real = keeper._rpc._request
 
     def spy(method: str, *parameters: Any) -> Any:
-        if method == "eth_call" and parameters[0]["to"] == world.lens.address:
-            calls.append(parameters[1])
+        if method == "eth_call":
+            calls.append((parameters[0]["to"], parameters[1]))
             world.do(world.token.functions.mint(world.vault.address, UNIT))  # a block comes in between
         return real(method, *parameters)
 
     monkeypatch.setattr(keeper._rpc, "_request", spy)
     block = Web3(HTTPProvider(world.anvil.url)).eth.get_block("latest")
     result = keeper.cycle()
-    assert calls == [{"blockHash": "0x" + block["hash"].hex(), "requireCanonical": True}]
+    pinned = {"blockHash": "0x" + block["hash"].hex(), "requireCanonical": True}
+    assert calls == [(world.lens.address, pinned), (world.vault.address, pinned)]
     assert (result.block_number, result.nav) == (block["number"], 1_000_000 * UNIT)
 
 

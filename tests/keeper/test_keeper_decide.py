@@ -130,6 +130,16 @@ def test_decide__no_strategies_or_no_rate__is_an_error() -> None:
         decide(snapshot(strategy(has_rate=False), strategy()), None, EqualWeight(), SETTINGS)
 
 
+def test_decide__funds_in_a_strategy_that_cannot_be_read__are_not_spent_twice() -> None:
+    dead = strategy(live=False, has_rate=False)
+    state = snapshot(dead, strategy(), strategy(), idle=700_000 * UNIT, total_assets=1_000_000 * UNIT)
+    plan = decide(state, None, Wants((1.0, 1.0, 1.0)), SETTINGS)
+    assert plan.request is not None
+    assert plan.request.weights[0] == HOLD
+    assert sum(plan.target) == pytest.approx(1 - 0.3 - 0.02, abs=1e-4)
+    assert sum(plan.request.weights[1:]) <= 68 * WAD // 100
+
+
 def test_decide__older_block_than_remembered__is_an_error() -> None:
     memory = RateMemory.start(np.full((1, 3), 0.05), BLOCK.timestamp + 1)
     with pytest.raises(StaleBlockError):

@@ -13,11 +13,13 @@ from harness import KEEPER, THIEF, WAD, Killed, Shell, World, write_keystore
 from keeper.chain.rpc import Rpc
 from keeper.chain.signer import LocalSigner
 from keeper.delivery import Courier
-from keeper.errors import JournalError, RpcUnavailableError, WrongKeyError
+from keeper.errors import InsufficientFundsError, JournalError, RpcUnavailableError, WrongKeyError
 from keeper.journal import Intent, Journal, State
 from keeper.loop import Keeper
 
 pytestmark = pytest.mark.chain
+
+NO_REPLACEMENT = {"bump_percent": 1000.0, "max_fee_gwei": 10.0}  # at a base fee of one gwei and more
 
 CRASHES = [
     (Keeper, "_note_plan", False),
@@ -151,6 +153,19 @@ def test_not_mined__fees_are_raised_by_the_rule(world: World) -> None:
     assert_applied_once(world, _cycled(keeper))
 
 
+def test_not_mined__and_no_money_for_a_replacement__is_told_so(world: World) -> None:
+    world.stop_mining()
+    world.keeper(**NO_REPLACEMENT).cycle(live=True)
+    (attempt,) = latest(world.keepers[0]).attempts
+    world.anvil.rpc("anvil_setBalance", KEEPER.address, hex(attempt.max_fee * latest(world.keepers[0]).gas))
+    keeper = world.keeper()
+    with pytest.raises(InsufficientFundsError, match="Top it up"):
+        keeper.cycle(live=True)
+    assert latest(keeper).attempts == (attempt,)
+    world.mine()
+    assert_applied_once(world, _cycled(keeper))
+
+
 def test_base_fee_spikes__transaction_is_replaced_at_the_new_price(world: World) -> None:
     world.stop_mining()
     waits = [0]
@@ -158,7 +173,7 @@ def test_base_fee_spikes__transaction_is_replaced_at_the_new_price(world: World)
     def spike(_seconds: float) -> None:
         waits[0] += 1
         if waits[0] == 1:
-            world.anvil.rpc("anvil_setNextBlockBaseFeePerGas", hex(30 * 10**9))
+            world.set_base_fee(30)
         world.mine()
 
     keeper = world.keeper(sleep=spike, receipt_timeout_seconds=0.05)
@@ -172,14 +187,14 @@ def test_base_fee_spikes__transaction_is_replaced_at_the_new_price(world: World)
 def test_base_fee_spikes__over_the_ceiling__waits_for_the_next_cycle(world: World) -> None:
     world.stop_mining()
     keeper = world.keeper(max_fee_gwei=4.0, sleep=lambda _: None)
-    world.anvil.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+    world.set_base_fee(1)
     world.mine()
     assert keeper.cycle(live=True).outcome == "pending"
-    world.anvil.rpc("anvil_setNextBlockBaseFeePerGas", hex(30 * 10**9))
+    world.set_base_fee(30)
     world.mine()
     assert keeper.cycle(live=True).outcome == "pending"
     assert all(attempt.max_fee <= 4 * 10**9 for attempt in latest(keeper).attempts)
-    world.anvil.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+    world.set_base_fee(1)
     world.mine()
     keeper = world.keeper(max_fee_gwei=4.0, sleep=world.mine)
     keeper.cycle(live=True)
@@ -188,12 +203,12 @@ def test_base_fee_spikes__over_the_ceiling__waits_for_the_next_cycle(world: Worl
 
 def test_dropped_from_the_pool__the_same_bytes_are_sent_again(world: World) -> None:
     world.stop_mining()
-    keeper = world.keeper(max_fee_gwei=2.5)  # no room to replace
+    keeper = world.keeper(**NO_REPLACEMENT)
     assert keeper.cycle(live=True).outcome == "pending"
     (attempt,) = latest(keeper).attempts
     world.anvil.rpc("anvil_dropTransaction", attempt.transaction_hash)
     assert world.anvil.rpc("txpool_status")["pending"] == "0x0"
-    keeper = world.keeper(max_fee_gwei=2.5, sleep=world.mine)
+    keeper = world.keeper(**NO_REPLACEMENT, sleep=world.mine)
     keeper.cycle(live=True)
     assert latest(keeper).transaction_hash == attempt.transaction_hash
     assert_applied_once(world, keeper)
@@ -233,12 +248,24 @@ def test_reorg__and_the_deadline_is_over__decides_afresh(world: World) -> None:
     assert_applied_once(world, keeper)
 
 
+def test_reorg__takes_two_rebalances_away__decides_afresh_from_the_first_nonce(world: World) -> None:
+    keeper = world.keeper()
+    keeper.cycle(live=True)
+    world.do(world.strategies[0].functions.gain(90_000 * 10**6))
+    keeper.cycle(live=True)
+    assert (world.epoch, world.nonce()) == (2, 2)
+    world.anvil.rpc("anvil_reorg", 3, [])
+    assert (world.epoch, world.nonce()) == (0, 0)
+    keeper.cycle(live=True)
+    assert_applied_once(world, keeper)
+
+
 # --- intents that are not applied --------------------------------------------------------------------------------
 
 
 def test_deadline_over__expires_and_its_nonce_is_used_again(world: World) -> None:
     world.stop_mining()
-    keeper = world.keeper(max_fee_gwei=2.5)
+    keeper = world.keeper(**NO_REPLACEMENT)
     assert keeper.cycle(live=True).outcome == "pending"
     old = latest(keeper)
     world.anvil.rpc("anvil_dropAllTransactions")
@@ -260,6 +287,20 @@ def _rebalance_as(world: World, sender: str) -> None:
     weights = [WAD // 10] * 3
     world.do(world.vault.functions.rebalance((world.epoch, 2**40, 0, weights, policy, policy)), sender)
     world.anvil.rpc("anvil_stopImpersonatingAccount", sender)
+
+
+def test_nonce_used_by_a_transfer__is_superseded(world: World) -> None:
+    world.stop_mining()
+    keeper = world.keeper()
+    keeper.cycle(live=True)
+    world.anvil.rpc("anvil_dropAllTransactions")
+    world.start_mining()
+    world.anvil.rpc("anvil_impersonateAccount", KEEPER.address)
+    world.anvil.rpc("eth_sendTransaction", {"from": KEEPER.address, "to": THIEF.address, "value": "0x1"})
+    world.anvil.rpc("anvil_stopImpersonatingAccount", KEEPER.address)
+    assert keeper.cycle(live=True).outcome == "mined"
+    assert keeper.journal.count_intents() == {"superseded": 1, "mined": 1}
+    assert (world.epoch, world.nonce()) == (1, 2)
 
 
 def test_nonce_used_elsewhere__is_superseded(world: World) -> None:

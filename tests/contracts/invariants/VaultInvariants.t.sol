@@ -41,16 +41,22 @@ abstract contract VaultInvariants is BaseTest {
         targetSelector(FuzzSelector(address(handler), actions));
     }
 
+    /// @dev One campaign for all of it; the two parts say what is promised.
+    function invariant_theWallsHold() public view {
+        _assertEveryActionKeptItsPromises();
+        _assertTheBooksAreRight();
+    }
+
     /// @dev Caps and idle floor after each rebalance; share price not lowered by deposits, withdrawals, donations and
     /// lossless rebalances; high-water mark within its bound; halted stays halted; one epoch for each rebalance; previews
     /// and max functions true: the handler checks them at every action, and this finds what it noticed.
-    function invariant_everyActionKeptItsPromises() public view {
+    function _assertEveryActionKeptItsPromises() private view {
         assertEq(handler.broken(), "");
     }
 
     /// @dev Claims are covered; NAV is idle and what the booked shares are worth; the books are backed by real shares;
     /// nothing is left approved; and of what governance set, nothing has changed.
-    function invariant_books() public view {
+    function _assertTheBooksAreRight() private view {
         uint256 nav = asset.balanceOf(address(vault));
         IVault.Strategy[] memory all = vault.strategies();
         for (uint256 i; i < all.length; ++i) {

@@ -1,0 +1,29 @@
+"""Made-up markets for the agent's tests."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+
+from agent.market.path import MarketPath
+from agent.market.replay import RateHistory
+from agent.units import DAY
+
+
+def path_of(rates: object, gas: float = 0.0, losses: object = None) -> MarketPath:
+    """Return a daily path of one batch row from `(T, n)` or of many from `(B, T, n)`."""
+    array = np.asarray(rates, dtype=np.float64)
+    array = array[None] if array.ndim == 2 else array
+    lost = None if losses is None else np.broadcast_to(np.asarray(losses, dtype=np.float64), array.shape)
+    return MarketPath(
+        DAY * np.arange(array.shape[1], dtype=np.int64),
+        array,
+        np.full(array.shape[:2], gas),
+        tuple(f"pool-{index}" for index in range(array.shape[2])),
+        lost,
+    )
+
+
+def history_of(rates: np.ndarray, start: date = date(2021, 1, 1)) -> RateHistory:
+    return RateHistory(start, tuple(f"pool-{i}" for i in range(rates.shape[1])), rates, "00" * 32, "made-up.csv")

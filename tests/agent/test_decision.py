@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.decision import DecisionRules, Reason, decide
+from agent.errors import LimitsError, NotFiniteError, ShapeError
+from agent.limits import Limits
+from agent.portfolio import Costs
+
+COSTS = Costs()
+RULES = DecisionRules()
+NAV = np.array([1e7])
+
+
+def _one(wanted: list[float], weights: list[float], limits: Limits, **given: object):  # type: ignore[no-untyped-def]
+    nav = np.array([float(given.pop("nav", 1e7))])  # type: ignore[arg-type]
+    gas = float(given.pop("gas", 0.0))  # type: ignore[arg-type]
+    rules = given.pop("rules", RULES)
+    return decide(np.array([wanted]), np.array([weights]), nav, gas, limits, COSTS, rules, **given)  # type: ignore[arg-type]
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=300, deadline=None)
+def test_decide__anything__admissible_after_the_rebalance(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 17))
+    limits = Limits(
+        rng.uniform(0.05, 1.0, count),
+        np.where(rng.random(count) < 0.5, np.inf, rng.uniform(0, 1e7, count)),
+        idle_floor=rng.choice([0.0, 0.02, 0.3]),
+    )
+    rules = DecisionRules(min_trade=rng.choice([0.0, 0.01, 0.2]))
+    wanted = rng.choice([0.01, 1, 1e3, 1e12]) * rng.normal(0, 1, (16, count))
+    wanted[rng.random((16, count)) < 0.05] = np.inf
+    # Present weights anywhere, over the caps and under the idle floor too, as after drift or tightened limits.
+    weights = rng.dirichlet(np.ones(count), 16) * rng.uniform(0, 1, (16, 1))
+    nav = rng.uniform(1e4, 1e8, 16)
+    decision = decide(wanted, weights, nav, rng.uniform(0, 1e-6), limits, COSTS, rules)
+    for row, reason in enumerate(decision.reason):
+        after, moved = decision.weights[row], decision.traded[row]
+        assert np.array_equal(after[~moved], weights[row][~moved])
+        assert moved.any() == (reason is Reason.TRADE)
+        if reason is Reason.TRADE:
+            assert (after >= 0).all()
+            assert (after <= limits.caps(nav[row])).all()
+            assert after.sum() <= 1 - limits.idle_floor
+            assert (np.abs(after - weights[row]) >= rules.min_trade).any()
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=100, deadline=None)
+def test_decide__small_changes__held_unless_over_cap_or_crowded(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    limits = Limits.uniform(4, 0.5)
+    weights = limits.project(rng.uniform(0, 1, (32, 4)), np.ones(32)) * 0.97
+    decision = decide(weights + rng.normal(0, 0.02, (32, 4)), weights, np.full(32, 1e7), 0.0, limits, COSTS, RULES)
+    change = np.abs(decision.weights - weights)
+    assert (change[decision.traded] >= RULES.min_trade).all()
+    assert (change[~decision.traded] == 0).all()
+
+
+@pytest.mark.parametrize("count", [2, 3, 8, 9, 16])
+def test_decide__batch__equals_one_at_a_time_bit_for_bit(count: int, rng: np.random.Generator) -> None:
+    limits = Limits.uniform(count, 0.4)
+    wanted, weights = rng.normal(0, 1, (64, count)), rng.dirichlet(np.ones(count), 64) * 0.95
+    nav, gas = rng.uniform(1e5, 1e8, 64), rng.uniform(0, 1e-3, 64)
+    whole = decide(wanted, weights, nav, gas, limits, COSTS, RULES)
+    for i in range(64):
+        part = slice(i, i + 1)
+        one = decide(wanted[part], weights[part], nav[part], gas[part], limits, COSTS, RULES)
+        assert np.array_equal(one.weights[0], whole.weights[i])
+        assert np.array_equal(one.traded[0], whole.traded[i])
+        assert one.reason[0] is whole.reason[i]
+
+
+def test_decide__from_idle__all_that_may_be_deployed(limits: Limits) -> None:
+    decision = _one([1 / 3] * 3, [0.0] * 3, limits)
+    assert decision.reason == (Reason.TRADE,)
+    assert decision.weights.sum() == pytest.approx(0.98, abs=2e-5)
+
+
+def test_decide__nothing_new__too_small(limits: Limits) -> None:
+    decision = _one([0.305, 0.3, 0.3], [0.3, 0.3, 0.3], limits)
+    assert decision.reason == (Reason.SMALL,)
+    assert not decision.traded.any()
+    assert decision.weights.tolist() == [[0.3, 0.3, 0.3]]
+
+
+def test_decide__one_small_change_among_large__held_and_the_rest_fits(limits: Limits) -> None:
+    decision = _one([0.1, 0.5, 0.385], [0.5, 0.1, 0.38], limits)
+    assert decision.traded.tolist() == [[True, True, False]]
+    assert decision.weights[0, 2] == 0.38
+    assert decision.weights.sum() <= 0.98
+
+
+def test_decide__over_cap_by_drift__trimmed_with_another_trade_but_not_alone(limits: Limits) -> None:
+    alone = _one([1.0, 0.2, 0.1], [0.6004, 0.2, 0.1], limits)
+    assert alone.reason == (Reason.SMALL,)
+    together = _one([1.0, 0.1, 0.2], [0.6004, 0.2, 0.1], limits)
+    assert together.traded.tolist() == [[True, True, True]]
+    assert 0.5999 < together.weights[0, 0] <= 0.6
+
+
+def test_decide__gas__weighed_against_the_amount_moved(limits: Limits) -> None:
+    cheap = _one([0.3, 0.3, 0.3], [0.0] * 3, limits, nav=1e4, gas=0.9 * 1e4 * 0.9 * 1e-3 / 1e6)
+    dear = _one([0.3, 0.3, 0.3], [0.0] * 3, limits, nav=1e4, gas=1.1 * 1e4 * 0.9 * 1e-3 / 1e6)
+    assert cheap.reason == (Reason.TRADE,)
+    assert dear.reason == (Reason.GAS,)
+    assert not dear.traded.any()
+    assert dear.gas[0] == pytest.approx(1.1 * 9e-0)
+
+
+def test_decide__halted_or_empty__nothing(limits: Limits) -> None:
+    assert _one([0.3] * 3, [0.0] * 3, limits, halted=np.array([True])).reason == (Reason.HALTED,)
+    assert _one([0.3] * 3, [0.0] * 3, limits, nav=0.0).reason == (Reason.EMPTY,)
+
+
+def test_fault_12_all_zero__is_all_idle_and_valid(limits: Limits) -> None:
+    decision = _one([0.0] * 3, [0.4, 0.3, 0.2], limits)
+    assert decision.reason == (Reason.TRADE,)
+    assert decision.weights.tolist() == [[0.0] * 3]
+
+
+def test_decide__nan__refused_wherever_it_is(limits: Limits) -> None:
+    with pytest.raises(NotFiniteError):
+        _one([np.nan, 0, 0], [0.0] * 3, limits)
+    with pytest.raises(NotFiniteError):
+        _one([0, 0, 0], [np.nan, 0, 0], limits)
+    with pytest.raises(NotFiniteError):
+        _one([0, 0, 0], [0.0] * 3, limits, nav=np.nan)
+
+
+def test_decide__wrong_shapes_and_rules__refused(limits: Limits) -> None:
+    with pytest.raises(ShapeError):
+        _one([0.1] * 4, [0.0] * 4, limits)
+    with pytest.raises(LimitsError, match="min_trade"):
+        DecisionRules(min_trade=1.5)

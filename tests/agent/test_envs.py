@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env as gymnasium_check
+from made_up import path_of
+from stable_baselines3.common.env_checker import check_env as sb3_check
+
+from agent.envs import ENV_ID, EnvConfig
+from agent.envs.engine import Engine
+from agent.envs.lending import LendingEnv
+from agent.envs.vec import LendingVecEnv
+from agent.errors import MarketDataError, ShapeError
+from agent.evaluation.backtest import Setting, run
+from agent.limits import Limits
+from agent.market.path import MarketPath
+from agent.market.synthetic import SyntheticMarket
+from agent.observation import Observation
+from agent.policy import action_to_weights, load_policy
+from agent.portfolio import Costs
+
+FREE = Costs(0.0, 0.0)
+
+
+class OnePath:
+    """A market of which every path is the same."""
+
+    def __init__(self, path: MarketPath) -> None:
+        self.path = path
+        self.names = path.names
+
+    def sample(self, rng: np.random.Generator, batch: int, length: int) -> MarketPath:
+        part = self.path.rows(0, length)
+        losses = None if part.losses is None else np.repeat(part.losses, batch, 0)
+        return MarketPath(
+            part.timestamps, np.repeat(part.rates, batch, 0), np.repeat(part.gas_cost, batch, 0), part.names, losses
+        )
+
+
+def _config(limits: Limits, **changes: Any) -> EnvConfig:
+    plain = EnvConfig(limits, costs=FREE, episode_rows=10, warm_up=0, deployed_share=0.0, concentration_price=0.0)
+    return replace(plain, **changes)
+
+
+def test_check_env__gymnasium_and_stable_baselines3__pass() -> None:
+    env = gymnasium.make(ENV_ID)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gymnasium_check(env.unwrapped, skip_render_check=True)
+        sb3_check(env.unwrapped)
+
+
+def test_vec_env__sb3_contract__shapes_types_and_restart(market: SyntheticMarket, limits: Limits) -> None:
+    env = LendingVecEnv(market, _config(limits), 8, np.random.default_rng(0), bank_paths=4, bank_rows=40)
+    first = env.reset()
+    assert first.dtype == np.float32
+    assert all(env.observation_space.contains(row) for row in first)
+    for step in range(1, 21):
+        observation, reward, done, infos = env.step(np.zeros((8, 3), dtype=np.float32))
+        assert (observation.shape, reward.shape, done.shape) == (first.shape, (8,), (8,))
+        assert (reward.dtype, done.dtype) == (np.float32, np.bool_)
+        assert done.all() == (step % 10 == 0)
+    assert all(info["TimeLimit.truncated"] is True and info["episode"]["l"] == 10 for info in infos)
+    assert not np.array_equal(infos[0]["terminal_observation"], observation[0])
+    assert np.allclose(observation[:, 3], 1.0)  # started anew, all idle
+
+
+def test_scalar_and_batched__same_path_and_actions__same_trajectory(market: SyntheticMarket, limits: Limits) -> None:
+    config = _config(limits, costs=Costs(), deployed_share=0.0)
+    bank = market.sample(np.random.default_rng(5), 6, config.path_rows)
+    batched = Engine(bank, config, 32, np.random.default_rng(1))
+    scalars = []
+    for path in batched._path:
+        part = MarketPath(bank.timestamps, bank.rates[path][None], bank.gas_cost[path][None], bank.names)
+        env = LendingEnv(OnePath(part), config)
+        scalars.append((env, env.reset(seed=0)[0]))
+    seen = batched.observe().vector().astype(np.float32)
+    assert np.array_equal(seen, np.array([observation for _, observation in scalars]))
+    actions = np.random.default_rng(2)
+    for _ in range(config.episode_rows):
+        chosen = actions.uniform(-1, 1, (32, 3))
+        moved = batched.step(chosen)
+        for i, (env, _) in enumerate(scalars):
+            observation, reward, terminated, truncated, info = env.step(chosen[i])
+            assert np.array_equal(observation, moved.observation[i].astype(np.float32))
+            assert reward == moved.reward[i]
+            assert (terminated, truncated) == (moved.terminated[i], moved.truncated[i])
+            assert info["nav"] == moved.result.state.nav[i]
+
+
+def test_fault_1_look_ahead__memory_without_skill_earns_nothing(
+    rng: np.random.Generator, limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rates without memory: following the best rate shown gains nothing, unless the row that was shown is paid."""
+    path = path_of(rng.exponential(0.05, (40, 400, 3)))
+    setting = Setting(limits, costs=FREE)
+
+    def edge() -> np.ndarray:
+        greedy, equal = (run(load_policy(name), path, setting).annual_return for name in ("greedy", "equal-weight"))
+        return np.asarray(greedy - equal)
+
+    honest = edge()
+    assert abs(honest.mean()) < 4 * honest.std() / np.sqrt(len(honest)) + 1e-4
+    monkeypatch.setattr(MarketPath, "growth", lambda self: 1 + self.rates[:, :-1] / 365)  # the fault put back
+    assert edge().mean() > 0.02
+
+
+def test_fault_1_look_ahead__step_pays_the_row_that_was_not_shown(limits: Limits) -> None:
+    rates = np.full((12, 3), 0.0)
+    rates[0] = [0.5, 0.0, 0.0]  # shown at the decision
+    rates[1] = [0.0, 0.365, 0.0]  # paid after it
+    config = _config(limits)
+    engine = Engine(path_of(rates[: config.path_rows]), config, 1, np.random.default_rng(0))
+    assert engine.observe().rates.tolist() == [[0.5, 0.0, 0.0]]
+    moved = engine.step(np.array([[1.0, -1.0, -1.0]]))
+    weights = moved.decision.weights[0]
+    assert moved.result.state.nav[0] == pytest.approx(config.nav * (1 + weights[1] * 0.001), rel=1e-12)
+
+
+def test_fault_1_look_ahead__other_futures__same_observation_and_decision(
+    market: SyntheticMarket, limits: Limits
+) -> None:
+    path = market.sample(np.random.default_rng(0), 3, 60)
+    changed = path.rates.copy()
+    changed[:, 31:] = changed[:, 31:][:, ::-1] * 3 % 0.4
+    other = MarketPath(path.timestamps, changed, path.gas_cost, path.names)
+    for name in ("greedy", "greedy-band", "equal-weight"):
+        one, two = (run(load_policy(name), p, Setting(limits)) for p in (path, other))
+        assert np.array_equal(one.weights[:, :31], two.weights[:, :31])
+        assert np.array_equal(one.nav[:, :31], two.nav[:, :31])
+        assert not np.array_equal(one.nav[:, 32:], two.nav[:, 32:])
+
+
+def test_fault_3_length__truncates_and_never_terminates(market: SyntheticMarket, limits: Limits) -> None:
+    env = LendingEnv(market, _config(limits, episode_rows=3))
+    env.reset(seed=1)
+    flags = [env.step(np.zeros(3, dtype=np.float32))[2:4] for _ in range(3)]
+    assert flags == [(False, False), (False, False), (False, True)]
+    assert all(type(flag) is bool for pair in flags for flag in pair)
+
+
+def test_fault_3_halt__terminates_and_is_not_truncated(limits: Limits) -> None:
+    losses = np.zeros((14, 3))
+    losses[3, 0] = 0.5
+    env = LendingEnv(OnePath(path_of(np.full((14, 3), 0.02), losses=losses)), _config(limits, episode_rows=3))
+    env.reset(seed=1)
+    steps = [env.step(np.array([1.0, -1.0, -1.0], dtype=np.float32)) for _ in range(3)]
+    assert [s[2:4] for s in steps] == [(False, False), (False, False), (True, False)]
+    assert steps[-1][1] < -100  # a loss of 30 % in units of a day's interest
+
+
+def test_fault_3_vec_halt__restarts_with_the_flag_of_a_termination(limits: Limits) -> None:
+    losses = np.zeros((14, 3))
+    losses[2] = 0.5
+    market = OnePath(path_of(np.full((14, 3), 0.02), losses=losses))
+    env = LendingVecEnv(market, _config(limits), 2, np.random.default_rng(0), bank_paths=1, bank_rows=11)
+    env.reset()
+    env.step(np.zeros((2, 3)))
+    _, _, done, infos = env.step(np.zeros((2, 3)))
+    assert done.all()
+    assert infos[0]["TimeLimit.truncated"] is False
+
+
+def test_fault_7_gas__lowers_the_reward_by_its_money(market: SyntheticMarket, limits: Limits) -> None:
+    path = path_of(np.full((12, 3), 0.0365), gas=1e-3)
+    rewards = {}
+    for nav in (1e5, 1e7):
+        engine = Engine(path, _config(limits, costs=Costs(), nav=nav), 1, np.random.default_rng(0))
+        moved = engine.step(np.zeros((1, 3)))
+        assert moved.result.gas[0] == (1000.0 if nav == 1e7 else 0.0)  # at 1e5 the decision declines: gas is 1 % of it
+        rewards[nav] = moved.reward[0]
+    assert rewards[1e7] == pytest.approx(-1000 / 1e7 / 1e-4, rel=1e-3)  # gas, in units of a day's interest
+    assert rewards[1e5] == pytest.approx(-0.98, rel=1e-3)  # the day's interest forgone
+
+
+def test_fault_8_seeding__seed_decides_everything_and_nothing_global(market: SyntheticMarket, limits: Limits) -> None:
+    def play(seed: int) -> np.ndarray:
+        env = LendingVecEnv(market, _config(limits), 4, np.random.default_rng(seed), bank_paths=8, bank_rows=60)
+        return np.concatenate([env.reset(), *(env.step(np.zeros((4, 3)))[0] for _ in range(15))])
+
+    np.random.seed(0)  # noqa: NPY002
+    one = play(1)
+    np.random.seed(99)  # noqa: NPY002
+    assert np.array_equal(one, play(1))
+    assert not np.array_equal(one, play(2))
+
+
+def test_episodes__start_at_random_rows_of_random_paths_with_warm_means(
+    market: SyntheticMarket, limits: Limits
+) -> None:
+    config = EnvConfig(limits, episode_rows=10, warm_up=20)
+    bank = market.sample(np.random.default_rng(0), 16, 100)
+    engine = Engine(bank, config, 400, np.random.default_rng(1))
+    assert len(np.unique(engine._path)) == 16
+    assert engine._row.min() < 10
+    assert engine._row.max() == 100 - 10 - 1  # the last row an episode fits behind
+    observation = engine.observe()
+    assert 0.3 < (observation.weights.sum(-1) > 0).mean() < 0.7
+    assert (observation.fast != observation.rates).any(-1).mean() > 0.9
+
+
+def test_fault_9_env_backtest_and_policy__one_decision(market: SyntheticMarket, limits: Limits) -> None:
+    """The env given a network's outputs, and the backtest given the policy, move the same money."""
+    config = _config(limits, costs=Costs())
+    path = market.sample(np.random.default_rng(3), 1, config.path_rows)
+
+    class Fixed:
+        name, digest = "fixed", "0x00"
+
+        def act(self, observation: Observation) -> np.ndarray:
+            return action_to_weights(np.tanh(observation.vector()[:, 4:7]))
+
+    engine = Engine(path, config, 1, np.random.default_rng(0))
+    nav = [float(engine.state.nav[0])]
+    for _ in range(config.episode_rows):
+        moved = engine.step(np.tanh(engine.observe().vector()[:, 4:7]))
+        nav.append(float(moved.result.state.nav[0]))
+    tested = run(Fixed(), path, Setting(limits))
+    assert tested.nav[0].tolist() == nav
+    assert tested.rebalances[0] > 3
+
+
+def test_engine__market_that_does_not_fit__refused(market: SyntheticMarket, limits: Limits) -> None:
+    path = market.sample(np.random.default_rng(0), 2, 20)
+    with pytest.raises(MarketDataError, match="too short"):
+        Engine(path, EnvConfig(limits), 1, np.random.default_rng(0))
+    with pytest.raises(ShapeError):
+        Engine(path, EnvConfig(Limits.uniform(4), episode_rows=5), 1, np.random.default_rng(0))
+
+
+def test_reward__order_one_in_calm_and_wild_markets(market: SyntheticMarket, limits: Limits) -> None:
+    path = market.sample(np.random.default_rng(0), 32, 100)
+    deviations = []
+    for factor in (0.1, 1.0):
+        scaled = MarketPath(path.timestamps, path.rates * factor, path.gas_cost, path.names)
+        engine = Engine(scaled, EnvConfig(limits, episode_rows=90, warm_up=5), 64, np.random.default_rng(0))
+        actions = np.random.default_rng(1)
+        rewards = np.array([engine.step(actions.uniform(-1, 1, (64, 3))).reward for _ in range(60)])
+        deviations.append(rewards.std())
+    assert all(0.03 < deviation < 3 for deviation in deviations)
