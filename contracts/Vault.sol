@@ -5,13 +5,17 @@ import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManage
 import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
 import {ERC4626} from "@openzeppelin/contracts/token/ERC20/extensions/ERC4626.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import {IVault} from "./interfaces/IVault.sol";
+import {BoundedCall} from "./libraries/BoundedCall.sol";
+import {Bucket} from "./libraries/Bucket.sol";
 import {HighWaterMark} from "./libraries/HighWaterMark.sol";
 
 /// @title Bulkhead vault: an agent steers, the walls hold
@@ -29,38 +33,58 @@ import {HighWaterMark} from "./libraries/HighWaterMark.sol";
 /// make it expensive to inflate. All conversions round against the caller.
 ///
 /// REBALANCING
-/// Only the keeper rebalances. A request names, for each strategy, a share of the NAV at the start of the transaction,
-/// or `HOLD`. The vault first withdraws what is over target, then deposits what is under. It reverts unless: the epoch is
-/// the vault's; the deadline has not passed; the policy is the committed one; the share price is above the drawdown floor
-/// before and after; afterwards no strategy is over its absolute cap or over its relative cap of the NAV *before* (so that
-/// no gain inside the transaction widens it); the idle floor is kept; NAV is at least what the keeper demanded.
+/// Only the keeper rebalances. A request names, for each strategy, a share of the NAV at the start, or `HOLD`. The vault
+/// first withdraws what is over target, then deposits what is under. It reverts unless:
+/// - the epoch is the vault's, the deadline has not passed, the policy is the committed one, the cooldown is over;
+/// - the share price is above the drawdown floor, before and after;
+/// - afterwards no strategy is over its absolute cap, or over its relative cap of the NAV *before*. Where the transaction
+///   itself deposited first, the NAV before that deposit counts: a flash deposit widens no cap, no floor and no budget;
+/// - afterwards the idle floor is kept, and NAV is at least what the keeper demanded;
+/// - what was moved is within the turnover budget, and what was lost is within the loss budget. Both are token buckets in
+///   shares of NAV. THE LOSS BUDGET BOUNDS WHAT A STOLEN KEEPER'S KEY CAN COST: `capacity + refill x time`.
 /// A position that yield or a withdrawal has carried over its cap is not forced down, but no rebalance passes that leaves
-/// it there. Deposits and withdrawals may move weights too: caps bind the keeper, not the depositors.
+/// it there. Caps bind the keeper, not the depositors, whose coming and going moves weights too.
 ///
 /// KILL-SWITCH
-/// The high-water mark follows the share price up, at most at `markGrowthRate`, and never falls by itself. When the share
-/// price is under `mark x (1 - maxDrawdown)`, anyone may call `trip()`: the vault is then halted for good. Halted, it takes
-/// no deposit and no rebalance; anyone may `unwind` strategies to idle. Leaving stays open. Only governance resumes, and
-/// the mark then starts anew at the present share price.
+/// The high-water mark follows the share price up, at most at `MarkGrowthRate`, and never falls by itself. When the share
+/// price is under `mark x (1 - MaxDrawdown)`, anyone may call `trip()`, and any withdrawal trips as well: the vault is then
+/// halted for good. Halted, it takes no deposit and no rebalance; anyone may `unwind` strategies to idle. Leaving stays
+/// open. Only governance resumes, and the mark then starts anew at the present share price.
+///
+/// DEAD MAN'S SWITCH
+/// When neither a rebalance nor a heartbeat of the keeper has come for `MaxSilence` seconds, anyone may `unwind`.
 ///
 /// LEAVING
-/// Withdrawals use idle assets, then the strategies in order. A strategy that reverts or is illiquid on withdrawal is
-/// passed over. Nothing in the way out depends on the keeper, on governance or on the kill-switch.
+/// Withdrawals use idle assets, then the strategies in order. A strategy that reverts or is illiquid is passed over.
+/// `redeemInKind` hands out the pro-rata part of idle and of every strategy's shares; it needs no price, no liquidity and
+/// no live strategy. Nothing in the way out depends on the keeper, on governance or on the kill-switch.
+///
+/// QUARANTINE
+/// A strategy whose valuation reverts counts as nothing while it does. Deposits, rebalances and `trip` then wait, so that
+/// nobody enters cheaply and no hiccup halts the vault. Withdrawals go on at the price of what is left, and forgo the rest:
+/// `redeemInKind` is the fair way out. A strategy that never comes back is written off by governance, after its delay.
+///
+/// PERFORMANCE FEE
+/// Off unless governance sets it. Charged in shares, on gains of the share price above the highest at which it was charged
+/// (not the kill-switch's mark, whose growth is bounded); at most 30 %. No fee on deposits, assets or withdrawals.
 ///
 /// ROLES
-/// keeper      rebalances, within the walls. Nothing else.
+/// keeper      rebalances within the walls, and gives signs of life. Nothing else.
 /// authority   an OpenZeppelin AccessManager that says who may call the `restricted` functions, and after which delay.
-/// anyone      trips, and unwinds once halted.
+///   guardian    can only tighten: lower caps and budgets, halt, cut the keeper off; no delay.
+///   governance  can loosen, add strategies, commit policies, resume; after a delay that depositors can see and within
+///               which they can leave. It can give up, for ever, the right to loosen a limit.
+/// anyone      trips, and unwinds once halted or once the keeper is silent.
 ///
 /// ASSUMPTIONS
-/// - The asset takes no fee on transfer (it is refused on deposit), does not rebase, and has no more than 24 decimals.
-/// - Strategies are chosen by governance: their `previewRedeem` cannot be moved within a transaction, does not revert, and
-///   they are honest about the shares they mint and burn.
-/// - NOT YET HERE: loss and turnover budgets, cooldown, delays between loosening and effect, in-kind exit, quarantine for
-///   a strategy whose valuation reverts, the dead man's switch, fees. Until then a keeper's key can churn the vault within
-///   its caps as often as it likes, and down to the drawdown floor.
-contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
-    using HighWaterMark for HighWaterMark.Mark;
+/// - The asset takes no fee on transfer (it is refused on deposit), does not rebase, calls back nobody who could profit
+///   from reading the vault's views in between, and has no more than 24 decimals.
+/// - Strategies are chosen by governance: `previewRedeem` cannot be moved within a transaction, and they are honest about
+///   the shares they mint and burn. A strategy that lies about its value can take what was deposited into it, up to its cap.
+/// - The authority is configured as `scripts/deploy.py` does and checks: an admin without a delay could do anything at once.
+contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTransient {
+    using BoundedCall for address;
+    using Bucket for Bucket.State;
     using Math for uint256;
     using SafeCast for uint256;
     using SafeERC20 for IERC20;
@@ -68,35 +92,87 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
     /* CONSTANTS */
 
     uint256 internal constant WAD = 1e18;
+    uint256 internal constant BASIS_POINTS = 1e4;
     uint256 internal constant VIRTUAL_SHARES = 1e6;
     uint8 internal constant DECIMALS_OFFSET = 6;
     uint256 public constant MAX_STRATEGIES = 16;
-    /// @dev 1,000 % a year: faster than that, the bound would bind nothing.
-    uint256 public constant MAX_MARK_GROWTH_RATE = 10e18;
+    /// @dev Gas for one question to a strategy, and for one call that must not be fatal: generous for honest ones, and a
+    /// hostile one that burns all it is given still leaves a block's worth of room to get out.
+    uint256 internal constant READ_GAS = 2_000_000;
+    uint256 internal constant CALL_GAS = 4_000_000;
     /// @inheritdoc IVault
     uint256 public constant HOLD = type(uint256).max;
+
+    /* STORAGE THAT EVERY OPERATION READS */
+
+    /// @dev One slot.
+    /// @param mark High-water mark of the share price (WAD).
+    /// @param markedAt When it was recorded.
+    /// @param maxDrawdown `Limit.MaxDrawdown`.
+    /// @param performanceFee `Limit.PerformanceFee`, in basis points.
+    /// @param count Number of strategies.
+    struct Hot {
+        uint120 mark;
+        uint40 markedAt;
+        uint64 maxDrawdown;
+        uint16 performanceFee;
+        uint8 count;
+        bool halted;
+    }
+
+    Hot internal _hot;
 
     /* KEEPER STORAGE */
 
     address public keeper;
-    uint48 internal _epoch;
+    uint40 internal _epoch;
     uint40 internal _lastRebalance;
-    bool public halted;
     bytes32 public policyHash;
 
     /* LIMITS STORAGE */
 
-    uint64 public idleFloor;
-    uint64 public maxDrawdown;
-    /// @inheritdoc IVault
-    uint64 public markGrowthRate;
-    HighWaterMark.Mark internal _mark;
+    uint64 internal _idleFloor;
+    uint64 internal _markGrowthRate;
+    uint32 internal _cooldown;
+    uint32 internal _maxSilence;
+    uint40 internal _lastHeartbeat;
+
+    Bucket.State internal _loss;
+    Bucket.State internal _turnover;
+
+    /// @dev Bit `Limit`: the right to loosen it was given up. Bit 255: the same for caps and new strategies.
+    uint256 internal _givenUp;
+    uint256 internal constant CAPS_BIT = 255;
+
+    /* FEE STORAGE */
+
+    address public feeRecipient;
+    /// @dev Highest share price at which the performance fee was charged.
+    uint256 internal _feeMark;
 
     /* STRATEGIES STORAGE */
 
-    Strategy[] internal _strategies;
+    /// @dev The first `count` are used.
+    Strategy[MAX_STRATEGIES] internal _strategies;
     /// @dev Position in `_strategies` plus one; 0 for an address that is not a strategy.
     mapping(address => uint256) internal _position;
+
+    /* TRANSIENT STORAGE */
+
+    /// @dev NAV before the first deposit of this transaction, plus one; 0 when there was none.
+    uint256 internal transient _navBeforeDeposit;
+
+    /* MEMORY TYPES */
+
+    /// @dev The vault's books at one moment, with the fee that is due taken off.
+    struct Books {
+        uint256 nav;
+        uint256 supply;
+        uint256 feeShares;
+        uint256 price;
+        uint256[] values;
+        address broken; // a strategy that could not be valued, or 0
+    }
 
     /* CONSTRUCTOR */
 
@@ -108,16 +184,21 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
         string memory symbol_,
         address authority_,
         address keeper_,
-        uint64 idleFloor_,
-        uint64 maxDrawdown_,
-        uint64 markGrowthRate_
-    ) ERC20(name_, symbol_) ERC4626(asset_) AccessManaged(authority_) {
+        Limits memory limits_
+    ) ERC20(name_, symbol_) ERC20Permit(name_) ERC4626(asset_) AccessManaged(authority_) {
         require(authority_ != address(0), ZeroAddress());
-        _mark.start(WAD);
+        _startMark(WAD);
         _setKeeper(keeper_);
-        _setIdleFloor(idleFloor_);
-        _setMaxDrawdown(maxDrawdown_);
-        _setMarkGrowthRate(markGrowthRate_);
+        _setLimit(Limit.IdleFloor, limits_.idleFloor);
+        _setLimit(Limit.MaxDrawdown, limits_.maxDrawdown);
+        _setLimit(Limit.MarkGrowthRate, limits_.markGrowthRate);
+        _setLimit(Limit.Cooldown, limits_.cooldown);
+        _setLimit(Limit.MaxSilence, limits_.maxSilence);
+        _setLimit(Limit.LossCapacity, limits_.lossCapacity);
+        _setLimit(Limit.LossRefill, limits_.lossRefill);
+        _setLimit(Limit.TurnoverCapacity, limits_.turnoverCapacity);
+        _setLimit(Limit.TurnoverRefill, limits_.turnoverRefill);
+        _setLimit(Limit.PerformanceFee, limits_.performanceFee);
     }
 
     /* KEEPER */
@@ -125,76 +206,137 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
     /// @inheritdoc IVault
     function rebalance(Rebalance calldata request) external nonReentrant {
         _checkRequest(request);
-        (uint256 navBefore, uint256[] memory values) = _valuation();
-        _accrueAndCheckDrawdown(navBefore);
+        Books memory start = _accrue();
+        uint256 floor = _checkTradable(start);
+        uint256 nav = _navBeforeDeposit == 0 ? start.nav : Math.min(start.nav, _navBeforeDeposit - 1);
 
-        uint256[] memory targets = _targets(request.weights, values, navBefore);
-        for (uint256 i; i < targets.length; ++i) {
-            if (targets[i] < values[i]) _take(_strategies[i], values[i], targets[i]);
-        }
-        for (uint256 i; i < targets.length; ++i) {
-            if (targets[i] > values[i]) _put(_strategies[i], targets[i] - values[i]);
-        }
+        uint256[] memory targets = _targets(request.weights, start, nav);
+        _spendTurnover(_move(start.values, targets), nav);
+        uint256 navAfter = _checkOutcome(start, nav, floor, request.minTotalAssets);
 
-        uint256 navAfter = _checkOutcome(navBefore, request.minTotalAssets);
         _lastRebalance = uint40(block.timestamp);
-        emit Rebalanced(_epoch++, request.policyHash, request.decisionHash, request.weights, navBefore, navAfter);
+        emit Rebalanced(_epoch++, request.policyHash, request.decisionHash, request.weights, start.nav, navAfter);
+    }
+
+    /// @inheritdoc IVault
+    function heartbeat() external {
+        require(msg.sender == keeper, NotKeeper(msg.sender));
+        _lastHeartbeat = uint40(block.timestamp);
+        emit Heartbeat();
     }
 
     /* ANYONE */
 
     /// @inheritdoc IVault
     function trip() external nonReentrant {
-        require(!halted, VaultHalted());
-        (uint256 price, uint256 floor) = _accrueMark(totalAssets());
-        require(price < floor, DrawdownWithinLimit(price, floor));
-        halted = true;
-        emit Tripped(msg.sender, price, _mark.value);
+        require(!_hot.halted, VaultHalted());
+        Books memory books = _accrue();
+        require(books.broken == address(0), ValuationFailed(books.broken));
+        uint256 floor = _drawdownFloor(_hot.mark);
+        require(books.price < floor, DrawdownWithinLimit(books.price, floor));
+        _trip(books.price);
     }
 
     /// @inheritdoc IVault
     function unwind(address strategy) external nonReentrant returns (uint256 assets) {
-        require(halted, NotHalted());
+        uint256 silentFrom = lastSeen() + _maxSilence;
+        require(_hot.halted || block.timestamp > silentFrom, KeeperNotSilent(lastSeen(), silentFrom));
         Strategy storage s = _strategy(strategy);
         uint256 shares = Math.min(s.shares, s.target.maxRedeem(address(this)));
         assets = _redeem(s, shares);
         emit Unwound(msg.sender, strategy, shares, assets);
     }
 
+    /* GUARDIAN */
+
+    /// @inheritdoc IVault
+    function tighten(Limit limit_, uint256 value) external restricted {
+        uint256 current = _limit(limit_);
+        bool up = limit_ == Limit.IdleFloor || limit_ == Limit.Cooldown;
+        bool tighter = limit_ != Limit.MarkGrowthRate && (up ? value > current : value < current);
+        require(tighter, NotTighter(value, current));
+        _changeLimit(limit_, value);
+    }
+
+    /// @inheritdoc IVault
+    function tightenCaps(address strategy, uint64 relativeCap, uint128 absoluteCap) external restricted {
+        Strategy storage s = _strategy(strategy);
+        require(relativeCap <= s.relativeCap, NotTighter(relativeCap, s.relativeCap));
+        require(absoluteCap <= s.absoluteCap, NotTighter(absoluteCap, s.absoluteCap));
+        _setCaps(s, relativeCap, absoluteCap);
+    }
+
+    /// @inheritdoc IVault
+    function halt() external restricted {
+        require(!_hot.halted, VaultHalted());
+        _hot.halted = true;
+        emit Halted(msg.sender);
+    }
+
+    /// @inheritdoc IVault
+    function cutKeeper() external restricted {
+        _setKeeper(address(0));
+    }
+
     /* GOVERNANCE */
 
     /// @inheritdoc IVault
+    function loosen(Limit limit_, uint256 value) external restricted {
+        require(!givenUp(limit_), GivenUp());
+        _changeLimit(limit_, value);
+    }
+
+    /// @inheritdoc IVault
+    function loosenCaps(address strategy, uint64 relativeCap, uint128 absoluteCap) external restricted {
+        require(!capsGivenUp(), GivenUp());
+        _setCaps(_strategy(strategy), relativeCap, absoluteCap);
+    }
+
+    /// @inheritdoc IVault
+    function giveUp(Limit limit_) external restricted {
+        _givenUp |= 1 << uint256(limit_);
+        emit LimitGivenUp(limit_);
+    }
+
+    /// @inheritdoc IVault
+    function giveUpCaps() external restricted {
+        _givenUp |= 1 << CAPS_BIT;
+        emit CapsGivenUp();
+    }
+
+    /// @inheritdoc IVault
     function addStrategy(address strategy, uint64 relativeCap, uint128 absoluteCap) external restricted {
+        require(!capsGivenUp(), GivenUp());
         require(strategy != address(0) && strategy != address(this), ZeroAddress());
         require(_position[strategy] == 0, StrategyAlreadyAdded(strategy));
-        require(_strategies.length < MAX_STRATEGIES, TooManyStrategies(MAX_STRATEGIES));
+        require(_hot.count < MAX_STRATEGIES, TooManyStrategies(MAX_STRATEGIES));
         require(IERC4626(strategy).asset() == asset(), WrongAsset(strategy, IERC4626(strategy).asset()));
-        _strategies.push(Strategy(IERC4626(strategy), 0, 0, 0));
-        _position[strategy] = _strategies.length;
-        emit StrategyAdded(strategy, relativeCap, absoluteCap);
-        _setCaps(strategy, relativeCap, absoluteCap);
+        _strategies[_hot.count].target = IERC4626(strategy);
+        _position[strategy] = ++_hot.count;
+        emit StrategyAdded(strategy);
+        _setCaps(_strategy(strategy), relativeCap, absoluteCap);
     }
 
     /// @inheritdoc IVault
-    function setCaps(address strategy, uint64 relativeCap, uint128 absoluteCap) external restricted {
-        _setCaps(strategy, relativeCap, absoluteCap);
+    function removeStrategy(address strategy) external restricted {
+        Strategy storage s = _strategy(strategy);
+        require(s.shares == 0, StrategyNotEmpty(strategy, s.shares));
+        // The others keep their order; what the keeper has under way was made for the old one.
+        for (uint256 i = _position[strategy]; i < _hot.count; ++i) {
+            _strategies[i - 1] = _strategies[i];
+            _position[address(_strategies[i].target)] = i;
+        }
+        delete _strategies[--_hot.count];
+        delete _position[strategy];
+        ++_epoch;
+        emit StrategyRemoved(strategy);
     }
 
     /// @inheritdoc IVault
-    function setIdleFloor(uint64 newIdleFloor) external restricted {
-        _setIdleFloor(newIdleFloor);
-    }
-
-    /// @inheritdoc IVault
-    function setMaxDrawdown(uint64 newMaxDrawdown) external restricted {
-        _setMaxDrawdown(newMaxDrawdown);
-    }
-
-    /// @inheritdoc IVault
-    function setMarkGrowthRate(uint64 newMarkGrowthRate) external restricted {
-        // What grew under the old rate is recorded first: a new rate never reaches back.
-        _accrueMark(totalAssets());
-        _setMarkGrowthRate(newMarkGrowthRate);
+    function writeOff(address strategy) external restricted {
+        Strategy storage s = _strategy(strategy);
+        emit StrategyWrittenOff(strategy, s.shares);
+        s.shares = 0;
     }
 
     /// @inheritdoc IVault
@@ -209,15 +351,23 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IVault
-    function resume() external restricted {
-        require(halted, NotHalted());
-        uint256 price = sharePrice();
-        _mark.start(price);
-        halted = false;
-        emit Resumed(price);
+    function setFeeRecipient(address newFeeRecipient) external restricted {
+        _accrue(); // what is due is due to the old one
+        feeRecipient = newFeeRecipient;
+        emit FeeRecipientSet(newFeeRecipient);
     }
 
-    /* DEPOSIT AND WITHDRAW */
+    /// @inheritdoc IVault
+    function resume() external restricted {
+        require(_hot.halted, NotHalted());
+        Books memory books = _accrue();
+        require(books.broken == address(0), ValuationFailed(books.broken));
+        _startMark(books.price);
+        _hot.halted = false;
+        emit Resumed(books.price);
+    }
+
+    /* DEPOSIT */
 
     /// @inheritdoc ERC4626
     function deposit(uint256 assets, address receiver)
@@ -226,8 +376,7 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
         nonReentrant
         returns (uint256 shares)
     {
-        uint256 nav = _openForDeposit();
-        shares = _toShares(assets, nav, Math.Rounding.Floor);
+        shares = _toShares(assets, _openForDeposit(), Math.Rounding.Floor);
         _deposit(msg.sender, receiver, assets, shares);
     }
 
@@ -238,10 +387,23 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
         nonReentrant
         returns (uint256 assets)
     {
-        uint256 nav = _openForDeposit();
-        assets = _toAssets(shares, nav, Math.Rounding.Ceil);
+        assets = _toAssets(shares, _openForDeposit(), Math.Rounding.Ceil);
         _deposit(msg.sender, receiver, assets, shares);
     }
+
+    /// @inheritdoc IVault
+    function deposit(uint256 assets, address receiver, uint256 minShares) external returns (uint256 shares) {
+        shares = deposit(assets, receiver);
+        require(shares >= minShares, SlippageExceeded(shares, minShares));
+    }
+
+    /// @inheritdoc IVault
+    function mint(uint256 shares, address receiver, uint256 maxAssets) external returns (uint256 assets) {
+        assets = mint(shares, receiver);
+        require(assets <= maxAssets, SlippageExceeded(assets, maxAssets));
+    }
+
+    /* LEAVE */
 
     /// @inheritdoc ERC4626
     function withdraw(uint256 assets, address receiver, address owner)
@@ -250,12 +412,11 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
         nonReentrant
         returns (uint256 shares)
     {
-        uint256 nav = totalAssets();
-        _accrueMark(nav);
-        uint256 owned = _toAssets(balanceOf(owner), nav, Math.Rounding.Floor);
+        Books memory books = _accrue();
+        uint256 owned = _toAssets(balanceOf(owner), books, Math.Rounding.Floor);
         require(assets <= owned, ERC4626ExceededMaxWithdraw(owner, assets, owned));
-        shares = _toShares(assets, nav, Math.Rounding.Ceil);
-        _withdraw(msg.sender, receiver, owner, assets, shares);
+        shares = _toShares(assets, books, Math.Rounding.Ceil);
+        _leave(receiver, owner, assets, shares, books);
     }
 
     /// @inheritdoc ERC4626
@@ -265,22 +426,56 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
         nonReentrant
         returns (uint256 assets)
     {
-        uint256 nav = totalAssets();
-        _accrueMark(nav);
+        Books memory books = _accrue();
         uint256 owned = balanceOf(owner);
         require(shares <= owned, ERC4626ExceededMaxRedeem(owner, shares, owned));
-        assets = _toAssets(shares, nav, Math.Rounding.Floor);
-        _withdraw(msg.sender, receiver, owner, assets, shares);
+        assets = _toAssets(shares, books, Math.Rounding.Floor);
+        _leave(receiver, owner, assets, shares, books);
+    }
+
+    /// @inheritdoc IVault
+    function withdraw(uint256 assets, address receiver, address owner, uint256 maxShares)
+        external
+        returns (uint256 shares)
+    {
+        shares = withdraw(assets, receiver, owner);
+        require(shares <= maxShares, SlippageExceeded(shares, maxShares));
+    }
+
+    /// @inheritdoc IVault
+    function redeem(uint256 shares, address receiver, address owner, uint256 minAssets)
+        external
+        returns (uint256 assets)
+    {
+        assets = redeem(shares, receiver, owner);
+        require(assets >= minAssets, SlippageExceeded(assets, minAssets));
+    }
+
+    /// @inheritdoc IVault
+    function redeemInKind(uint256 shares, address receiver, address owner)
+        external
+        nonReentrant
+        returns (uint256 assets, uint256[] memory parts)
+    {
+        uint256 whole = _accrue().supply + VIRTUAL_SHARES;
+        if (msg.sender != owner) _spendAllowance(owner, msg.sender, shares);
+        _burn(owner, shares);
+
+        assets = idle().mulDiv(shares, whole);
+        parts = new uint256[](_hot.count);
+        for (uint256 i; i < parts.length; ++i) {
+            Strategy storage s = _strategies[i];
+            parts[i] = _handOut(s, uint256(s.shares).mulDiv(shares, whole), receiver);
+        }
+        if (assets > 0) _transferOut(receiver, assets);
+        emit RedeemedInKind(msg.sender, receiver, owner, shares, assets);
     }
 
     /* VIEWS */
 
-    /// @inheritdoc ERC4626
+    /// @notice NAV: idle assets and what leaving every strategy would pay. A strategy that cannot be valued counts as 0.
     function totalAssets() public view override(ERC4626, IERC4626) returns (uint256 nav) {
-        nav = idle();
-        for (uint256 i; i < _strategies.length; ++i) {
-            nav += _value(_strategies[i]);
-        }
+        (nav,,) = _valuation();
     }
 
     /// @inheritdoc IVault
@@ -289,18 +484,24 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IVault
-    function sharePrice() public view returns (uint256) {
-        return _sharePrice(totalAssets());
+    function sharePrice() external view returns (uint256) {
+        return _books().price;
     }
 
     /// @inheritdoc IVault
     function highWaterMark() public view returns (uint256) {
-        return _mark.preview(sharePrice(), markGrowthRate);
+        return _markAt(_books().price);
     }
 
     /// @inheritdoc IVault
-    function drawdownFloor() public view returns (uint256) {
+    function drawdownFloor() external view returns (uint256) {
         return _drawdownFloor(highWaterMark());
+    }
+
+    /// @inheritdoc IVault
+    function valued() external view returns (bool) {
+        (,, address broken) = _valuation();
+        return broken == address(0);
     }
 
     function epoch() external view returns (uint256) {
@@ -311,46 +512,102 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
         return _lastRebalance;
     }
 
-    function strategies() external view returns (Strategy[] memory) {
-        return _strategies;
+    /// @inheritdoc IVault
+    function lastSeen() public view returns (uint256) {
+        return Math.max(_lastRebalance, _lastHeartbeat);
     }
 
-    /// @notice Nothing can be deposited while halted or while the share price is under the drawdown floor.
+    function strategies() external view returns (Strategy[] memory list) {
+        list = new Strategy[](_hot.count);
+        for (uint256 i; i < list.length; ++i) {
+            list[i] = _strategies[i];
+        }
+    }
+
+    function halted() external view returns (bool) {
+        return _hot.halted;
+    }
+
+    /// @inheritdoc IVault
+    function lossBudget() external view returns (uint256) {
+        return _loss.available();
+    }
+
+    /// @inheritdoc IVault
+    function turnoverBudget() external view returns (uint256) {
+        return _turnover.available();
+    }
+
+    function limits() external view returns (Limits memory) {
+        return Limits({
+            idleFloor: _idleFloor,
+            maxDrawdown: _hot.maxDrawdown,
+            markGrowthRate: _markGrowthRate,
+            cooldown: _cooldown,
+            maxSilence: _maxSilence,
+            lossCapacity: _loss.capacity,
+            lossRefill: _loss.refill,
+            turnoverCapacity: _turnover.capacity,
+            turnoverRefill: _turnover.refill,
+            performanceFee: uint64(_limit(Limit.PerformanceFee))
+        });
+    }
+
+    function givenUp(Limit limit_) public view returns (bool) {
+        return _givenUp >> uint256(limit_) & 1 == 1;
+    }
+
+    function capsGivenUp() public view returns (bool) {
+        return _givenUp >> CAPS_BIT == 1;
+    }
+
+    /// @notice Nothing can be deposited while halted, while the share price is under the drawdown floor, or while a
+    /// strategy cannot be valued.
     function maxDeposit(address) public view override(ERC4626, IERC4626) returns (uint256) {
         return _acceptsDeposits() ? type(uint256).max : 0;
     }
 
-    /// @notice Nothing can be minted while halted or while the share price is under the drawdown floor.
+    /// @notice As `maxDeposit`.
     function maxMint(address) public view override(ERC4626, IERC4626) returns (uint256) {
         return _acceptsDeposits() ? type(uint256).max : 0;
     }
 
     /// @notice What `owner` can take out now, with the liquidity that the strategies offer now.
     function maxWithdraw(address owner) public view override(ERC4626, IERC4626) returns (uint256) {
-        return Math.min(convertToAssets(balanceOf(owner)), _liquid());
+        Books memory books = _books();
+        return Math.min(_toAssets(balanceOf(owner), books, Math.Rounding.Floor), _liquid(books.values));
     }
 
     /// @notice What `owner` can redeem now, with the liquidity that the strategies offer now.
     function maxRedeem(address owner) public view override(ERC4626, IERC4626) returns (uint256) {
+        Books memory books = _books();
         uint256 shares = balanceOf(owner);
-        uint256 liquid = _liquid();
-        return convertToAssets(shares) <= liquid ? shares : convertToShares(liquid);
+        uint256 liquid = _liquid(books.values);
+        bool all = _toAssets(shares, books, Math.Rounding.Floor) <= liquid;
+        return all ? shares : _toShares(liquid, books, Math.Rounding.Floor);
+    }
+
+    function decimals() public view override(ERC20, ERC4626, IERC20Metadata) returns (uint8) {
+        return ERC4626.decimals();
     }
 
     /* INTERNAL: REBALANCE */
 
     function _checkRequest(Rebalance calldata request) internal view {
         require(msg.sender == keeper, NotKeeper(msg.sender));
-        require(!halted, VaultHalted());
+        require(!_hot.halted, VaultHalted());
         require(request.epoch == _epoch, WrongEpoch(request.epoch, _epoch));
         require(block.timestamp <= request.deadline, DeadlinePassed(request.deadline, block.timestamp));
         require(request.policyHash == policyHash, WrongPolicy(request.policyHash, policyHash));
-        uint256 expected = _strategies.length;
+        uint256 until = uint256(_lastRebalance) + _cooldown;
+        require(block.timestamp >= until, CooldownRunning(until));
+        uint256 expected = _hot.count;
         require(request.weights.length == expected, WrongLength(request.weights.length, expected));
     }
 
     /// @dev Weights to amounts. Refuses at once what could only fail later with a message that says less.
-    function _targets(uint256[] calldata weights, uint256[] memory values, uint256 nav)
+    /// @param nav What caps and the idle floor are measured against; the weights themselves mean shares of `start.nav`.
+    function _targets(uint256[] calldata weights, Books memory start, uint256 nav)
         internal
         view
         returns (uint256[] memory targets)
@@ -358,22 +615,54 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
         targets = new uint256[](weights.length);
         uint256 invested;
         for (uint256 i; i < weights.length; ++i) {
-            targets[i] = weights[i] == HOLD ? values[i] : nav.mulDiv(weights[i], WAD);
+            targets[i] = weights[i] == HOLD ? start.values[i] : start.nav.mulDiv(weights[i], WAD);
             _checkCaps(_strategies[i], targets[i], nav);
-            invested += targets[i];
+            invested = invested.saturatingAdd(targets[i]);
         }
-        _checkIdleFloor(nav.saturatingSub(invested), nav);
+        _checkIdleFloor(start.nav.saturatingSub(invested), start.nav);
     }
 
-    function _checkOutcome(uint256 navBefore, uint256 minTotalAssets) internal returns (uint256 navAfter) {
-        uint256[] memory values;
-        (navAfter, values) = _valuation();
-        for (uint256 i; i < values.length; ++i) {
-            _checkCaps(_strategies[i], values[i], navBefore);
+    /// @dev Withdrawals, then deposits. Returns the larger of their sums: a unit moved between strategies counts once.
+    function _move(uint256[] memory values, uint256[] memory targets) internal returns (uint256) {
+        uint256 withdrawn;
+        uint256 deposited;
+        for (uint256 i; i < targets.length; ++i) {
+            if (targets[i] >= values[i]) continue;
+            withdrawn += values[i] - targets[i];
+            _take(_strategies[i], values[i], targets[i]);
         }
-        _checkIdleFloor(idle(), navAfter);
-        require(navAfter >= minTotalAssets, TotalAssetsBelowMinimum(navAfter, minTotalAssets));
-        _accrueAndCheckDrawdown(navAfter);
+        for (uint256 i; i < targets.length; ++i) {
+            if (targets[i] <= values[i]) continue;
+            deposited += targets[i] - values[i];
+            _put(_strategies[i], targets[i] - values[i]);
+        }
+        return Math.max(withdrawn, deposited);
+    }
+
+    function _spendTurnover(uint256 moved, uint256 nav) internal {
+        uint256 turnover = moved == 0 ? 0 : moved.mulDiv(WAD, Math.max(nav, 1), Math.Rounding.Ceil);
+        (bool ok, uint256 left) = _turnover.spend(turnover);
+        require(ok, TurnoverBudgetExceeded(turnover, left));
+    }
+
+    function _checkOutcome(Books memory start, uint256 nav, uint256 floor, uint256 minTotalAssets)
+        internal
+        returns (uint256 navAfter)
+    {
+        (uint256 total, uint256[] memory values, address broken) = _valuation();
+        require(broken == address(0), ValuationFailed(broken));
+        for (uint256 i; i < values.length; ++i) {
+            _checkCaps(_strategies[i], values[i], nav);
+        }
+        _checkIdleFloor(total - _sum(values), total);
+        require(total >= minTotalAssets, TotalAssetsBelowMinimum(total, minTotalAssets));
+
+        uint256 loss = total < start.nav ? (start.nav - total).mulDiv(WAD, start.nav, Math.Rounding.Ceil) : 0;
+        (bool ok, uint256 left) = _loss.spend(loss);
+        require(ok, LossBudgetExceeded(loss, left));
+        uint256 price = _sharePrice(total, start.supply);
+        require(price >= floor, DrawdownExceeded(price, floor));
+        return total;
     }
 
     function _checkCaps(Strategy storage s, uint256 assets, uint256 nav) internal view {
@@ -383,7 +672,7 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
     }
 
     function _checkIdleFloor(uint256 idle_, uint256 nav) internal view {
-        uint256 floor = nav.mulDiv(idleFloor, WAD, Math.Rounding.Ceil);
+        uint256 floor = nav.mulDiv(_idleFloor, WAD, Math.Rounding.Ceil);
         require(idle_ >= floor, IdleFloorBreached(idle_, floor));
     }
 
@@ -396,29 +685,28 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
     }
 
     /// @dev `previewRedeem` and not `convertToAssets`: a position is worth what leaving it pays, exit fees included.
-    function _value(Strategy storage s) internal view returns (uint256) {
-        uint256 shares = s.shares;
-        return shares == 0 ? 0 : s.target.previewRedeem(shares);
-    }
-
-    function _valuation() internal view returns (uint256 nav, uint256[] memory values) {
-        values = new uint256[](_strategies.length);
+    function _valuation() internal view returns (uint256 nav, uint256[] memory values, address broken) {
+        values = new uint256[](_hot.count);
         nav = idle();
         for (uint256 i; i < values.length; ++i) {
-            values[i] = _value(_strategies[i]);
+            Strategy storage s = _strategies[i];
+            uint256 shares = s.shares;
+            if (shares == 0) continue;
+            address target = address(s.target);
+            bool ok;
+            (ok, values[i]) = target.readUint(READ_GAS, IERC4626.previewRedeem.selector, shares);
+            if (!ok) broken = target;
             nav += values[i];
         }
     }
 
     /// @dev Brings a position down from `value` to `target`. Leaving it altogether redeems the shares, so no dust stays.
     function _take(Strategy storage s, uint256 value, uint256 target) internal {
-        if (target == 0) _redeem(s, s.shares);
-        else _withdrawFrom(s, value - target);
-    }
-
-    function _withdrawFrom(Strategy storage s, uint256 assets) internal {
-        uint256 burned = s.target.withdraw(assets, address(this), address(this));
-        s.shares = (s.shares - burned).toUint128();
+        if (target == 0) {
+            _redeem(s, s.shares);
+        } else {
+            s.shares = (s.shares - s.target.withdraw(value - target, address(this), address(this))).toUint128();
+        }
     }
 
     function _redeem(Strategy storage s, uint256 shares) internal returns (uint256) {
@@ -432,60 +720,109 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
         s.shares = (s.shares + s.target.deposit(assets, address(this))).toUint128();
     }
 
-    /// @dev Makes `assets` idle, out of the strategies in order; one that reverts is passed over.
-    function _pull(uint256 assets) internal {
+    /// @dev Makes `assets` idle, out of the strategies in order; one that does not pay is passed over.
+    function _pull(uint256 assets, uint256[] memory values) internal {
         uint256 available = idle();
-        for (uint256 i; available < assets && i < _strategies.length; ++i) {
+        for (uint256 i; available < assets && i < values.length; ++i) {
             Strategy storage s = _strategies[i];
-            uint256 amount = Math.min(assets - available, _withdrawable(s));
+            uint256 amount = Math.min(assets - available, _withdrawable(s, values[i]));
             if (amount == 0) continue;
-            try s.target.withdraw(amount, address(this), address(this)) returns (uint256 burned) {
-                s.shares = (s.shares - burned).toUint128();
-                available = idle();
-            } catch {
+            (bool ok, uint256 burned) = address(s.target)
+                .callUint(CALL_GAS, abi.encodeCall(IERC4626.withdraw, (amount, address(this), address(this))));
+            if (!ok) {
                 emit StrategySkipped(address(s.target));
+                continue;
             }
+            s.shares = uint256(s.shares).saturatingSub(burned).toUint128();
+            available = idle();
         }
         require(available >= assets, NotEnoughLiquidity(assets, available));
     }
 
-    /// @dev What a strategy would pay out now; 0 for one that cannot say.
-    function _withdrawable(Strategy storage s) internal view returns (uint256) {
-        uint256 value = _value(s);
+    /// @dev What a strategy of this value would pay out now; 0 for one that cannot say.
+    function _withdrawable(Strategy storage s, uint256 value) internal view returns (uint256) {
         if (value == 0) return 0;
-        try s.target.maxWithdraw(address(this)) returns (uint256 most) {
-            return Math.min(most, value);
-        } catch {
+        (, uint256 most) = address(s.target).readUint(READ_GAS, IERC4626.maxWithdraw.selector, uint160(address(this)));
+        return Math.min(most, value);
+    }
+
+    function _liquid(uint256[] memory values) internal view returns (uint256 assets) {
+        assets = idle();
+        for (uint256 i; i < values.length; ++i) {
+            assets += _withdrawable(_strategies[i], values[i]);
+        }
+    }
+
+    /// @dev Sends shares of a strategy out; 0 if it will not.
+    function _handOut(Strategy storage s, uint256 shares, address receiver) internal returns (uint256) {
+        if (shares == 0) return 0;
+        (bool ok, uint256 success) =
+            address(s.target).callUint(CALL_GAS, abi.encodeCall(IERC20.transfer, (receiver, shares)));
+        if (!ok || success != 1) {
+            emit StrategySkipped(address(s.target));
             return 0;
         }
+        s.shares = (s.shares - shares).toUint128();
+        return shares;
     }
 
-    function _liquid() internal view returns (uint256 assets) {
-        assets = idle();
-        for (uint256 i; i < _strategies.length; ++i) {
-            assets += _withdrawable(_strategies[i]);
+    /* INTERNAL: SHARE PRICE, FEE AND DRAWDOWN */
+
+    /// @dev NAV and supply as they stand, with the performance fee that is due already minted.
+    function _books() internal view returns (Books memory books) {
+        (books.nav, books.values, books.broken) = _valuation();
+        books.supply = totalSupply();
+        books.price = _sharePrice(books.nav, books.supply);
+        uint256 rate = _hot.performanceFee;
+        if (rate == 0 || feeRecipient == address(0) || books.price <= _feeMark) return books;
+        uint256 gain = (books.price - _feeMark).mulDiv(books.supply, WAD * VIRTUAL_SHARES);
+        uint256 fee = gain.mulDiv(rate, BASIS_POINTS);
+        books.feeShares = fee.mulDiv(books.supply + VIRTUAL_SHARES, books.nav + 1 - fee);
+        books.supply += books.feeShares;
+        books.price = _sharePrice(books.nav, books.supply);
+    }
+
+    /// @dev Records the fee and the high-water mark.
+    function _accrue() internal returns (Books memory books) {
+        books = _books();
+        if (books.feeShares > 0) {
+            _feeMark = books.price;
+            _mint(feeRecipient, books.feeShares);
+            emit FeeCharged(feeRecipient, books.feeShares, books.price);
         }
+        _startMark(_markAt(books.price));
     }
 
-    /* INTERNAL: SHARE PRICE AND DRAWDOWN */
+    function _markAt(uint256 price) internal view returns (uint256) {
+        if (price <= _hot.mark) return _hot.mark;
+        return HighWaterMark.follow(_hot.mark, price, _markGrowthRate, block.timestamp - _hot.markedAt);
+    }
 
-    function _sharePrice(uint256 nav) internal view returns (uint256) {
-        return (nav + 1).mulDiv(WAD * VIRTUAL_SHARES, totalSupply() + VIRTUAL_SHARES);
+    /// @dev A price beyond 120 bits (an empty vault that was sent all the money in the world) is recorded as the largest:
+    /// to revert instead would lock the vault.
+    function _startMark(uint256 price) internal {
+        _hot.mark = uint120(Math.min(price, type(uint120).max));
+        _hot.markedAt = uint40(block.timestamp);
+    }
+
+    function _sharePrice(uint256 nav, uint256 supply) internal pure returns (uint256) {
+        return (nav + 1).mulDiv(WAD * VIRTUAL_SHARES, supply + VIRTUAL_SHARES);
     }
 
     function _drawdownFloor(uint256 mark) internal view returns (uint256) {
-        return mark.mulDiv(WAD - maxDrawdown, WAD);
+        return mark.mulDiv(WAD - _hot.maxDrawdown, WAD);
     }
 
-    /// @dev Records the high-water mark; returns the share price and the floor under which the vault may be tripped.
-    function _accrueMark(uint256 nav) internal returns (uint256 price, uint256 floor) {
-        price = _sharePrice(nav);
-        floor = _drawdownFloor(_mark.accrue(price, markGrowthRate));
+    /// @dev Neither deposits nor rebalances happen at a price that is unknown or past the drawdown limit.
+    function _checkTradable(Books memory books) internal view returns (uint256 floor) {
+        require(books.broken == address(0), ValuationFailed(books.broken));
+        floor = _drawdownFloor(_hot.mark);
+        require(books.price >= floor, DrawdownExceeded(books.price, floor));
     }
 
-    function _accrueAndCheckDrawdown(uint256 nav) internal {
-        (uint256 price, uint256 floor) = _accrueMark(nav);
-        require(price >= floor, DrawdownExceeded(price, floor));
+    function _trip(uint256 price) internal {
+        _hot.halted = true;
+        emit Tripped(msg.sender, price, _hot.mark);
     }
 
     /* INTERNAL: ERC-4626 */
@@ -494,32 +831,41 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
         return DECIMALS_OFFSET;
     }
 
-    function _toShares(uint256 assets, uint256 nav, Math.Rounding rounding) internal view returns (uint256) {
-        return assets.mulDiv(totalSupply() + VIRTUAL_SHARES, nav + 1, rounding);
+    function _convertToShares(uint256 assets, Math.Rounding rounding) internal view override returns (uint256) {
+        return _toShares(assets, _books(), rounding);
     }
 
-    function _toAssets(uint256 shares, uint256 nav, Math.Rounding rounding) internal view returns (uint256) {
-        return shares.mulDiv(nav + 1, totalSupply() + VIRTUAL_SHARES, rounding);
+    function _convertToAssets(uint256 shares, Math.Rounding rounding) internal view override returns (uint256) {
+        return _toAssets(shares, _books(), rounding);
+    }
+
+    function _toShares(uint256 assets, Books memory books, Math.Rounding rounding) internal pure returns (uint256) {
+        return assets.mulDiv(books.supply + VIRTUAL_SHARES, books.nav + 1, rounding);
+    }
+
+    function _toAssets(uint256 shares, Books memory books, Math.Rounding rounding) internal pure returns (uint256) {
+        return shares.mulDiv(books.nav + 1, books.supply + VIRTUAL_SHARES, rounding);
     }
 
     function _acceptsDeposits() internal view returns (bool) {
-        if (halted) return false;
-        uint256 price = sharePrice();
-        return price >= _drawdownFloor(_mark.preview(price, markGrowthRate));
+        if (_hot.halted) return false;
+        Books memory books = _books();
+        if (books.broken != address(0)) return false;
+        return books.price >= _drawdownFloor(_markAt(books.price));
     }
 
-    function _openForDeposit() internal returns (uint256 nav) {
-        require(!halted, VaultHalted());
-        nav = totalAssets();
-        _accrueAndCheckDrawdown(nav);
+    function _openForDeposit() internal returns (Books memory books) {
+        require(!_hot.halted, VaultHalted());
+        books = _accrue();
+        _checkTradable(books);
+        if (_navBeforeDeposit == 0) _navBeforeDeposit = books.nav + 1;
     }
 
-    function _withdraw(address caller, address receiver, address owner, uint256 assets, uint256 shares)
-        internal
-        override
-    {
-        _pull(assets);
-        super._withdraw(caller, receiver, owner, assets, shares);
+    function _leave(address receiver, address owner, uint256 assets, uint256 shares, Books memory books) internal {
+        bool past = books.broken == address(0) && books.price < _drawdownFloor(_hot.mark);
+        if (past && !_hot.halted) _trip(books.price);
+        _pull(assets, books.values);
+        _withdraw(msg.sender, receiver, owner, assets, shares);
     }
 
     function _transferIn(address from, uint256 assets) internal override {
@@ -531,34 +877,62 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
 
     /* INTERNAL: SETTERS */
 
-    function _setCaps(address strategy, uint64 relativeCap, uint128 absoluteCap) internal {
-        require(relativeCap <= WAD, LimitOutOfRange(relativeCap, WAD));
-        Strategy storage s = _strategy(strategy);
+    function _limit(Limit limit_) internal view returns (uint256) {
+        if (limit_ == Limit.IdleFloor) return _idleFloor;
+        if (limit_ == Limit.MaxDrawdown) return _hot.maxDrawdown;
+        if (limit_ == Limit.MarkGrowthRate) return _markGrowthRate;
+        if (limit_ == Limit.Cooldown) return _cooldown;
+        if (limit_ == Limit.MaxSilence) return _maxSilence;
+        if (limit_ == Limit.LossCapacity) return _loss.capacity;
+        if (limit_ == Limit.LossRefill) return _loss.refill;
+        if (limit_ == Limit.TurnoverCapacity) return _turnover.capacity;
+        if (limit_ == Limit.TurnoverRefill) return _turnover.refill;
+        return uint256(_hot.performanceFee) * (WAD / BASIS_POINTS);
+    }
+
+    /// @dev What accrued under the old limit is recorded first: a new one never reaches back.
+    function _changeLimit(Limit limit_, uint256 value) internal {
+        uint256 price = _accrue().price;
+        if (limit_ == Limit.PerformanceFee) _feeMark = Math.max(_feeMark, price);
+        _setLimit(limit_, value);
+    }
+
+    function _setLimit(Limit limit_, uint256 value) internal {
+        if (limit_ == Limit.IdleFloor) _idleFloor = _within(value, 0, WAD);
+        else if (limit_ == Limit.MaxDrawdown) _hot.maxDrawdown = _within(value, 0, WAD);
+        else if (limit_ == Limit.MarkGrowthRate) _markGrowthRate = _within(value, 0, 10 * WAD);
+        else if (limit_ == Limit.Cooldown) _cooldown = uint32(_within(value, 0, 30 days));
+        else if (limit_ == Limit.MaxSilence) _maxSilence = uint32(_within(value, 1 hours, 365 days));
+        else if (limit_ == Limit.LossCapacity) _loss.set(_within(value, 0, WAD), _loss.refill);
+        else if (limit_ == Limit.LossRefill) _loss.set(_loss.capacity, _within(value, 0, WAD));
+        else if (limit_ == Limit.TurnoverCapacity) _turnover.set(_within(value, 0, 10 * WAD), _turnover.refill);
+        else if (limit_ == Limit.TurnoverRefill) _turnover.set(_turnover.capacity, _within(value, 0, 10 * WAD));
+        else _hot.performanceFee = uint16(_within(value, 0, 0.3e18) / (WAD / BASIS_POINTS));
+        emit LimitSet(limit_, _limit(limit_));
+    }
+
+    function _within(uint256 value, uint256 minimum, uint256 maximum) internal pure returns (uint64) {
+        require(value >= minimum && value <= maximum, LimitOutOfRange(value, minimum, maximum));
+        return uint64(value);
+    }
+
+    function _setCaps(Strategy storage s, uint64 relativeCap, uint128 absoluteCap) internal {
+        require(relativeCap <= WAD, LimitOutOfRange(relativeCap, 0, WAD));
         s.relativeCap = relativeCap;
         s.absoluteCap = absoluteCap;
-        emit CapsSet(strategy, relativeCap, absoluteCap);
+        emit CapsSet(address(s.target), relativeCap, absoluteCap);
     }
 
-    function _setIdleFloor(uint64 newIdleFloor) internal {
-        require(newIdleFloor <= WAD, LimitOutOfRange(newIdleFloor, WAD));
-        idleFloor = newIdleFloor;
-        emit IdleFloorSet(newIdleFloor);
-    }
-
-    function _setMaxDrawdown(uint64 newMaxDrawdown) internal {
-        require(newMaxDrawdown <= WAD, LimitOutOfRange(newMaxDrawdown, WAD));
-        maxDrawdown = newMaxDrawdown;
-        emit MaxDrawdownSet(newMaxDrawdown);
-    }
-
-    function _setMarkGrowthRate(uint64 newMarkGrowthRate) internal {
-        require(newMarkGrowthRate <= MAX_MARK_GROWTH_RATE, LimitOutOfRange(newMarkGrowthRate, MAX_MARK_GROWTH_RATE));
-        markGrowthRate = newMarkGrowthRate;
-        emit MarkGrowthRateSet(newMarkGrowthRate);
-    }
-
+    /// @dev A new keeper has the whole of `MaxSilence` before anyone may unwind.
     function _setKeeper(address newKeeper) internal {
         keeper = newKeeper;
+        _lastHeartbeat = uint40(block.timestamp);
         emit KeeperSet(newKeeper);
+    }
+
+    function _sum(uint256[] memory values) internal pure returns (uint256 sum) {
+        for (uint256 i; i < values.length; ++i) {
+            sum += values[i];
+        }
     }
 }

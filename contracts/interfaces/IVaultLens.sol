@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
+import {IVault} from "./IVault.sol";
+
 /// @title One view call: everything a keeper must know about a vault, at one block
 interface IVaultLens {
     /// @param assets Value of the vault's position.
@@ -37,15 +39,18 @@ interface IVaultLens {
         bytes32 policyHash;
         uint256 epoch;
         uint256 lastRebalance;
+        uint256 lastSeen;
         bool halted;
+        bool valued;
         uint256 totalAssets;
         uint256 totalSupply;
         uint256 idle;
         uint256 sharePrice;
         uint256 highWaterMark;
         uint256 drawdownFloor;
-        uint64 idleFloor;
-        uint64 maxDrawdown;
+        uint256 lossBudget;
+        uint256 turnoverBudget;
+        IVault.Limits limits;
         StrategySnapshot[] strategies;
     }
 

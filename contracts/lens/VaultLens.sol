@@ -10,21 +10,19 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IRateSource} from "../interfaces/IRateSource.sol";
 import {IVault} from "../interfaces/IVault.sol";
 import {IVaultLens} from "../interfaces/IVaultLens.sol";
-import {BoundedRead} from "../libraries/BoundedRead.sol";
+import {BoundedCall} from "../libraries/BoundedCall.sol";
 
 /// @title One view call: everything a keeper must know about a vault, at one block
 /// @notice Strategies are read at arm's length: one that reverts, wastes gas, has no code or answers with rubbish is
-/// reported with `live = false` and cannot spoil the rest. The vault's own valuation rests on its strategies: while it
-/// reverts, `totalAssets` and the share price figures are 0 and at least one strategy is not live.
+/// reported with `live = false` and cannot spoil the rest. `valued` says whether the vault itself could value them all:
+/// while not, its share price leaves the broken ones out.
 contract VaultLens is IVaultLens {
-    using BoundedRead for address;
+    using BoundedCall for address;
 
     /* CONSTANTS */
 
-    /// @dev Gas for one question. Reading an Aave reserve takes a tenth of it; a hostile strategy that wastes all it is
-    /// given costs the valuation and six questions, 16 million, and still leaves room in a call of 30 million.
+    /// @dev Gas for one question. Reading an Aave reserve takes a tenth of it.
     uint256 internal constant STRATEGY_GAS = 1_000_000;
-    uint256 internal constant VALUATION_GAS = 10_000_000;
     /// @dev Shares whose worth is a strategy's price.
     uint256 internal constant PRICED_SHARES = 1e27;
     uint256 internal constant MAX_NAME_LENGTH = 64;
@@ -41,7 +39,7 @@ contract VaultLens is IVaultLens {
         require(vault.code.length != 0, NotAVault(vault));
         _readChain(s);
         _readBooks(s, IVault(vault));
-        _readValuation(s, vault);
+        _readValuation(s, IVault(vault));
         IVault.Strategy[] memory strategies = IVault(vault).strategies();
         s.strategies = new StrategySnapshot[](strategies.length);
         for (uint256 i; i < strategies.length; ++i) {
@@ -72,24 +70,18 @@ contract VaultLens is IVaultLens {
         s.halted = vault.halted();
         s.totalSupply = vault.totalSupply();
         s.idle = vault.idle();
-        s.idleFloor = vault.idleFloor();
-        s.maxDrawdown = vault.maxDrawdown();
+        s.lastSeen = vault.lastSeen();
+        s.lossBudget = vault.lossBudget();
+        s.turnoverBudget = vault.turnoverBudget();
+        s.limits = vault.limits();
     }
 
-    /// @dev All of it or, while the vault cannot be valued, none.
-    function _readValuation(Snapshot memory s, address vault) internal view {
-        (bool ok, uint256 totalAssets) = vault.readUint(VALUATION_GAS, abi.encodeCall(IERC4626.totalAssets, ()));
-        if (!ok) return;
-        uint256 price;
-        (ok, price) = vault.readUint(VALUATION_GAS, abi.encodeCall(IVault.sharePrice, ()));
-        if (!ok) return;
-        uint256 mark;
-        (ok, mark) = vault.readUint(VALUATION_GAS, abi.encodeCall(IVault.highWaterMark, ()));
-        if (!ok) return;
-        uint256 floor;
-        (ok, floor) = vault.readUint(VALUATION_GAS, abi.encodeCall(IVault.drawdownFloor, ()));
-        if (!ok) return;
-        (s.totalAssets, s.sharePrice, s.highWaterMark, s.drawdownFloor) = (totalAssets, price, mark, floor);
+    function _readValuation(Snapshot memory s, IVault vault) internal view {
+        s.valued = vault.valued();
+        s.totalAssets = vault.totalAssets();
+        s.sharePrice = vault.sharePrice();
+        s.highWaterMark = vault.highWaterMark();
+        s.drawdownFloor = vault.drawdownFloor();
     }
 
     function _readStrategy(address vault, IVault.Strategy memory booked)

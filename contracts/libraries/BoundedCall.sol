@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-/// @title View calls to contracts that are not trusted to answer
+/// @title Calls to contracts that are not trusted to answer
 /// @notice A call that reverts, runs out of the gas it is given, returns too little or goes to an address without code is
 /// reported as not answered. It never reverts here, and never copies more of the answer than is looked at.
-library BoundedRead {
+/// Who calls with too little gas sees a live contract as dead: nobody may gain from a call that was not answered.
+library BoundedCall {
     uint256 private constant WORD = 32;
 
     /// @notice The first word of the answer.
@@ -16,6 +17,32 @@ library BoundedRead {
         if (target.code.length == 0) return (false, 0);
         assembly ("memory-safe") {
             ok := staticcall(gasLimit, target, add(data, 0x20), mload(data), 0x00, 0x20)
+            ok := and(ok, gt(returndatasize(), 0x1f))
+            if ok { value := mload(0x00) }
+        }
+    }
+
+    /// @notice The first word of the answer to a question with one word for an argument; allocates no memory.
+    function readUint(address target, uint256 gasLimit, bytes4 selector, uint256 argument)
+        internal
+        view
+        returns (bool ok, uint256 value)
+    {
+        // An address without code answers with nothing, which is too little.
+        assembly ("memory-safe") {
+            mstore(0x00, selector)
+            mstore(0x04, argument)
+            ok := staticcall(gasLimit, target, 0x00, 0x24, 0x00, 0x20)
+            ok := and(ok, gt(returndatasize(), 0x1f))
+            if ok { value := mload(0x00) }
+        }
+    }
+
+    /// @notice The first word of the answer of a call that may change state.
+    function callUint(address target, uint256 gasLimit, bytes memory data) internal returns (bool ok, uint256 value) {
+        if (target.code.length == 0) return (false, 0);
+        assembly ("memory-safe") {
+            ok := call(gasLimit, target, 0, add(data, 0x20), mload(data), 0x00, 0x20)
             ok := and(ok, gt(returndatasize(), 0x1f))
             if ok { value := mload(0x00) }
         }
