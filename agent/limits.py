@@ -15,11 +15,14 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from agent.bucket import UNBOUNDED, Budget
 from agent.errors import LimitsError, LimitsFileError, NotFiniteError, ShapeError
-from agent.units import FloatArray
+from agent.units import DAY, FloatArray
 
 MAX_STRATEGIES = 16
 """Most strategies that the vault takes."""
+
+WEEK = 7 * DAY
 
 _REACH = 1e6  # wanted weights beyond this differ in nothing but order; keeps differences near one exact enough
 
@@ -40,6 +43,14 @@ class Limits:
         Fall of the share price under the high-water mark at which the vault halts, in (0, 1].
     mark_growth_rate
         Fastest growth of the high-water mark per year, as a fraction of it.
+    cooldown
+        Least seconds between rebalances.
+    max_silence
+        Seconds without a sign of the keeper after which anyone may unwind.
+    loss_budget, turnover_budget
+        Shares of NAV that rebalancing may lose and move; no bound by default.
+    performance_fee
+        Share of the gain of the share price that the fee recipient gets, in [0, 0.3].
     """
 
     relative_caps: FloatArray
@@ -47,6 +58,11 @@ class Limits:
     idle_floor: float = 0.02
     max_drawdown: float = 0.10
     mark_growth_rate: float = 0.25
+    cooldown: float = 0.0
+    max_silence: float = WEEK
+    loss_budget: Budget = UNBOUNDED
+    turnover_budget: Budget = UNBOUNDED
+    performance_fee: float = 0.0
 
     def __post_init__(self) -> None:
         relative = np.asarray(self.relative_caps, dtype=np.float64)
@@ -68,6 +84,12 @@ class Limits:
             raise LimitsError(f"max_drawdown must be in (0, 1], but is {self.max_drawdown}")
         if not 0 <= self.mark_growth_rate < np.inf:
             raise LimitsError(f"mark_growth_rate must be zero or more, but is {self.mark_growth_rate}")
+        if not 0 <= self.cooldown < np.inf:
+            raise LimitsError(f"cooldown must be zero seconds or more, but is {self.cooldown}")
+        if not 0 < self.max_silence < np.inf:
+            raise LimitsError(f"max_silence must be more than zero seconds, but is {self.max_silence}")
+        if not 0 <= self.performance_fee <= 0.3:
+            raise LimitsError(f"performance_fee must be in [0, 0.3], but is {self.performance_fee}")
 
     @classmethod
     def uniform(
@@ -79,10 +101,20 @@ class Limits:
         idle_floor: float = 0.02,
         max_drawdown: float = 0.10,
         mark_growth_rate: float = 0.25,
+        cooldown: float = 0.0,
+        loss_budget: Budget = UNBOUNDED,
+        turnover_budget: Budget = UNBOUNDED,
     ) -> Limits:
         """Return the same caps for `count` strategies."""
         return cls(
-            np.full(count, relative_cap), np.full(count, absolute_cap), idle_floor, max_drawdown, mark_growth_rate
+            np.full(count, relative_cap),
+            np.full(count, absolute_cap),
+            idle_floor,
+            max_drawdown,
+            mark_growth_rate,
+            cooldown=cooldown,
+            loss_budget=loss_budget,
+            turnover_budget=turnover_budget,
         )
 
     @property
@@ -222,14 +254,37 @@ class StrategyLimits(BaseModel):
         return self.name or str(self.address)
 
 
+class LossBudget(BaseModel):
+    """The `[loss_budget]` table: shares of NAV that rebalancing may lose."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    capacity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.005
+    refill_per_day: Annotated[float, Field(ge=0, le=DAY, allow_inf_nan=False)] = 0.001
+
+
+class TurnoverBudget(BaseModel):
+    """The `[turnover_budget]` table: shares of NAV that rebalancing may move."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    capacity: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 2.0
+    refill_per_day: Annotated[float, Field(ge=0, le=10 * DAY, allow_inf_nan=False)] = 1.0
+
+
 class LimitsFile(BaseModel):
-    """A limits file as written; the one input of training, backtest and deployment."""
+    """A limits file as written; the one input of training, backtest and deployment. Ranges are the vault's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     idle_floor: _Fraction
     max_drawdown: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
     mark_growth_rate: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+    cooldown: Annotated[int, Field(ge=0, le=30 * DAY)] = 3600
+    max_silence: Annotated[int, Field(ge=3600, le=365 * DAY)] = WEEK
+    performance_fee: Annotated[float, Field(ge=0, le=0.3, allow_inf_nan=False)] = 0.0
+    loss_budget: LossBudget = LossBudget()
+    turnover_budget: TurnoverBudget = TurnoverBudget()
     strategies: Annotated[list[StrategyLimits], Field(min_length=1, max_length=MAX_STRATEGIES)]
 
     @model_validator(mode="after")
@@ -238,6 +293,12 @@ class LimitsFile(BaseModel):
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
             raise ValueError(f"strategies named twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _fee_in_basis_points(self) -> LimitsFile:
+        if abs(self.performance_fee * 1e4 - round(self.performance_fee * 1e4)) > 1e-9:
+            raise ValueError(f"performance_fee must be whole basis points, but is {self.performance_fee}")
         return self
 
     @property
@@ -255,6 +316,11 @@ class LimitsFile(BaseModel):
             idle_floor=self.idle_floor,
             max_drawdown=self.max_drawdown,
             mark_growth_rate=self.mark_growth_rate,
+            cooldown=self.cooldown,
+            max_silence=self.max_silence,
+            loss_budget=Budget(self.loss_budget.capacity, self.loss_budget.refill_per_day),
+            turnover_budget=Budget(self.turnover_budget.capacity, self.turnover_budget.refill_per_day),
+            performance_fee=self.performance_fee,
         )
 
 
