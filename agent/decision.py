@@ -13,7 +13,7 @@ import numpy as np
 
 from agent.errors import LimitsError, NotFiniteError, ShapeError
 from agent.limits import Limits, project_capped
-from agent.portfolio import Costs
+from agent.portfolio import Costs, Headroom
 from agent.units import BoolArray, FloatArray, rows
 
 
@@ -21,10 +21,19 @@ class Reason(StrEnum):
     """Why a vault is, or is not, rebalanced."""
 
     TRADE = "trade"
+    CUT = "trade, cut down to what the budgets leave"
     SMALL = "every change is smaller than the smallest trade"
     GAS = "gas is too dear for the amount moved"
+    TURNOVER = "the turnover budget that is left is too small for the smallest trade"
+    LOSS = "the loss budget that is left is too small for the costs of a trade"
+    COOLDOWN = "the cooldown after the last rebalance is running"
     HALTED = "the vault is halted"
     EMPTY = "the vault holds nothing"
+
+    @property
+    def trades(self) -> bool:
+        """Whether there is something to send."""
+        return self in (Reason.TRADE, Reason.CUT)
 
 
 @dataclass(frozen=True)
@@ -38,8 +47,9 @@ class DecisionRules:
     max_gas_share
         Most that gas may cost, as a share of the amount moved.
     drift_margin
-        Room kept to every cap (as a share of it) and to the idle floor (as a share of NAV): between the block that was
-        read and the block that trades, interest shifts held positions and NAV by a little, and pools round.
+        Room kept to every cap (as a share of it), to the idle floor and to the turnover budget (as a share of NAV):
+        between the block that was read and the block that trades, interest shifts held positions and NAV by a little,
+        and pools round.
     """
 
     min_trade: float = 0.01
@@ -64,13 +74,15 @@ class Decision:
     traded
         `(B, n)` false means `HOLD` on chain. All false where nothing is to be sent.
     reason
-        `B` reasons; `Reason.TRADE` where there is something to send.
+        `B` reasons; `Reason.TRADE` or `Reason.CUT` where there is something to send.
     projected
         `(B, n)` the admissible weights nearest to those wanted, before small trades were dropped.
     at_cap
         `(B, n)` strategies of which more was wanted than their cap allows.
     turnover
-        `(B,)` larger of withdrawals and deposits as a share of NAV; what was given up counts too.
+        `(B,)` larger of withdrawals and deposits as a share of NAV; what was given up for gas counts too.
+    loss
+        `(B,)` what entering and leaving are expected to cost, as a share of NAV.
     gas
         `(B,)` expected cost of gas, asset units.
     """
@@ -81,6 +93,7 @@ class Decision:
     projected: FloatArray
     at_cap: BoolArray
     turnover: FloatArray
+    loss: FloatArray
     gas: FloatArray
 
 
@@ -93,12 +106,15 @@ def decide(
     costs: Costs,
     rules: DecisionRules,
     halted: BoolArray | None = None,
+    headroom: Headroom | None = None,
 ) -> Decision:
     """Turn wanted weights into an admissible rebalance, or none.
 
     The wanted weights are projected onto the limits. Changes smaller than `min_trade` are not traded; a position over
     its cap never counts as small once something else is traded, because the vault would refuse the whole. What is
-    traded is projected again onto the room that the held positions leave, until nothing changes. Then gas is weighed.
+    traded is projected again onto the room that the held positions leave, until nothing changes. A trade that the
+    turnover or the loss budget has no room for goes only part of the way: from the nearest admissible portfolio (the
+    present one, unless drift or tightened limits made it inadmissible) towards the wanted one. Then gas is weighed.
 
     Parameters
     ----------
@@ -114,6 +130,8 @@ def decide(
         The vault's walls, what moving costs, and when it is worth it.
     halted
         `(B,)` vaults that accept no rebalance; none by default.
+    headroom
+        What cooldown and budgets leave; no bound by default.
 
     Raises
     ------
@@ -129,24 +147,74 @@ def decide(
     budget = np.full(batch, 1.0 - limits.idle_floor - rules.drift_margin)
     projected = project_capped(wanted, caps, budget)
     target, traded = _drop_small(wanted, projected, weights, caps, budget, rules)
+    left = Headroom.unbounded(batch) if headroom is None else headroom
+    most = np.stack([left.turnover - rules.drift_margin, left.loss], axis=-1)
+    over = (_spending(target - weights, costs) > most) & traded.any(-1, keepdims=True)
+    cut = over.any(-1)
+    if cut.any():
+        partial = _part_way(target[cut], traded[cut], weights[cut], caps[cut], budget[cut], most[cut], costs)
+        target[cut], traded[cut] = _drop_small(partial, partial, weights[cut], caps[cut], budget[cut], rules)
 
-    change = np.where(traded, target - weights, 0.0)
-    turnover = np.maximum(np.maximum(change, 0).sum(-1), np.maximum(-change, 0).sum(-1))
+    turnover, loss = np.moveaxis(_spending(target - weights, costs), -1, 0)
+    # Cutting down helps until what is left is below the smallest trade, or the way back under the caps is too dear.
+    starved = cut & (~traded.any(-1) | (turnover > most[:, 0]) | (loss > most[:, 1]))
     gas = costs.gas_units(traded) * rows(gas_cost, batch)
     stopped = np.zeros(batch, dtype=np.bool_) if halted is None else np.asarray(halted, dtype=np.bool_)
-    conditions = [stopped, nav <= 0, ~traded.any(-1), gas > rules.max_gas_share * turnover * nav]
-    outcome = np.select(conditions, [0, 1, 2, 3], default=4)
-    send = outcome == 4
-    kinds = (Reason.HALTED, Reason.EMPTY, Reason.SMALL, Reason.GAS, Reason.TRADE)
+    cases: list[tuple[BoolArray, Reason]] = [
+        (stopped, Reason.HALTED),
+        (nav <= 0, Reason.EMPTY),
+        (~traded.any(-1) & ~cut, Reason.SMALL),
+        (left.wait > 0, Reason.COOLDOWN),
+        (starved & over[:, 0], Reason.TURNOVER),
+        (starved, Reason.LOSS),
+        (gas > rules.max_gas_share * turnover * nav, Reason.GAS),
+        (cut, Reason.CUT),
+    ]
+    outcome = np.select([case for case, _ in cases], list(range(len(cases))), default=len(cases))
+    kinds = (*(reason for _, reason in cases), Reason.TRADE)
+    reasons = tuple(kinds[index] for index in outcome)
+    send = np.array([reason.trades for reason in reasons], dtype=np.bool_)
     return Decision(
         weights=np.where(send[:, None], target, weights),
         traded=traded & send[:, None],
-        reason=tuple(kinds[index] for index in outcome),
+        reason=reasons,
         projected=projected,
         at_cap=(wanted > caps) & (projected >= caps),
         turnover=turnover,
+        loss=loss,
         gas=gas,
     )
+
+
+def _spending(change: FloatArray, costs: Costs) -> FloatArray:
+    """Return what changes of weights `(B, n)` take out of the turnover and the loss budget, `(B, 2)`."""
+    deposited, withdrawn = np.maximum(change, 0.0), np.maximum(-change, 0.0)
+    turnover = np.maximum(deposited.sum(-1), withdrawn.sum(-1))
+    loss = (deposited * np.asarray(costs.entry) + withdrawn * np.asarray(costs.exit)).sum(-1)
+    return np.stack([turnover, loss], axis=-1)
+
+
+def _part_way(
+    target: FloatArray,
+    traded: BoolArray,
+    weights: FloatArray,
+    caps: FloatArray,
+    budget: FloatArray,
+    most: FloatArray,
+    costs: Costs,
+) -> FloatArray:
+    """Return targets `(B, n)` as far towards `target` as `most` `(B, 2)` can be sure to pay for.
+
+    The way starts at the admissible portfolio nearest to the present one and ends at an admissible one, so all of it is
+    admissible. What is spent along it is a convex function, so it lies under the straight line between its two ends.
+    """
+    room = budget - np.where(traded, 0.0, weights).sum(-1)
+    nearest = project_capped(np.where(traded, weights, 0.0), np.where(traded, caps, 0.0), room)
+    start = np.where(traded, nearest, weights)
+    first, last = _spending(start - weights, costs), _spending(target - weights, costs)
+    share = np.where(last > most, (most - first) / np.where(last > first, last - first, 1.0), 1.0)
+    share = np.clip(share.min(-1), 0.0, 1.0) * (1.0 - 1e-9)  # rounding must not carry it over
+    return np.asarray(start + share[:, None] * (target - start))
 
 
 def _drop_small(

@@ -12,6 +12,8 @@ What it assumes:
 - Deposits and withdrawals change the supply of shares, never the share price. The high-water mark is a share price;
   it rises no faster than `mark_growth_rate` a year, simple. Past `max_drawdown` below it the vault halts for good:
   no rebalance is accepted any more.
+- A rebalance within the cooldown, or over what is left of the loss or turnover budget, is refused as a whole, as the
+  vault reverts it. Caps and the idle floor are the decision's business. Fees to the recipient are not modelled.
 """
 
 from __future__ import annotations
@@ -51,6 +53,28 @@ class Costs:
 
 
 @dataclass(frozen=True)
+class Headroom:
+    """What the vault's walls leave for a rebalance now, `(B,)` each.
+
+    Attributes
+    ----------
+    wait
+        Seconds until the cooldown is over; zero or less when it is.
+    turnover, loss
+        Shares of NAV that may be moved and lost, `inf` where there is no bound.
+    """
+
+    wait: FloatArray
+    turnover: FloatArray
+    loss: FloatArray
+
+    @classmethod
+    def unbounded(cls, batch: int) -> Headroom:
+        """Return the headroom of vaults without cooldown and budgets."""
+        return cls(np.zeros(batch), np.full(batch, np.inf), np.full(batch, np.inf))
+
+
+@dataclass(frozen=True)
 class PortfolioState:
     """A batch of vaults. Money in whole asset units.
 
@@ -68,6 +92,10 @@ class PortfolioState:
         `(B,)` whether the drawdown limit was broken.
     gas_paid
         `(B,)` what the keeper has paid for gas so far.
+    rested
+        `(B,)` seconds since the last rebalance, `inf` before the first.
+    turnover_used, loss_used
+        `(B,)` shares of NAV taken out of the budgets and not come back yet.
     """
 
     assets: FloatArray
@@ -76,6 +104,9 @@ class PortfolioState:
     mark: FloatArray
     halted: BoolArray
     gas_paid: FloatArray
+    rested: FloatArray
+    turnover_used: FloatArray
+    loss_used: FloatArray
 
     @classmethod
     def open(cls, nav: FloatArray | float, count: int, batch: int = 1) -> PortfolioState:
@@ -90,6 +121,9 @@ class PortfolioState:
             mark=np.ones(batch),
             halted=np.zeros(batch, dtype=np.bool_),
             gas_paid=np.zeros(batch),
+            rested=np.full(batch, np.inf),
+            turnover_used=np.zeros(batch),
+            loss_used=np.zeros(batch),
         )
 
     @property
@@ -121,6 +155,14 @@ class PortfolioState:
     def drawdown(self) -> FloatArray:
         """Fall of the share price under the high-water mark, as a share of the mark, `(B,)`."""
         return np.maximum(0.0, 1.0 - self.share_price / self.mark)
+
+    def headroom(self, limits: Limits) -> Headroom:
+        """Return what cooldown and budgets leave for a rebalance now."""
+        return Headroom(
+            wait=limits.cooldown - self.rested,
+            turnover=limits.turnover_budget.available(self.turnover_used),
+            loss=limits.loss_budget.available(self.loss_used),
+        )
 
     def flow(self, assets: FloatArray | float) -> PortfolioState:
         """Deposit (above zero) or withdraw (below zero) at the present share price, through idle."""
@@ -165,7 +207,7 @@ class StepResult:
     moved
         `(B, n)` strategies that were deposited to or withdrawn from.
     refused
-        `(B,)` the vault is halted and turned the rebalance away.
+        `(B,)` the vault turned the rebalance away: halted, within the cooldown, or over a budget.
     tripped
         `(B,)` the drawdown limit was broken in this step.
     """
@@ -199,21 +241,27 @@ def step(
     row
         Gas price now and growth until the next decision.
     limits
-        For the growth of the mark and the drawdown limit. Caps are the decision's business.
+        For cooldown, budgets, the growth of the mark and the drawdown limit. Caps are the decision's business.
     costs
         Gas units and entry and exit costs.
     """
-    after, gas, turnover, moved, refused = rebalance(state, weights, traded, row.gas_cost, costs)
+    after, gas, turnover, moved, refused = rebalance(state, weights, traded, row.gas_cost, costs, limits)
     final, tripped = accrue(after, row.growth, row.seconds, limits)
     return StepResult(final, gas, turnover, moved, refused, tripped)
 
 
 def rebalance(
-    state: PortfolioState, weights: FloatArray, traded: BoolArray, gas_cost: FloatArray, costs: Costs
+    state: PortfolioState,
+    weights: FloatArray,
+    traded: BoolArray,
+    gas_cost: FloatArray,
+    costs: Costs,
+    limits: Limits,
 ) -> tuple[PortfolioState, FloatArray, FloatArray, BoolArray, BoolArray]:
-    """Move the traded positions to their targets, as `Vault.rebalance` does.
+    """Move the traded positions to their targets, as `Vault.rebalance` does, and take it out of the budgets.
 
     Withdrawals come before deposits; where costs leave less cash than the deposits need, all deposits shrink alike.
+    Where cooldown, budgets or a halt are in the way, nothing moves.
 
     Returns
     -------
@@ -225,27 +273,52 @@ def rebalance(
     if np.isnan(weights[traded]).any():
         raise NotFiniteError("target weights must not be NaN: refuse the policy that produced them")
     wanted = traded.any(-1)
-    refused = wanted & state.halted
-    active = traded & ~state.halted[:, None]
+    shut = state.halted | (state.headroom(limits).wait > 0)
     nav = state.nav
-    change = np.where(active, weights * nav[:, None] - state.assets, 0.0)
-    withdrawn, deposited = np.maximum(-change, 0.0), np.maximum(change, 0.0)
-    cash = state.idle + (withdrawn * (1.0 - np.asarray(costs.exit))).sum(-1)
-    need = deposited.sum(-1)
-    deposited = deposited * np.where(need > cash, cash / np.where(need > 0, need, 1.0), 1.0)[:, None]
-    spent = deposited.sum(-1)
+    change = np.where(traded & ~shut[:, None], weights * nav[:, None] - state.assets, 0.0)
+    withdrawn, deposited, cash = _amounts(state, change, costs)
+    turnover_used, moves = limits.turnover_budget.spend(state.turnover_used, _turnover(withdrawn, deposited, nav))
+    loss_used, loses = limits.loss_budget.spend(state.loss_used, _loss(withdrawn, deposited, nav, costs))
+    refused = wanted & (shut | ~moves | ~loses)
+    done = (wanted & ~refused)[:, None]
+    withdrawn, deposited = np.where(done, withdrawn, 0.0), np.where(done, deposited, 0.0)
     moved = (withdrawn > 0) | (deposited > 0)
     gas = costs.gas_units(moved) * gas_cost
-    assets = state.assets - withdrawn + deposited * (1.0 - np.asarray(costs.entry))
-    after = replace(state, assets=assets, idle=np.maximum(cash - spent, 0.0), gas_paid=state.gas_paid + gas)
-    turnover = _share(np.maximum(withdrawn.sum(-1), spent), nav)
-    return after, gas, turnover, moved, refused
+    after = replace(
+        state,
+        assets=state.assets - withdrawn + deposited * (1.0 - np.asarray(costs.entry)),
+        idle=np.where(done[:, 0], np.maximum(cash - deposited.sum(-1), 0.0), state.idle),
+        gas_paid=state.gas_paid + gas,
+        rested=np.where(done[:, 0], 0.0, state.rested),
+        turnover_used=np.where(done[:, 0], turnover_used, state.turnover_used),
+        loss_used=np.where(done[:, 0], loss_used, state.loss_used),
+    )
+    return after, gas, _turnover(withdrawn, deposited, nav), moved, refused
+
+
+def _amounts(state: PortfolioState, change: FloatArray, costs: Costs) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return withdrawals and deposits `(B, n)` for the wanted changes, and the cash that deposits are paid from."""
+    withdrawn, deposited = np.maximum(-change, 0.0), np.maximum(change, 0.0)
+    cash = np.asarray(state.idle + (withdrawn * (1.0 - np.asarray(costs.exit))).sum(-1))
+    need = deposited.sum(-1)
+    short = np.where(need > cash, cash / np.where(need > 0, need, 1.0), 1.0)
+    return withdrawn, deposited * short[:, None], cash
+
+
+def _turnover(withdrawn: FloatArray, deposited: FloatArray, nav: FloatArray) -> FloatArray:
+    """Return the larger of what leaves and what enters the strategies, as a share of NAV."""
+    return _share(np.maximum(withdrawn.sum(-1), deposited.sum(-1)), nav)
+
+
+def _loss(withdrawn: FloatArray, deposited: FloatArray, nav: FloatArray, costs: Costs) -> FloatArray:
+    """Return what entering and leaving cost, as a share of NAV."""
+    return _share((withdrawn * np.asarray(costs.exit) + deposited * np.asarray(costs.entry)).sum(-1), nav)
 
 
 def accrue(
     state: PortfolioState, growth: FloatArray, seconds: float, limits: Limits
 ) -> tuple[PortfolioState, BoolArray]:
-    """Let the positions grow, raise the mark as far as it may, and halt past the drawdown limit.
+    """Let the positions grow, refill the budgets, raise the mark as far as it may, and halt past the drawdown limit.
 
     Parameters
     ----------
@@ -256,7 +329,7 @@ def accrue(
     seconds
         Time that passes.
     limits
-        Drawdown limit and growth of the mark.
+        Drawdown limit, growth of the mark and refill of the budgets.
 
     Returns
     -------
@@ -269,7 +342,15 @@ def accrue(
     ceiling = state.mark * (1.0 + limits.mark_growth_rate * seconds / YEAR)
     mark = np.maximum(state.mark, np.minimum(grown.share_price, ceiling))
     broken = grown.share_price < mark * (1.0 - limits.max_drawdown)
-    return replace(grown, mark=mark, halted=state.halted | broken), broken & ~state.halted
+    after = replace(
+        grown,
+        mark=mark,
+        halted=state.halted | broken,
+        rested=state.rested + seconds,
+        turnover_used=limits.turnover_budget.refill(state.turnover_used, seconds),
+        loss_used=limits.loss_budget.refill(state.loss_used, seconds),
+    )
+    return after, broken & ~state.halted
 
 
 def replay(
@@ -319,6 +400,7 @@ def replay(
     unlimited = Limits.uniform(count, 1.0, idle_floor=0.0, max_drawdown=1.0, mark_growth_rate=0.0)
     free = Costs(gas_base=0.0, gas_per_move=0.0)
     path = np.empty(length)
+    still = np.zeros(1)
     for index in range(length):
         if index:
             before = prices[index - 1]
@@ -327,7 +409,8 @@ def replay(
         path[index] = state.nav[0]
         if flows is not None and flows[index] != 0:
             state = state.flow(float(flows[index]))
-        state, *_ = rebalance(state, weights[index : index + 1], traded[index : index + 1], np.zeros(1), free)
+        now = slice(index, index + 1)
+        state, *_ = rebalance(state, weights[now], traded[now], still, free, unlimited)
     return path
 
 

@@ -157,6 +157,7 @@ class Engine:
             config.costs,
             config.rules,
             state.halted,
+            state.headroom(config.limits),
         )
         row = MarketRow(self._growth[self._path, self._row], gas, self._seconds)
         result = step(state, decision.weights, decision.traded, row, config.limits, config.costs)

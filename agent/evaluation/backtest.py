@@ -141,7 +141,15 @@ def run(policy: Policy, path: MarketPath, setting: Setting) -> Backtest:
         memory = memory.update(rates, int(path.timestamps[row]))
         wanted = policy.act(observe(state, rates, memory, price, setting.costs))
         decision = decide(
-            wanted, state.weights, state.nav, price, setting.limits, setting.costs, setting.rules, state.halted
+            wanted,
+            state.weights,
+            state.nav,
+            price,
+            setting.limits,
+            setting.costs,
+            setting.rules,
+            state.halted,
+            state.headroom(setting.limits),
         )
         for reason in decision.reason:
             reasons[reason] += 1

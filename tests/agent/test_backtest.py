@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from made_up import path_of
 
+from agent.bucket import Budget
 from agent.decision import Reason
 from agent.errors import ShapeError
 from agent.evaluation.backtest import Setting, compare, run
@@ -64,6 +65,18 @@ def test_run__a_strategy_fails__vault_halts_and_trades_no_more(setting: Setting)
     assert not result.traded[0, 10:].any()
     assert result.reasons[Reason.HALTED] == 19
     assert result.drawdown.max() == pytest.approx(0.24, abs=0.01)
+
+
+def test_run__turnover_budget__bounds_every_window(market: SyntheticMarket, setting: Setting) -> None:
+    budget = Budget(1.0, 0.02)
+    path = market.sample(np.random.default_rng(5), 4, 181)
+    free = run(load_policy("greedy"), path, setting)
+    bound = run(load_policy("greedy"), path, replace(setting, limits=replace(setting.limits, turnover_budget=budget)))
+    assert free.turnover.sum(1).max() > 1.0 + 0.02 * 180
+    for first in range(0, 180, 20):
+        spent = np.cumsum(bound.turnover[:, first:], axis=1)
+        assert (spent <= 1.0 + 0.02 * np.arange(spent.shape[1]) + 1e-12).all()
+    assert bound.reasons[Reason.CUT] > 0
 
 
 def test_compare__dear_gas_and_small_nav__hold_beats_greedy(market: SyntheticMarket, limits: Limits) -> None:

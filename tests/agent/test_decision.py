@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from agent.decision import DecisionRules, Reason, decide
 from agent.errors import LimitsError, NotFiniteError, ShapeError
 from agent.limits import Limits
-from agent.portfolio import Costs
+from agent.portfolio import Costs, Headroom
 
 COSTS = Costs()
 RULES = DecisionRules()
@@ -138,3 +138,119 @@ def test_decide__wrong_shapes_and_rules__refused(limits: Limits) -> None:
         _one([0.1] * 4, [0.0] * 4, limits)
     with pytest.raises(LimitsError, match="min_trade"):
         DecisionRules(min_trade=1.5)
+
+
+# --- cooldown and budgets ----------------------------------------------------------------------------------------
+
+
+def _left(turnover: float = np.inf, loss: float = np.inf, wait: float = 0.0) -> Headroom:
+    return Headroom(wait=np.array([wait]), turnover=np.array([turnover]), loss=np.array([loss]))
+
+
+def _random_headroom(rng: np.random.Generator, batch: int) -> Headroom:
+    def some(high: float) -> np.ndarray:
+        return np.where(rng.random(batch) < 0.3, np.inf, rng.uniform(0, high, batch))
+
+    return Headroom(rng.choice([-5.0, 0.0, 5.0], batch, p=[0.4, 0.4, 0.2]), some(1.0), some(0.004) - 1e-4)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=300, deadline=None)
+def test_decide__any_budget__what_is_sent_fits_and_is_admissible(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 17))
+    limits = Limits(
+        rng.uniform(0.05, 1.0, count),
+        np.where(rng.random(count) < 0.5, np.inf, rng.uniform(0, 1e7, count)),
+        idle_floor=rng.choice([0.0, 0.02, 0.3]),
+    )
+    costs = Costs(0.0, 0.0, entry=rng.choice([0.0, 0.002]), exit=rng.uniform(0, 0.003, count))
+    rules = DecisionRules(min_trade=rng.choice([0.0, 0.01, 0.2]), drift_margin=rng.choice([0.0, 1e-5]))
+    wanted = rng.normal(0, 1, (16, count))
+    weights = rng.dirichlet(np.ones(count), 16) * rng.uniform(0, 1, (16, 1))
+    left = _random_headroom(rng, 16)
+    free = decide(wanted, weights, np.full(16, 1e7), 0.0, limits, costs, rules)
+    decision = decide(wanted, weights, np.full(16, 1e7), 0.0, limits, costs, rules, headroom=left)
+    for row, reason in enumerate(decision.reason):
+        after, moved = decision.weights[row], decision.traded[row]
+        change = after - weights[row]
+        assert np.array_equal(after[~moved], weights[row][~moved])
+        assert moved.any() == reason.trades
+        if not reason.trades:
+            continue
+        assert left.wait[row] <= 0
+        assert max(np.maximum(change, 0).sum(), np.maximum(-change, 0).sum()) <= left.turnover[row]
+        lost = np.maximum(change, 0) * costs.entry + np.maximum(-change, 0) * costs.exit
+        assert lost.sum() <= left.loss[row]
+        assert (after >= 0).all()
+        assert (after <= limits.caps(1e7)).all()
+        assert after.sum() <= 1 - limits.idle_floor + 1e-15
+        over_cap = weights[row] > limits.caps(1e7) * (1 - rules.drift_margin)
+        crowded = weights[row].sum() > 1 - limits.idle_floor - rules.drift_margin
+        if not crowded:
+            assert (np.abs(change[moved & ~over_cap]) >= rules.min_trade).all()
+        if reason is Reason.TRADE:
+            assert np.array_equal(after, free.weights[row])
+
+
+@pytest.mark.parametrize("count", [2, 3, 8, 9, 16])
+def test_decide__batch_with_budgets__equals_one_at_a_time_bit_for_bit(count: int, rng: np.random.Generator) -> None:
+    limits, costs = Limits.uniform(count, 0.4), Costs(entry=0.001, exit=0.002)
+    wanted, weights = rng.normal(0, 1, (64, count)), rng.dirichlet(np.ones(count), 64) * 0.95
+    left, nav = _random_headroom(rng, 64), np.full(64, 1e7)
+    whole = decide(wanted, weights, nav, 0.0, limits, costs, RULES, headroom=left)
+    assert {Reason.TRADE, Reason.CUT, Reason.COOLDOWN} <= set(whole.reason)
+    for i in range(64):
+        part = slice(i, i + 1)
+        alone = Headroom(left.wait[part], left.turnover[part], left.loss[part])
+        one = decide(wanted[part], weights[part], nav[part], 0.0, limits, costs, RULES, headroom=alone)
+        assert np.array_equal(one.weights[0], whole.weights[i])
+        assert one.reason[0] is whole.reason[i]
+
+
+def test_decide__within_the_cooldown__no_trade_with_the_reason(limits: Limits) -> None:
+    decision = _one([0.3] * 3, [0.0] * 3, limits, headroom=_left(wait=1.0))
+    assert decision.reason == (Reason.COOLDOWN,)
+    assert not decision.traded.any()
+    assert _one([0.3] * 3, [0.0] * 3, limits, headroom=_left(wait=0.0)).reason == (Reason.TRADE,)
+    assert _one([0.3] * 3, [0.3] * 3, limits, headroom=_left(wait=1.0)).reason == (Reason.SMALL,)
+
+
+def test_decide__turnover_budget_half_used__goes_part_of_the_way(limits: Limits) -> None:
+    decision = _one([0.0, 0.5, 0.3], [0.5, 0.0, 0.3], limits, headroom=_left(turnover=0.25))
+    assert decision.reason == (Reason.CUT,)
+    assert decision.weights[0] == pytest.approx([0.25, 0.25, 0.3], abs=2e-5)
+    assert decision.turnover[0] <= 0.25
+    assert decision.traded.tolist() == [[True, True, False]]
+
+
+def test_decide__turnover_budget_all_but_used__waits(limits: Limits) -> None:
+    decision = _one([0.0, 0.5, 0.3], [0.5, 0.0, 0.3], limits, headroom=_left(turnover=0.009))
+    assert decision.reason == (Reason.TURNOVER,)
+    assert not decision.traded.any()
+
+
+def test_decide__cut_down__what_becomes_small_is_held(limits: Limits) -> None:
+    decision = _one([0.1, 0.41, 0.32], [0.5, 0.0, 0.3], limits, headroom=_left(turnover=0.2))
+    assert decision.reason == (Reason.CUT,)
+    assert decision.traded.tolist() == [[True, True, False]]  # half of 0.02 and a little less is under 0.01
+
+
+def test_decide__over_its_cap_and_no_turnover_left_to_come_back__waits(limits: Limits) -> None:
+    assert _one([0.3, 0.3, 0.3], [0.9, 0, 0], limits, headroom=_left(turnover=0.2)).reason == (Reason.TURNOVER,)
+    enough = _one([0.3, 0.3, 0.3], [0.9, 0, 0], limits, headroom=_left(turnover=0.4))
+    assert enough.reason == (Reason.CUT,)
+    assert enough.weights[0, 0] <= 0.6
+
+
+def test_decide__loss_budget__expected_costs_must_fit(limits: Limits) -> None:
+    costs = Costs(entry=0.001, exit=0.001)
+
+    def reason(loss: float) -> Reason:
+        present, wanted = np.array([[0.5, 0.0, 0.0]]), np.array([[0.0, 0.5, 0.0]])
+        return decide(wanted, present, NAV, 0.0, limits, costs, RULES, headroom=_left(loss=loss)).reason[0]
+
+    assert reason(0.0011) is Reason.TRADE
+    assert reason(0.0005) is Reason.CUT
+    assert reason(0.00001) is Reason.LOSS
+    assert reason(-0.00001) is Reason.LOSS  # the keeper takes off what rounding loses

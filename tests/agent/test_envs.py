@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -11,13 +12,15 @@ from gymnasium.utils.env_checker import check_env as gymnasium_check
 from made_up import path_of
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
+from agent.bucket import UNBOUNDED, Budget
+from agent.decision import Reason
 from agent.envs import ENV_ID, EnvConfig
 from agent.envs.engine import Engine
 from agent.envs.lending import LendingEnv
 from agent.envs.vec import LendingVecEnv
 from agent.errors import MarketDataError, ShapeError
 from agent.evaluation.backtest import Setting, run
-from agent.limits import Limits
+from agent.limits import Limits, load_limits
 from agent.market.path import MarketPath
 from agent.market.synthetic import SyntheticMarket
 from agent.observation import Observation
@@ -243,3 +246,30 @@ def test_reward__order_one_in_calm_and_wild_markets(market: SyntheticMarket, lim
         rewards = np.array([engine.step(actions.uniform(-1, 1, (64, 3))).reward for _ in range(60)])
         deviations.append(rewards.std())
     assert all(0.03 < deviation < 3 for deviation in deviations)
+
+
+def test_engine__tight_budgets__nothing_decided_is_ever_refused(market: SyntheticMarket) -> None:
+    limits = Limits.uniform(
+        3, cooldown=100_000.0, turnover_budget=Budget(0.6, 0.004), loss_budget=Budget(0.001, 0.0001)
+    )
+    costs = Costs(0.0, 0.0, entry=0.0005, exit=0.0005)
+    config = _config(limits, costs=costs, deployed_share=0.5, episode_rows=40)
+    engine = Engine(market.sample(np.random.default_rng(1), 4, 60), config, 32, np.random.default_rng(2))
+    actions, seen = np.random.default_rng(3), set()
+    for _ in range(40):
+        moved = engine.step(actions.uniform(-1, 1, (32, 3)))
+        assert not moved.result.refused.any()
+        seen |= set(moved.decision.reason)
+    assert {Reason.TRADE, Reason.CUT, Reason.COOLDOWN, Reason.TURNOVER} <= seen
+
+
+def test_engine__budgets_of_the_shipped_limits__change_nothing(market: SyntheticMarket) -> None:
+    def rewards(limits: Limits) -> list[list[float]]:
+        bank = market.sample(np.random.default_rng(1), 4, 60)
+        engine = Engine(bank, _config(limits, episode_rows=40), 8, np.random.default_rng(2))
+        actions = np.random.default_rng(3)
+        return [engine.step(actions.uniform(-1, 1, (8, 3))).reward.tolist() for _ in range(40)]
+
+    shipped = load_limits(Path(__file__).parents[2] / "scripts" / "limits.toml").limits()
+    unbounded = replace(shipped, cooldown=0.0, turnover_budget=UNBOUNDED, loss_budget=UNBOUNDED)
+    assert rewards(shipped) == rewards(unbounded)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from agent.bucket import UNBOUNDED, Budget
 from agent.errors import LimitsError, LimitsFileError, NotFiniteError, ShapeError
 from agent.limits import Limits, load_limits, project_capped
 
@@ -113,6 +114,9 @@ def test_project_capped__no_budget__all_zero() -> None:
         {"idle_floor": 1.0},
         {"max_drawdown": 0.0},
         {"mark_growth_rate": -0.1},
+        {"cooldown": -1.0},
+        {"max_silence": 0.0},
+        {"performance_fee": 0.31},
     ],
 )
 def test_limits__impossible__refused(changes: dict[str, object]) -> None:
@@ -132,9 +136,55 @@ def test_load_limits__good_file__as_written(tmp_path: Path) -> None:
     assert (limits.idle_floor, limits.max_drawdown, limits.mark_growth_rate) == (0.02, 0.10, 0.25)
 
 
+WALLS = """
+cooldown = 600
+max_silence = 86_400
+performance_fee = 0.1
+[loss_budget]
+capacity = 0.01
+refill_per_day = 0.002
+[turnover_budget]
+capacity = 1.5
+refill_per_day = 0.5
+[[strategies]]
+"""
+
+
+def test_load_limits__every_wall__as_written(tmp_path: Path) -> None:
+    file = tmp_path / "limits.toml"
+    file.write_text(GOOD.replace("[[strategies]]\n", WALLS.lstrip(), 1))
+    limits = load_limits(file).limits()
+    assert (limits.cooldown, limits.max_silence, limits.performance_fee) == (600, 86_400, 0.1)
+    assert (limits.loss_budget, limits.turnover_budget) == (Budget(0.01, 0.002), Budget(1.5, 0.5))
+
+
+def test_load_limits__file_of_before_the_budgets__has_sane_ones(tmp_path: Path) -> None:
+    file = tmp_path / "limits.toml"
+    file.write_text(GOOD)
+    limits = load_limits(file).limits()
+    assert (limits.cooldown, limits.max_silence, limits.performance_fee) == (3600, 604_800, 0.0)
+    assert (limits.loss_budget, limits.turnover_budget) == (Budget(0.005, 0.001), Budget(2.0, 1.0))
+
+
+def test_limits__made_in_code__are_unbounded_where_nothing_is_said(limits: Limits) -> None:
+    assert (limits.cooldown, limits.loss_budget, limits.turnover_budget) == (0.0, UNBOUNDED, UNBOUNDED)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("cooldown = 2592001\n" + GOOD, "cooldown"),
+        ("cooldown = -1\n" + GOOD, "cooldown"),
+        ("cooldown = 0.5\n" + GOOD, "cooldown"),
+        ("max_silence = 3599\n" + GOOD, "max_silence"),
+        ("max_silence = 31536001\n" + GOOD, "max_silence"),
+        ("performance_fee = 0.31\n" + GOOD, "performance_fee"),
+        ("performance_fee = 0.12345\n" + GOOD, "whole basis points"),
+        ("loss_budget = 0.1\n" + GOOD, "loss_budget"),
+        (GOOD + "[loss_budget]\ncapacity = 1.01\n", r"loss_budget\.capacity"),
+        (GOOD + "[loss_budget]\ncapacity = 0.01\nrefil = 1\n", r"loss_budget\.refil: unknown key"),
+        (GOOD + "[turnover_budget]\ncapacity = 10.1\n", r"turnover_budget\.capacity"),
+        (GOOD + "[turnover_budget]\nrefill_per_day = -1\n", r"turnover_budget\.refill_per_day"),
         (GOOD.replace("idle_floor", "idle_flor"), "idle_flor: unknown key"),
         (GOOD.replace("relative_cap = 0.5\n", "relative_cap = 0.5\nmin = 1\n"), r"strategies\.1\.min: unknown key"),
         (GOOD.replace("relative_cap = 0.60", "relative_cap = 60"), r"strategies\.0\.relative_cap"),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.bucket import Budget
 from agent.errors import NotFiniteError, ShapeError
 from agent.limits import Limits
 from agent.portfolio import Costs, MarketRow, PortfolioState, accrue, rebalance, replay, step
@@ -14,6 +15,7 @@ from agent.units import YEAR
 
 FREE = Costs(gas_base=0.0, gas_per_move=0.0)
 ALL = np.ones((1, 3), dtype=bool)
+WIDE = Limits.uniform(2, 1.0, idle_floor=0.0)
 
 
 def _row(*growth: float, gas: float = 0.0, seconds: float = 86_400.0) -> MarketRow:
@@ -46,7 +48,7 @@ def test_rebalance__without_costs__conserves_nav(seed: int) -> None:
     state = PortfolioState.open(rng.uniform(1, 1e9, 8), count, 8)
     for _ in range(3):
         weights = limits.project(rng.normal(0, 1, (8, count)), state.nav)
-        after, *_ = rebalance(state, weights, np.ones((8, count), dtype=bool), np.zeros(8), FREE)
+        after, *_ = rebalance(state, weights, np.ones((8, count), dtype=bool), np.zeros(8), FREE, limits)
         assert np.allclose(after.nav, state.nav, rtol=1e-14)
         assert np.allclose(after.weights, weights, atol=1e-13)
         assert (after.idle >= 0).all()
@@ -72,7 +74,7 @@ def test_fault_7_turnover__a_switch_counts_once(limits: Limits) -> None:
 def test_rebalance__entry_and_exit_costs__each_counted_once() -> None:
     held = replace(PortfolioState.open(1000.0, 2), assets=np.array([[500.0, 0.0]]), idle=np.array([500.0]))
     costs = Costs(0.0, 0.0, entry=np.array([0.0, 0.01]), exit=np.array([0.02, 0.0]))
-    after, *_ = rebalance(held, np.array([[0.1, 0.4]]), np.ones((1, 2), dtype=bool), np.zeros(1), costs)
+    after, *_ = rebalance(held, np.array([[0.1, 0.4]]), np.ones((1, 2), dtype=bool), np.zeros(1), costs, WIDE)
     assert after.assets.tolist() == [[100.0, 400.0 * 0.99]]
     assert after.idle[0] == pytest.approx(500 + 400 * 0.98 - 400)
     assert 1000 - after.nav[0] == pytest.approx(400 * 0.02 + 400 * 0.01)
@@ -81,7 +83,7 @@ def test_rebalance__entry_and_exit_costs__each_counted_once() -> None:
 def test_rebalance__exit_costs_eat_the_cash__deposits_shrink() -> None:
     held = replace(PortfolioState.open(1000.0, 2), assets=np.array([[1000.0, 0.0]]), idle=np.zeros(1))
     costs = Costs(0.0, 0.0, exit=0.1)
-    after, *_ = rebalance(held, np.array([[0.0, 1.0]]), np.ones((1, 2), dtype=bool), np.zeros(1), costs)
+    after, *_ = rebalance(held, np.array([[0.0, 1.0]]), np.ones((1, 2), dtype=bool), np.zeros(1), costs, WIDE)
     assert after.assets.tolist() == [[0.0, 900.0]]
     assert after.idle.tolist() == [0.0]
 
@@ -196,3 +198,78 @@ def test_replay__wrong_shapes_or_prices__refused() -> None:
         replay(good, np.ones((3, 2)), good.astype(bool), 1.0)
     with pytest.raises(NotFiniteError):
         replay(good * np.nan, good, good.astype(bool), 1.0)
+
+
+# --- cooldown and budgets ----------------------------------------------------------------------------------------
+
+
+def _walled(**walls: object) -> Limits:
+    return Limits.uniform(3, 1.0, idle_floor=0.0, **walls)  # type: ignore[arg-type]
+
+
+def test_step__within_the_cooldown__is_refused() -> None:
+    limits = _walled(cooldown=3600.0)
+    first = step(
+        PortfolioState.open(1000.0, 3), np.array([[0.5, 0, 0]]), ALL, _row(1, 1, 1, seconds=3599), limits, FREE
+    )
+    assert not first.refused[0]
+    early = step(first.state, np.array([[0, 0.5, 0]]), ALL, _row(1, 1, 1, seconds=1), limits, FREE)
+    assert early.refused[0]
+    assert early.state.assets.tolist() == [[500.0, 0.0, 0.0]]
+    assert early.state.headroom(limits).wait[0] == 0  # a refusal does not start it anew
+    late = step(early.state, np.array([[0, 0.5, 0]]), ALL, _row(1, 1, 1), limits, FREE)
+    assert not late.refused[0]
+
+
+def test_step__turnover_budget__is_spent_refused_and_comes_back() -> None:
+    limits = _walled(turnover_budget=Budget(1.0, 0.5))
+    away, back = np.array([[0.75, 0, 0]]), np.array([[0, 0.75, 0]])
+    first = step(PortfolioState.open(1000.0, 3), away, ALL, _row(1, 1, 1), limits, FREE)
+    assert first.state.headroom(limits).turnover.tolist() == [0.75]  # 1 - 0.75 + half a day's refill of 0.5 x 1 day
+    second = step(first.state, back, ALL, _row(1, 1, 1, seconds=0), limits, FREE)
+    assert not second.refused[0]
+    third = step(second.state, away, ALL, _row(1, 1, 1, seconds=0, gas=1.0), limits, Costs())
+    assert third.refused[0]
+    assert (third.gas[0], third.turnover[0]) == (0, 0)
+    assert third.state.assets.tolist() == second.state.assets.tolist()
+    assert third.state.headroom(limits).turnover.tolist() == [0.0]
+
+
+def test_step__loss_budget__bounds_what_costs_may_take() -> None:
+    limits = _walled(loss_budget=Budget(0.01, 0.0))
+    costs = Costs(0.0, 0.0, entry=0.005, exit=0.005)
+    state = PortfolioState.open(1000.0, 3)
+    for target in ([0.8, 0, 0], [0.0, 0.8, 0], [0.8, 0, 0], [0, 0, 0.8], [0.4, 0, 0]):
+        state = step(state, np.array([target]), ALL, _row(1, 1, 1), limits, costs).state
+    assert 0.98 * 1000 < state.nav[0] <= 1000
+    assert 1 - state.nav[0] / 1000 <= 0.01
+    assert state.loss_used[0] == pytest.approx(0.004 + 0.0, abs=0.0061)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=100, deadline=None)
+def test_step__batch__equals_one_at_a_time_with_budgets(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    limits = _walled(
+        cooldown=float(rng.choice([0, 90_000])),
+        turnover_budget=Budget(rng.uniform(0, 1), rng.uniform(0, 1)),
+        loss_budget=Budget(rng.uniform(0, 0.005), 0.001),
+    )
+    costs = Costs(entry=0.001, exit=0.002)
+    whole = PortfolioState.open(rng.uniform(1, 1e9, 8), 3, 8)
+    parts = [replace(PortfolioState.open(1.0, 3), idle=whole.idle[[i]], supply=whole.supply[[i]]) for i in range(8)]
+    for _ in range(4):
+        weights, traded = rng.dirichlet(np.ones(4), 8)[:, :3], rng.random((8, 3)) < 0.7
+        weights = np.where(traded, weights, 0)
+        traded |= traded.any(-1, keepdims=True)
+        growth, gas = rng.uniform(0.98, 1.1, (8, 3)), rng.uniform(0, 1, 8)
+        result = step(whole, weights, traded, MarketRow(growth, gas, 86_400.0), limits, costs)
+        whole = result.state
+        for i in range(8):
+            one = slice(i, i + 1)
+            row = MarketRow(growth[one], gas[one], 86_400.0)
+            alone = step(parts[i], weights[one], traded[one], row, limits, costs)
+            parts[i] = alone.state
+            assert alone.refused[0] == result.refused[i]
+            for name, values in vars(alone.state).items():
+                assert np.array_equal(values[0], getattr(whole, name)[i]), name
