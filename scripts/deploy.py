@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import requests
-from ape.cli import ConnectedProviderCommand, account_option
-from ape.exceptions import ApeException
+from ape.cli import account_option
 
+from scripts.deployment.command import NetworkCommand
+from scripts.deployment.words import parse_span
 from scripts.protocols.errors import DevnetError
 
 if TYPE_CHECKING:
@@ -20,15 +20,17 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-class NetworkCommand(ConnectedProviderCommand):
-    """A command on a network whose failures are one line and exit code 1, not a stack trace."""
+class Span(click.ParamType):
+    """A span of time, in seconds."""
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+    name = "SPAN"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the seconds."""
         try:
-            return super().invoke(ctx)
-        except (ApeException, requests.RequestException) as error:
-            raise click.ClickException(f"{error}\nIs the node of --network up, and the one you mean?") from error
+            return parse_span(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command(cls=NetworkCommand, short_help="Deploy a vault with chosen limits, and verify it")
@@ -48,7 +50,20 @@ class NetworkCommand(ConnectedProviderCommand):
 @click.option("--name", help="Name of the vault's shares.  [default: \"Bulkhead \" and the asset's symbol]")
 @click.option("--symbol", help='Their symbol.  [default: "bh" and the asset\'s symbol]')
 @click.option("--keeper", metavar="ADDRESS", help="The one address that may rebalance.  [with --devnet: account 4]")
-@click.option("--governance", metavar="ADDRESS", help="Gets the admin role, alone.  [with --devnet: account 8]")
+@click.option(
+    "--governance",
+    metavar="ADDRESS",
+    help="May loosen limits and appoint people, after the delay.  [with --devnet: account 8]",
+)
+@click.option(
+    "--guardian",
+    metavar="ADDRESS",
+    help="May tighten limits, halt, cut the keeper off and cancel what is announced; at once.  "
+    "[with --devnet: account 10]",
+)
+@click.option("--delay", type=Span(), default="2d", show_default=True, help="Of governance: 2d, 36h or seconds.")
+@click.option("--no-delay", "allow_no_delay", is_flag=True, help="Let --delay be 0, on a local chain.")
+@click.option("--fee-recipient", metavar="ADDRESS", help="Gets the performance fee, where the limits file has one.")
 @click.option("--policy", metavar="FILE|NAME", help="Policy to commit: its file (.npz or .json), or a baseline's name.")
 @click.option("--policy-hash", metavar="0x...", help="Digest of the policy to commit, instead of --policy.")
 @click.option("--out", type=FILE, help="Address book to write.  [default: deployments/<chain id>.json]")
@@ -64,6 +79,8 @@ def cli(
     policy: str | None,
     policy_hash: str | None,
     out: Path | None,
+    delay: int,
+    allow_no_delay: bool,
     rehearse: bool,
     dry_run: bool,
     yes: bool,
@@ -71,8 +88,9 @@ def cli(
 ) -> None:
     """Deploy an AccessManager, the vault, its lens and one strategy per entry of the limits file.
 
-    Dangerous or inconsistent limits are refused before anything is sent. Afterwards every limit is read back from the
-    chain, printed as a depositor would read it, and written to an address book that the keeper uses.
+    Dangerous or inconsistent limits are refused before anything is sent. Afterwards every limit, cap, role and delay is
+    read back from the chain, compared, printed as a depositor would read it, and written to an address book that the
+    keeper uses. `ape run inspect ADDRESS` prints the same at any later time.
 
     \b
     A devnet that runs (`ape run devnet`):
@@ -84,7 +102,7 @@ def cli(
     A testnet, with an account of `ape accounts import deployer`:
       ape run deploy --network https://... --account deployer \\
         --limits my-limits.toml --aave-pool aave-a=0x... --asset 0x... \\
-        --keeper 0x... --governance 0x... --policy out/policy.npz
+        --keeper 0x... --governance 0x... --guardian 0x... --policy out/policy.npz
     """
     from ape import project
 
@@ -94,7 +112,8 @@ def cli(
     project.load_contracts()  # compiles what has changed
     try:
         devnet = _devnet(provider.web3, book, rehearse)
-        plan = _plan(provider.web3, account, limits, devnet, pools, _digest(policy, policy_hash), wanted)
+        digest = _digest(policy, policy_hash)
+        plan = _plan(provider.web3, account, limits, devnet, pools, digest, delay, allow_no_delay, wanted)
         _deploy(provider, account, plan, out, dry_run, yes)
     except (AgentError, DeploymentError, DevnetError) as error:
         raise click.ClickException(str(error)) from error
@@ -125,6 +144,8 @@ def _plan(
     devnet: "Devnet | None",
     pools: tuple[str, ...],
     policy_hash: str,
+    delay: int,
+    allow_no_delay: bool,
     wanted: dict[str, str | None],
 ) -> "DeploymentPlan":
     from agent.limits import load_limits
@@ -138,13 +159,14 @@ def _plan(
             "asset": wanted["asset"] or devnet.usdc.address,
             "keeper": wanted["keeper"] or devnet.accounts["keeper"],
             "governance": wanted["governance"] or devnet.accounts["governance"],
+            "guardian": wanted["guardian"] or devnet.accounts["guardian"],
         }
     for pool in pools:
         name, separator, address = pool.partition("=")
         if not separator:
             raise click.UsageError(f"--aave-pool {pool}: write NAME=ADDRESS.")
         known[name] = address
-    missing = [f"--{key}" for key in ("asset", "keeper", "governance") if not wanted[key]]
+    missing = [f"--{key}" for key in ("asset", "keeper", "governance", "guardian") if not wanted[key]]
     if missing:
         raise click.UsageError(f"Missing {', '.join(missing)} (or --devnet, which has them).")
     return make_plan(
@@ -154,7 +176,11 @@ def _plan(
         asset=str(wanted["asset"]),
         keeper=str(wanted["keeper"]),
         governance=str(wanted["governance"]),
+        guardian=str(wanted["guardian"]),
         policy_hash=policy_hash,
+        delay=delay,
+        allow_no_delay=allow_no_delay,
+        fee_recipient=wanted["fee_recipient"],
         pools=known,
         name=wanted["name"],
         symbol=wanted["symbol"],
@@ -163,6 +189,8 @@ def _plan(
 
 def _deploy(provider: Any, account: Any, plan: "DeploymentPlan", out: Path | None, dry_run: bool, yes: bool) -> None:
     from scripts.deployment import deploy_vault
+    from scripts.deployment.plan import is_local
+    from scripts.deployment.report import limit_lines, role_lines
     from scripts.deployment.sender import ApeSender
     from scripts.protocols.chain import Chain
 
@@ -171,14 +199,18 @@ def _deploy(provider: Any, account: Any, plan: "DeploymentPlan", out: Path | Non
     if dry_run:
         click.echo("Dry run: nothing was sent.")
         return
-    if "anvil" not in provider.web3.client_version.lower() and not yes:
+    if not is_local(provider.web3) and not yes:
         click.confirm(f"Send this to chain {plan.chain_id} as {plan.deployer}?", abort=True)
     chain = Chain(provider.web3, ApeSender(provider, account))
     deployment = deploy_vault(chain, plan, lambda line: click.echo(f"  {line}"))
     path = out or Path("deployments") / f"{plan.chain_id}.json"
     kept = deployment.save(path)
 
-    click.echo(f"\nVerified at block {deployment.limits.block}. What the vault enforces, as read from the chain:")
-    for line in deployment.limits.lines():
+    state = deployment.state
+    click.echo(f"\nVerified at block {state.block}. What the vault enforces, as read from the chain:")
+    for line in limit_lines(state):
+        click.echo(f"  - {line}")
+    click.echo("\nWho may do what:")
+    for line in role_lines(state):
         click.echo(f"  - {line}")
     click.echo(f"\nAddress book: {path}" + (f" (the older one is now {kept})" if kept else ""))

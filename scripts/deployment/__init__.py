@@ -1,16 +1,21 @@
-"""Putting a vault on a chain: `plan` checks all before anything is sent, `execute` sends, `inspection` reads back."""
+"""Putting a vault on a chain and looking at one.
+
+`plan` checks all before anything is sent, `execute` sends, `verification` compares; `inspection` reads any vault and
+`authority` who governs it, `report` tells both in plain words. `roles` and `limits` define what there is to tell.
+"""
 
 from scripts.deployment.execute import Deployment, deploy_vault
-from scripts.deployment.inspection import VaultLimits, read_limits, verify
+from scripts.deployment.inspection import VaultState, inspect_vault
 from scripts.deployment.plan import DeploymentPlan, PlannedStrategy, make_plan
+from scripts.deployment.verification import verify
 
 __all__ = [
     "Deployment",
     "DeploymentPlan",
     "PlannedStrategy",
-    "VaultLimits",
+    "VaultState",
     "deploy_vault",
+    "inspect_vault",
     "make_plan",
-    "read_limits",
     "verify",
 ]

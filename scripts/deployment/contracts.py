@@ -19,6 +19,21 @@ def load_contract(name: str) -> Artifact:
 
     Raises `ArtifactError` when it is not compiled or a source has changed since.
     """
+    contract = _contract(name)
+    return Artifact(name, contract["abi"], contract.get("deploymentBytecode", {}).get("bytecode", "0x"), {})
+
+
+def load_runtime(name: str) -> str:
+    """Return the code that the contract has once it is deployed, as hex; it must have no immutables."""
+    return str(_contract(name)["runtimeBytecode"]["bytecode"])
+
+
+def access_manager() -> Artifact:
+    """Return OpenZeppelin's AccessManager, compiled by OpenZeppelin."""
+    return load_artifact("@openzeppelin/contracts", "build/contracts/AccessManager.json")
+
+
+def _contract(name: str) -> dict[str, Any]:
     build = _read_build()
     changed = [
         path
@@ -29,13 +44,7 @@ def load_contract(name: str) -> Artifact:
         raise ArtifactError(f"{', '.join(changed)} changed after the last compilation: {COMPILE}.")
     if name not in build["contractTypes"]:
         raise ArtifactError(f"{name} is not compiled: {COMPILE}.")
-    contract = build["contractTypes"][name]
-    return Artifact(name, contract["abi"], contract.get("deploymentBytecode", {}).get("bytecode", "0x"), {})
-
-
-def access_manager() -> Artifact:
-    """Return OpenZeppelin's AccessManager, compiled by OpenZeppelin."""
-    return load_artifact("@openzeppelin/contracts", "build/contracts/AccessManager.json")
+    return dict(build["contractTypes"][name])
 
 
 def _read_build() -> dict[str, Any]:

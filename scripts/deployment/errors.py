@@ -24,3 +24,7 @@ class VerificationError(DeploymentError):
             "The vault on chain is not the one that was planned; do not use it:\n"
             + "\n".join(f"  - {difference}" for difference in differences)
         )
+
+
+class InspectionError(DeploymentError):
+    """What should be read is not there, or the node cannot tell."""

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,12 @@ from web3.contract import Contract
 
 from scripts.deployment.contracts import access_manager, load_contract
 from scripts.deployment.errors import PlanRefusedError
-from scripts.deployment.inspection import ADMIN_ROLE, VaultLimits, verify
-from scripts.deployment.plan import WAD, DeploymentPlan
+from scripts.deployment.inspection import VaultState
+from scripts.deployment.limits import Limit
+from scripts.deployment.plan import DeploymentPlan
+from scripts.deployment.roles import hand_over
+from scripts.deployment.verification import verify
+from scripts.deployment.words import WAD
 from scripts.protocols.chain import Chain
 
 
@@ -23,14 +27,14 @@ class Deployment:
 
     Parameters
     ----------
-    limits
+    state
         What was read back from the chain.
     strategies
         Contracts in the vault's order.
     """
 
     plan: DeploymentPlan
-    limits: VaultLimits
+    state: VaultState
     authority: Contract
     vault: Contract
     lens: Contract
@@ -38,10 +42,10 @@ class Deployment:
 
     def to_book(self) -> dict[str, Any]:
         """Return the address book: plain JSON."""
-        plan, limits = self.plan, self.limits
+        plan = self.plan
         return {
             "chain_id": plan.chain_id,
-            "block": limits.block,
+            "block": self.state.block,
             "vault": self.vault.address,
             "lens": self.lens.address,
             "authority": self.authority.address,
@@ -50,9 +54,15 @@ class Deployment:
             "symbol": plan.symbol,
             "keeper": plan.keeper,
             "governance": plan.governance,
+            "guardian": plan.guardian,
+            "delay": plan.delay,
+            "fee_recipient": plan.fee_recipient,
             "deployer": plan.deployer,
             "policy_hash": plan.policy_hash,
-            "limits": {key: getattr(plan, key) / WAD for key in ("idle_floor", "max_drawdown", "mark_growth_rate")},
+            "limits": {
+                key: value if key in ("cooldown", "max_silence") else value / WAD
+                for key, value in asdict(plan.limits).items()
+            },
             "strategies": [
                 {
                     "name": planned.name,
@@ -98,12 +108,13 @@ def deploy_vault(chain: Chain, plan: DeploymentPlan, say: Callable[[str], None] 
     if (chain_id, sender) != (plan.chain_id, plan.deployer):
         raise PlanRefusedError([f"made for {plan.deployer} on chain {plan.chain_id}, not {sender} on chain {chain_id}"])
 
+    since = chain.w3.eth.block_number
     authority = chain.deploy(access_manager(), plan.deployer)
     say(f"AccessManager  {authority.address}")
     vault = chain.deploy(
         load_contract("Vault"),
         *(plan.asset, plan.name, plan.symbol, authority.address, plan.keeper),
-        *(plan.idle_floor, plan.max_drawdown, plan.mark_growth_rate),
+        replace(plan.limits, performance_fee=0).struct(),
     )
     say(f"Vault          {vault.address}")
     lens = chain.deploy(load_contract("VaultLens"))
@@ -117,13 +128,18 @@ def deploy_vault(chain: Chain, plan: DeploymentPlan, say: Callable[[str], None] 
         strategies.append(contract)
     chain.send(vault.functions.commitPolicy(bytes.fromhex(plan.policy_hash.removeprefix("0x"))))
     say("Policy committed")
-    if plan.governance != plan.deployer:
-        chain.send(authority.functions.grantRole(ADMIN_ROLE, plan.governance, 0))
-        chain.send(authority.functions.renounceRole(ADMIN_ROLE, plan.deployer))
-        say(f"Admin is now   {plan.governance}")
+    if plan.fee_recipient is not None:
+        # By the setter and not by the constructor: the setter also records from which price on it is charged.
+        chain.send(vault.functions.loosen(Limit.PERFORMANCE_FEE, plan.limits.performance_fee))
+        chain.send(vault.functions.setFeeRecipient(plan.fee_recipient))
+        say("Fee set")
+    chain.send(hand_over(authority, vault, plan.deployer, plan.governance, plan.guardian, plan.delay))
+    say(f"Guardian       {plan.guardian}")
+    say(f"Governance     {plan.governance}")
 
-    limits = verify(chain.w3, plan, vault.address, lens.address, tuple(contract.address for contract in strategies))
-    return Deployment(plan, limits, authority, vault, lens, tuple(strategies))
+    targets = tuple(contract.address for contract in strategies)
+    state = verify(chain.w3, plan, vault.address, lens.address, targets, since)
+    return Deployment(plan, state, authority, vault, lens, tuple(strategies))
 
 
 def _strategy(

@@ -1,151 +1,207 @@
-"""What a vault enforces, read from the chain: to verify a deployment, and to tell a depositor in plain words."""
+"""A vault as it stands on chain at one block: limits, budgets, books, strategies, roles, and what is announced."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from eth_typing import ChecksumAddress
 from web3 import Web3
+from web3.contract import Contract
+from web3.exceptions import Web3Exception
 
-from scripts.deployment.contracts import access_manager, load_contract
-from scripts.deployment.errors import VerificationError
-from scripts.deployment.plan import UINT128_MAX, WAD, DeploymentPlan
+from scripts.deployment.authority import Authority, read_authority
+from scripts.deployment.contracts import load_contract, load_runtime
+from scripts.deployment.errors import InspectionError
+from scripts.deployment.limits import Limit, LimitValues
+from scripts.deployment.roles import GOVERNOR_FUNCTIONS, GUARDIAN_FUNCTIONS
+from scripts.deployment.words import WAD
 from scripts.protocols.chain import contract_at
 
-ADMIN_ROLE = 0
+# Where no lens is deployed, its code is put here for the length of one `eth_call`.
+_LENS_AT = Web3.to_checksum_address(Web3.keccak(text="bulkhead.lens")[-20:])
+_ZERO_ADDRESS = "0x" + "00" * 20
 
 
 @dataclass(frozen=True)
-class StrategyLimits:
-    """Caps of one strategy as they stand on chain."""
+class StrategyState:
+    """One strategy; money in base units, ratios in WAD. Where `live` is false, reading it reverts."""
 
     target: ChecksumAddress
     name: str
     relative_cap: int
     absolute_cap: int
+    assets: int
+    withdrawable: int
+    supply_rate: int | None
+    live: bool
 
 
 @dataclass(frozen=True)
-class VaultLimits:
-    """A vault's limits and keys as they stand on chain at `block`; ratios in WAD, money in base units."""
+class VaultState:
+    """The vault at `block`; money in base units, ratios in WAD, times in seconds."""
 
+    chain_id: int
     block: int
+    timestamp: int
     vault: ChecksumAddress
     name: str
     symbol: str
     asset: ChecksumAddress
     asset_symbol: str
     asset_decimals: int
-    authority: ChecksumAddress
     keeper: ChecksumAddress
     policy_hash: str
-    idle_floor: int
-    max_drawdown: int
-    mark_growth_rate: int
+    epoch: int
+    last_rebalance: int
+    last_seen: int
     halted: bool
-    strategies: tuple[StrategyLimits, ...]
+    valued: bool
+    total_assets: int
+    total_supply: int
+    idle: int
+    share_price: int
+    high_water_mark: int
+    drawdown_floor: int
+    loss_budget: int
+    turnover_budget: int
+    limits: LimitValues
+    fee_recipient: ChecksumAddress | None
+    given_up: tuple[Limit, ...]
+    caps_given_up: bool
+    strategies: tuple[StrategyState, ...]
+    authority: Authority
 
-    def lines(self) -> list[str]:
-        """Return the limits in plain words, one sentence each."""
-        unit = 10**self.asset_decimals
-        told = [
-            f"{self.name} ({self.symbol}) at {self.vault} holds {self.asset_symbol} ({self.asset}).",
-            f"Only the keeper {self.keeper} moves funds, and only between the strategies below and idle.",
-        ]
-        for strategy in self.strategies:
-            most = f"at most {_percent(strategy.relative_cap)} of the vault"
-            if strategy.absolute_cap < UINT128_MAX:
-                most += (
-                    f" and at most {strategy.absolute_cap / unit:,.{0 if strategy.absolute_cap % unit == 0 else 6}f} "
-                )
-                most += self.asset_symbol
-            told.append(f"After every rebalance {most} in {strategy.name} ({strategy.target}).")
-        told += [
-            f"After every rebalance at least {_percent(self.idle_floor)} stays idle.",
-            f"When the share price is more than {_percent(self.max_drawdown)} under its high-water mark, anybody may "
-            "halt the vault for good; then anybody may take its funds out of the strategies, to idle.",
-            f"The high-water mark grows at most {_percent(self.mark_growth_rate)} a year.",
-            f"Only decisions of the policy {self.policy_hash} are carried out.",
-            f"These limits can be changed, at once, by the admin of {self.authority}.",
-            "Withdrawing needs nobody's permission.",
-        ]
-        if self.halted:
-            told.append("THE VAULT IS HALTED: no deposits, no rebalances; withdraw.")
-        return told
+    @property
+    def drawdown(self) -> int:
+        """Fall of the share price under the high-water mark (WAD)."""
+        return max(0, WAD - self.share_price * WAD // self.high_water_mark)
+
+    @property
+    def has_keeper(self) -> bool:
+        """Whether anybody may rebalance."""
+        return self.keeper != _ZERO_ADDRESS
+
+    @property
+    def silent_from(self) -> int:
+        """Timestamp after which anybody may unwind if the keeper gives no sign."""
+        return self.last_seen + self.limits.max_silence
+
+    @property
+    def silent(self) -> bool:
+        """Whether the keeper has been silent for too long."""
+        return self.timestamp > self.silent_from
+
+    def notice(self, *functions: str) -> int | None:
+        """Return the least delay before anybody can call one of these functions, however they come by the role."""
+        table = self.authority.functions
+        return self.authority.notice([table[self.vault, name] for name in functions])
 
 
-def read_limits(w3: Web3, vault: str) -> VaultLimits:
-    """Read everything `VaultLimits` holds from the vault itself."""
-    address = Web3.to_checksum_address(vault)
-    code = load_contract("Vault")
-    calls = contract_at(w3, address, code).functions
-    asset = calls.asset().call()
-    token = contract_at(w3, asset, code).functions
-    strategies = []
-    for entry in calls.strategies().call():
-        name = contract_at(w3, entry.target, code).functions.name().call()
-        strategies.append(StrategyLimits(entry.target, name, entry.relativeCap, entry.absoluteCap))
-    return VaultLimits(
-        block=w3.eth.block_number,
+def inspect_vault(w3: Web3, vault: str, lens: str | None = None, since: int | None = None) -> VaultState:
+    """Read a vault at the newest block.
+
+    Parameters
+    ----------
+    lens
+        A deployed `VaultLens`; None reads through its code in a state override, which most nodes know.
+    since
+        Block from which to read the authority's events; None finds the one it was created in.
+
+    Raises
+    ------
+    InspectionError
+        When there is no such vault, or the node cannot tell.
+    """
+    if not Web3.is_address(vault):
+        raise InspectionError(f"{vault!r} is no address: it has 0x and 40 hex digits.")
+    address, block = Web3.to_checksum_address(vault), w3.eth.block_number
+    contract = contract_at(w3, address, load_contract("Vault"))
+    _require_vault(contract, block)
+    seen = _snapshot(w3, address, lens, block)
+    calls = contract.functions
+
+    def read(call: Any) -> Any:
+        return call.call(block_identifier=block)
+
+    recipient = read(calls.feeRecipient())
+    return VaultState(
+        chain_id=seen.chainId,
+        block=block,
+        timestamp=seen.timestamp,
         vault=address,
-        name=calls.name().call(),
-        symbol=calls.symbol().call(),
-        asset=asset,
-        asset_symbol=token.symbol().call(),
-        asset_decimals=token.decimals().call(),
-        authority=calls.authority().call(),
-        keeper=calls.keeper().call(),
-        policy_hash=Web3.to_hex(calls.policyHash().call()),
-        idle_floor=calls.idleFloor().call(),
-        max_drawdown=calls.maxDrawdown().call(),
-        mark_growth_rate=calls.markGrowthRate().call(),
-        halted=calls.halted().call(),
-        strategies=tuple(strategies),
+        name=read(calls.name()),
+        symbol=read(calls.symbol()),
+        asset=seen.asset,
+        asset_symbol=_symbol(w3, seen.asset, block),
+        asset_decimals=seen.assetDecimals,
+        keeper=seen.keeper,
+        policy_hash=Web3.to_hex(seen.policyHash),
+        epoch=seen.epoch,
+        last_rebalance=seen.lastRebalance,
+        last_seen=seen.lastSeen,
+        halted=seen.halted,
+        valued=seen.valued,
+        total_assets=seen.totalAssets,
+        total_supply=seen.totalSupply,
+        idle=seen.idle,
+        share_price=seen.sharePrice,
+        high_water_mark=seen.highWaterMark,
+        drawdown_floor=seen.drawdownFloor,
+        loss_budget=seen.lossBudget,
+        turnover_budget=seen.turnoverBudget,
+        limits=LimitValues.from_chain(seen.limits),
+        fee_recipient=None if recipient == _ZERO_ADDRESS else recipient,
+        given_up=tuple(limit for limit in Limit if read(calls.givenUp(limit))),
+        caps_given_up=read(calls.capsGivenUp()),
+        strategies=tuple(
+            StrategyState(
+                target=entry.target,
+                name=entry.name or "a strategy that does not answer",
+                relative_cap=entry.relativeCap,
+                absolute_cap=entry.absoluteCap,
+                assets=entry.assets,
+                withdrawable=entry.maxWithdraw,
+                supply_rate=entry.supplyRate if entry.hasRate else None,
+                live=entry.live,
+            )
+            for entry in seen.strategies
+        ),
+        authority=read_authority(
+            w3, read(calls.authority()), contract, (*GUARDIAN_FUNCTIONS, *GOVERNOR_FUNCTIONS), block, since
+        ),
     )
 
 
-def verify(w3: Web3, plan: DeploymentPlan, vault: str, lens: str, targets: tuple[ChecksumAddress, ...]) -> VaultLimits:
-    """Compare the vault on chain with the plan and return its limits; raises `VerificationError` on any difference."""
-    found = read_limits(w3, vault)
-    calls = contract_at(w3, found.vault, load_contract("Vault")).functions
-    manager = contract_at(w3, found.authority, access_manager()).functions
-    checks = [
-        (key, getattr(found, key), getattr(plan, key))
-        for key in (
-            "name",
-            "symbol",
-            "asset",
-            "keeper",
-            "policy_hash",
-            "idle_floor",
-            "max_drawdown",
-            "mark_growth_rate",
+def _require_vault(contract: Contract, block: int) -> None:
+    chain_id = contract.w3.eth.chain_id
+    if not contract.w3.eth.get_code(contract.address, block):
+        raise InspectionError(
+            f"{contract.address} has no code on chain {chain_id}: is the address right, and --network the chain you "
+            "mean?"
         )
-    ]
-    checks += [
-        ("number of strategies", len(found.strategies), len(plan.strategies)),
-        ("halted", found.halted, False),
-        ("epoch", calls.epoch().call(), 0),
-        ("shares", calls.totalSupply().call(), 0),
-        ("governance is admin, and its delay", manager.hasRole(ADMIN_ROLE, plan.governance).call(), (True, 0)),
-    ]
-    if plan.deployer != plan.governance:
-        checks.append(("deployer is admin", manager.hasRole(ADMIN_ROLE, plan.deployer).call()[0], False))
-    for stands, planned, target in zip(found.strategies, plan.strategies, targets, strict=False):
-        checks += [
-            (f"{planned.name}: address", stands.target, target),
-            (f"{planned.name}: relative cap", stands.relative_cap, planned.relative_cap),
-            (f"{planned.name}: absolute cap", stands.absolute_cap, planned.absolute_cap),
-        ]
-        if planned.pool is not None:
-            strategy = contract_at(w3, target, load_contract("AaveV3Strategy")).functions
-            checks.append((f"{planned.name}: pool", strategy.POOL().call(), planned.pool))
-    snapshot = contract_at(w3, lens, load_contract("VaultLens")).functions.snapshot(found.vault).call()
-    live = [entry.live for entry in snapshot.strategies]
-    checks.append(("strategies that the lens can read", live, [True] * len(targets)))
-    differences = [f"{what} is {is_!r}, planned {should!r}" for what, is_, should in checks if is_ != should]
-    if differences:
-        raise VerificationError(differences)
-    return found
+    try:
+        for call in (contract.functions.limits(), contract.functions.authority(), contract.functions.lossBudget()):
+            call.call(block_identifier=block)
+    except (Web3Exception, OverflowError) as error:
+        raise InspectionError(
+            f"{contract.address} on chain {chain_id} is a contract, but no Bulkhead vault (it has no limits to tell)."
+        ) from error
 
 
-def _percent(wad: int) -> str:
-    return f"{wad / WAD * 100:g} %"
+def _snapshot(w3: Web3, vault: ChecksumAddress, lens: str | None, block: int) -> Any:
+    if lens is not None and (not Web3.is_address(lens) or not w3.eth.get_code(Web3.to_checksum_address(lens), block)):
+        raise InspectionError(f"--lens {lens}: no contract is there.")
+    call = contract_at(w3, lens or _LENS_AT, load_contract("VaultLens")).functions.snapshot(vault)
+    override: Any = None if lens else {_LENS_AT: {"code": load_runtime("VaultLens")}}
+    try:
+        return call.call(block_identifier=block, state_override=override)
+    except (Web3Exception, ValueError, OverflowError) as error:
+        hint = "is it a VaultLens of this version?" if lens else "does the node know state overrides? Else give --lens."
+        raise InspectionError(f"The lens cannot read {vault}: {error}; {hint}") from error
+
+
+def _symbol(w3: Web3, asset: ChecksumAddress, block: int) -> str:
+    """Return the asset's symbol, "units" for the few tokens that give none or not as a string."""
+    try:
+        return str(contract_at(w3, asset, load_contract("Vault")).functions.symbol().call(block_identifier=block))
+    except (Web3Exception, OverflowError, UnicodeDecodeError):
+        return "units"

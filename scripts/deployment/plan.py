@@ -11,13 +11,15 @@ from web3.exceptions import Web3Exception
 from agent.limits import LimitsFile
 from scripts.deployment.contracts import load_contract
 from scripts.deployment.errors import PlanRefusedError
+from scripts.deployment.limits import LimitValues, check_limits, to_wad
+from scripts.deployment.words import DAY, UINT128_MAX, WAD, percent, span
 from scripts.protocols.aave import POOL
 from scripts.protocols.chain import contract_at
 
-WAD = 10**18
-MAX_DRAWDOWN = 0.50
-UINT128_MAX = 2**128 - 1
-DEPLOYMENT_GAS = 9_000_000  # AccessManager, vault, lens and the calls between them; measured, rounded up
+DEFAULT_DELAY = 2 * DAY
+LEAST_DELAY = DAY  # off a local chain
+MOST_DELAY = 30 * DAY
+DEPLOYMENT_GAS = 11_000_000  # AccessManager, vault, lens and the calls between them; measured, rounded up
 STRATEGY_GAS = 2_500_000
 _ZERO_ADDRESS = "0x" + "00" * 20
 
@@ -35,7 +37,7 @@ class PlannedStrategy:
 
 @dataclass(frozen=True)
 class DeploymentPlan:
-    """Everything that `deploy_vault` does; ratios in WAD, money in base units."""
+    """Everything that `deploy_vault` does; ratios in WAD, money in base units, `delay` of governance in seconds."""
 
     chain_id: int
     deployer: ChecksumAddress
@@ -46,10 +48,11 @@ class DeploymentPlan:
     symbol: str
     keeper: ChecksumAddress
     governance: ChecksumAddress
+    guardian: ChecksumAddress
+    delay: int
     policy_hash: str
-    idle_floor: int
-    max_drawdown: int
-    mark_growth_rate: int
+    limits: LimitValues
+    fee_recipient: ChecksumAddress | None
     strategies: tuple[PlannedStrategy, ...]
 
     def lines(self) -> list[str]:
@@ -60,17 +63,37 @@ class DeploymentPlan:
             f"  deployer    {self.deployer}",
             f"  vault       {self.name} ({self.symbol}) of {self.asset_symbol} {self.asset}",
             f"  keeper      {self.keeper}",
-            f"  governance  {self.governance}",
+            f"  governance  {self.governance}, after {span(self.delay)}"
+            if self.delay
+            else f"  governance  {self.governance}, WITHOUT A DELAY",
+            f"  guardian    {self.guardian}",
             f"  policy      {self.policy_hash}",
-            f"  limits      idle floor {self.idle_floor / WAD:.2%}, drawdown {self.max_drawdown / WAD:.2%}, "
-            f"mark growth {self.mark_growth_rate / WAD:.2%} a year",
+            f"  limits      idle floor {percent(self.limits.idle_floor)}, "
+            f"drawdown {percent(self.limits.max_drawdown)}, "
+            f"mark growth {percent(self.limits.mark_growth_rate)} a year",
+            f"  keeper      at most every {span(self.limits.cooldown)}, silent after {span(self.limits.max_silence)}",
+            f"  budgets     loss {_budget(self.limits.loss_capacity, self.limits.loss_refill)}; "
+            f"turnover {_budget(self.limits.turnover_capacity, self.limits.turnover_refill)}",
         ]
+        if self.fee_recipient is not None:
+            told.append(f"  fee         {percent(self.limits.performance_fee)} of gains to {self.fee_recipient}")
         for strategy in self.strategies:
             venue = f"new strategy on Aave V3 pool {strategy.pool}" if strategy.pool else f"ERC-4626 {strategy.target}"
             cap = "no absolute cap"
             if strategy.absolute_cap < UINT128_MAX:
                 cap = f"{strategy.absolute_cap / unit:,.0f} {self.asset_symbol}"
             told.append(f"  strategy    {strategy.name}: {venue}; at most {strategy.relative_cap / WAD:.2%}, {cap}")
+        return told + [f"  warning     {line}" for line in self.warnings()]
+
+    def warnings(self) -> list[str]:
+        """Return what is allowed, but not wise."""
+        told = []
+        if self.guardian == self.governance:
+            told.append(
+                "guardian and governance are the same address: nobody else can cancel what a thief of it announces"
+            )
+        if self.delay == 0:
+            told.append("governance has no delay: depositors have no notice of anything; for play only")
         return told
 
 
@@ -82,7 +105,11 @@ def make_plan(
     asset: str,
     keeper: str,
     governance: str,
+    guardian: str,
     policy_hash: str,
+    delay: int = DEFAULT_DELAY,
+    allow_no_delay: bool = False,
+    fee_recipient: str | None = None,
     pools: Mapping[str, str] | None = None,
     name: str | None = None,
     symbol: str | None = None,
@@ -96,9 +123,17 @@ def make_plan(
     keeper
         The one address that may rebalance.
     governance
-        Becomes the only admin of the vault's AccessManager.
+        Becomes the only admin of the vault's AccessManager, and governor of the vault, both after `delay`.
+    guardian
+        May tighten, halt, cut the keeper off, and cancel what governance has announced.
     policy_hash
         32 bytes hex of the policy to commit.
+    delay
+        Seconds between what governance announces and does; at least a day where the chain is not local (an Anvil).
+    allow_no_delay
+        Lets `delay` be 0 on a local chain.
+    fee_recipient
+        Gets the performance fee; must be given if, and only if, there is one.
     pools
         Name -> Aave V3 pool, for the strategies that the limits file names.
     name, symbol
@@ -110,10 +145,20 @@ def make_plan(
         With every reason found, not only the first.
     """
     reasons = check_limits(limits)
-    people = {"deployer": deployer, "asset": asset, "keeper": keeper, "governance": governance}
+    people = {"deployer": deployer, "asset": asset, "keeper": keeper, "governance": governance, "guardian": guardian}
+    if fee_recipient is not None:
+        people["fee recipient"] = fee_recipient
     addresses = {role: _address(role, value, reasons) for role, value in people.items()}
     if addresses["keeper"] is not None and addresses["keeper"] == addresses["governance"]:
         reasons.append("keeper and governance are the same address: whoever rebalances could lift every limit")
+    if addresses["keeper"] is not None and addresses["keeper"] == addresses["guardian"]:
+        reasons.append("keeper and guardian are the same address: nobody could cut a thief of it off")
+    reasons += _check_delay(delay, is_local(w3), allow_no_delay)
+    if (limits.performance_fee > 0) != (fee_recipient is not None):
+        reasons.append(
+            f"performance_fee is {limits.performance_fee:.2%} and the fee recipient is {fee_recipient or 'nobody'}: "
+            "give both or neither"
+        )
     hash_hex = policy_hash.lower().removeprefix("0x")
     if len(hash_hex) != 64 or not _is_hex(hash_hex) or int(hash_hex, 16) == 0:
         reasons.append(f"the policy hash must be 32 bytes hex and not zero, but is {policy_hash!r}")
@@ -136,46 +181,39 @@ def make_plan(
         symbol=symbol or f"bh{asset_symbol}",
         keeper=Web3.to_checksum_address(keeper),
         governance=Web3.to_checksum_address(governance),
+        guardian=Web3.to_checksum_address(guardian),
+        delay=delay,
         policy_hash="0x" + hash_hex,
-        idle_floor=to_wad(limits.idle_floor),
-        max_drawdown=to_wad(limits.max_drawdown),
-        mark_growth_rate=to_wad(limits.mark_growth_rate),
+        limits=LimitValues.from_file(limits),
+        fee_recipient=addresses.get("fee recipient"),
         strategies=strategies,
     )
 
 
-def check_limits(limits: LimitsFile) -> list[str]:
-    """Return why these limits are dangerous or inconsistent; empty if they are not. Looks at no chain.
-
-    `load_limits` has refused what no vault could have: a cap over 1, a drawdown of 0, no strategies, unknown keys.
-    """
-    reasons = []
-    if limits.max_drawdown > MAX_DRAWDOWN:
-        reasons.append(
-            f"max_drawdown is {limits.max_drawdown:.0%}: a kill-switch that waits for more than {MAX_DRAWDOWN:.0%} "
-            "protects nobody; lower it"
-        )
-    if limits.mark_growth_rate == 0:
-        reasons.append("mark_growth_rate is 0: the high-water mark would never follow a gain; give a rate per year")
-    deployable = sum(Decimal(repr(entry.relative_cap)) for entry in limits.strategies)
-    if deployable + Decimal(repr(limits.idle_floor)) < 1:
-        reasons.append(
-            f"the relative caps add up to {deployable:.0%} and the idle floor is {limits.idle_floor:.0%}: together "
-            f"they cannot hold the NAV. Raise a cap, or raise idle_floor to {1 - deployable:.0%} if that much shall "
-            "stay idle"
-        )
-    for entry in limits.strategies:
-        if entry.relative_cap > 1 - limits.idle_floor + 1e-12:
-            reasons.append(
-                f"{entry.label}: a relative cap of {entry.relative_cap:.0%} can never be used beside an idle floor of "
-                f"{limits.idle_floor:.0%}; lower one of them"
-            )
-    return reasons
+def is_local(w3: Web3) -> bool:
+    """Whether the chain is one to play on: an Anvil, a fork by one included."""
+    return "anvil" in w3.client_version.lower()
 
 
-def to_wad(fraction: float) -> int:
-    """Return a fraction as WAD, exact in its decimal notation: 0.6 is 6e17."""
-    return int(Decimal(repr(fraction)) * WAD)
+def _check_delay(delay: int, local: bool, allow_none: bool) -> list[str]:
+    if delay > MOST_DELAY:
+        return [
+            f"the delay is {span(delay)}: a halted vault could not be resumed for so long; {span(MOST_DELAY)} at most"
+        ]
+    if not local and delay < LEAST_DELAY:
+        return [
+            f"the delay is {span(delay)}: depositors could not leave in time; give at least {span(LEAST_DELAY)} where "
+            "the chain is not a local one"
+        ]
+    if delay <= 0 and not allow_none:
+        return [
+            "the delay is 0: governance could change everything at once; on a local chain ask for it with --no-delay"
+        ]
+    return []
+
+
+def _budget(capacity: int, refill: int) -> str:
+    return f"{percent(capacity)} at once, {percent(refill * DAY)} a day come back"
 
 
 def _plan_strategies(

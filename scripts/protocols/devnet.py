@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from eth_account import Account
 from eth_typing import ChecksumAddress
 from web3 import Web3
 from web3.contract import Contract
 
 from scripts.protocols import aave, tokens, uniswap
 from scripts.protocols.aave import AaveMarket
-from scripts.protocols.anvil import require_anvil, rpc
+from scripts.protocols.anvil import MNEMONIC, require_anvil, rpc
 from scripts.protocols.chain import Chain, Unlocked
 from scripts.protocols.errors import AddressBookError
 from scripts.protocols.tokens import USDC_UNIT, WETH_UNIT, mint_usdc
@@ -20,6 +21,7 @@ from scripts.protocols.uniswap import Uniswap
 
 DEPOSITORS = ("alice", "bob", "carol")
 ROLES = ("deployer", "supplier", "borrower", "market_maker", "keeper", *DEPOSITORS, "governance", "stranger")
+GUARDIAN_INDEX = 10  # of the mnemonic: Anvil has ten accounts, and each has its role
 DEPOSITOR_USDC = 10_000_000
 OUTSIDE_SUPPLY = 100_000_000  # USDC in each market
 OUTSIDE_BORROW = 50_000_000
@@ -39,7 +41,7 @@ class Devnet:
     chain
         Sends as the deployer, who administrates every protocol.
     accounts
-        Role -> address; all are unlocked Anvil accounts, in the order of `ROLES`.
+        Role -> address; all are unlocked in the Anvil: its accounts in the order of `ROLES`, and `guardian`.
     markets
         Name (`aave-a` ...) -> market.
     """
@@ -135,6 +137,7 @@ def deploy_devnet(w3: Web3, say: Progress = lambda line: None) -> Devnet:
     if len(unlocked) < len(ROLES):
         raise AddressBookError(f"The node has {len(unlocked)} unlocked accounts; the devnet needs {len(ROLES)}.")
     accounts = dict(zip(ROLES, unlocked, strict=False))
+    accounts["guardian"] = _unlock_guardian(w3)
     people = {role: Unlocked(w3, address) for role, address in accounts.items()}
     chain = Chain(w3, people["deployer"])
 
@@ -165,3 +168,12 @@ def deploy_devnet(w3: Web3, say: Progress = lambda line: None) -> Devnet:
     say("Uniswap V3")
     exchange = uniswap.deploy_uniswap(chain, usdc, weth, aave.ETH_PRICE, people["market_maker"], MARKET_MAKER_WETH)
     return Devnet(chain, accounts, usdc, weth, markets, exchange)
+
+
+def _unlock_guardian(w3: Web3) -> ChecksumAddress:
+    """Give the account after Anvil's ten some coin, let the node send for it, and return its address."""
+    Account.enable_unaudited_hdwallet_features()
+    guardian = Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{GUARDIAN_INDEX}").address
+    rpc(w3, "anvil_setBalance", guardian, hex(10_000 * WETH_UNIT))
+    rpc(w3, "anvil_impersonateAccount", guardian)
+    return Web3.to_checksum_address(guardian)

@@ -1,0 +1,55 @@
+"""Numbers of the chain in plain words: shares, spans of time, money, moments."""
+
+import re
+from datetime import UTC, datetime
+
+WAD = 10**18
+UINT128_MAX = 2**128 - 1
+HOUR = 3_600
+DAY = 24 * HOUR
+WEEK = 7 * DAY
+YEAR = 365 * DAY
+_UNITS = {"s": 1, "m": 60, "h": HOUR, "d": DAY, "w": WEEK}
+
+
+def percent(wad: int) -> str:
+    """Return a WAD share as `2.5 %`."""
+    return f"{wad / WAD * 100:.6g} %"
+
+
+def span(seconds: int) -> str:
+    """Return a number of seconds as `2 days`, `1 hour 30 minutes`: the two largest units that it fills."""
+    parts = []
+    for name, length in (("day", DAY), ("hour", HOUR), ("minute", 60), ("second", 1)):
+        count, seconds = divmod(seconds, length)
+        if count:
+            parts.append(f"{count:,} {name}{'' if count == 1 else 's'}")
+    return " ".join(parts[:2]) or "no time"
+
+
+def parse_span(text: str) -> int:
+    """Return the seconds of `172800`, `48h`, `2d` or `1d12h`; raises `ValueError` when it is none of these."""
+    if text.isdigit():
+        return int(text)
+    parts = re.findall(r"(\d+)([smhdw])", text)
+    if not parts or "".join(count + unit for count, unit in parts) != text:
+        raise ValueError(f"{text!r} is no span of time: write seconds, or 2d, 36h, 90m")
+    return sum(int(count) * _UNITS[unit] for count, unit in parts)
+
+
+def moment(timestamp: int) -> str:
+    """Return a timestamp as `2026-11-21 02:30:00 UTC`."""
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def money(amount: int, decimals: int, symbol: str) -> str:
+    """Return base units as `1,234.5 USDC`, exact."""
+    whole, rest = divmod(amount, 10**decimals)
+    fraction = f".{rest:0{decimals}d}".rstrip("0") if rest else ""
+    return f"{whole:,}{fraction} {symbol}"
+
+
+def caps(relative: int, absolute: int, decimals: int, symbol: str) -> str:
+    """Return the two caps of a strategy as `at most 60 % of the vault and at most 5 USDC`."""
+    most = f"at most {percent(relative)} of the vault"
+    return most if absolute >= UINT128_MAX else f"{most} and at most {money(absolute, decimals, symbol)}"
