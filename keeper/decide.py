@@ -54,9 +54,10 @@ class Settings:
 
 
 class Action(StrEnum):
-    """What a plan says to do."""
+    """What a plan says to do. `HEARTBEAT` is a hold that the vault is told of, so that nobody may unwind it."""
 
     REBALANCE = "rebalance"
+    HEARTBEAT = "heartbeat"
     HOLD = "no-trade"
     REFUSE = "refused"
 
@@ -109,6 +110,13 @@ class Plan:
     target: tuple[float, ...] = ()
     at_cap: tuple[bool, ...] = ()
 
+    @property
+    def call_data(self) -> bytes | None:
+        """What to send to the vault; `None` where nothing is to be sent."""
+        if self.action is Action.HEARTBEAT:
+            return encode_call("Vault", "heartbeat", [])
+        return None if self.request is None else self.request.call_data
+
 
 def decide(
     snapshot: Snapshot, memory: RateMemory | None, policy: Policy, settings: Settings, sender: str | None = None
@@ -144,29 +152,44 @@ def decide(
         )
         wanted = policy.act(seen)
         decided = agent_decision.decide(
-            wanted, view.weights, view.nav, gas_cost, view.limits, settings.costs, settings.rules
+            wanted,
+            view.weights,
+            view.nav,
+            gas_cost,
+            view.limits,
+            settings.costs,
+            settings.rules,
+            headroom=view.headroom,
         )
     except AgentError as error:
         return replace(idle, action=Action.REFUSE, reason=str(error))
     plan = replace(
         idle,
-        reason=_with_dead(decided.reason[0].value, snapshot),
+        reason=_with_dead(_explain(decided.reason[0], snapshot), snapshot),
         vector=_tuple(seen.vector()),
         target=_tuple(decided.weights),
         at_cap=tuple(bool(flag) for flag in decided.at_cap[0]),
     )
     if not decided.traded.any():
-        return plan
+        return _with_heartbeat(plan, snapshot)
     weights = chain_weights(decided.weights[0], decided.traded[0], snapshot)
+    if chain_turnover(weights, snapshot) > snapshot.turnover_budget:
+        why = _with_dead(_explain(agent_decision.Reason.TURNOVER, snapshot), snapshot)
+        return _with_heartbeat(replace(plan, reason=why, target=plan.weights), snapshot)
     request = Rebalance(
         epoch=snapshot.epoch,
-        deadline=max(snapshot.block.timestamp, snapshot.read_at) + int(settings.deadline_seconds),
+        deadline=deadline(snapshot, settings),
         min_total_assets=int(snapshot.total_assets * (1 - Fraction(settings.slippage))),
         weights=weights,
         policy_hash=policy.digest,
         decision_hash=decision_hash(seen, weights),
     )
     return replace(plan, action=Action.REBALANCE, request=request)
+
+
+def deadline(snapshot: Snapshot, settings: Settings) -> int:
+    """Return until when what was decided from this snapshot may be mined."""
+    return max(snapshot.block.timestamp, snapshot.read_at) + int(settings.deadline_seconds)
 
 
 # --- the chain boundary ------------------------------------------------------------------------------------------
@@ -204,7 +227,7 @@ def chain_weights(target: FloatArray, traded: BoolArray, snapshot: Snapshot) -> 
         for share, move, cap in zip(target, moves, most, strict=True)
     ]
     held = sum(s.assets for s, move in zip(strategies, moves, strict=True) if not move)
-    room = WAD - snapshot.idle_floor - -(-(held + snapshot.unread_assets) * WAD // nav)
+    room = WAD - snapshot.limits.idle_floor - -(-(held + snapshot.unread_assets) * WAD // nav)
     excess = sum(weight for weight, move in zip(weights, moves, strict=True) if move) - room
     while excess > 0 and any(weight not in (0, HOLD) for weight in weights):
         largest = max((weight, index) for index, weight in enumerate(weights) if weight != HOLD)[1]
@@ -212,6 +235,16 @@ def chain_weights(target: FloatArray, traded: BoolArray, snapshot: Snapshot) -> 
         weights[largest] -= cut
         excess -= cut
     return tuple(weights)
+
+
+def chain_turnover(weights: tuple[int, ...], snapshot: Snapshot) -> int:
+    """Return what the vault will take out of the turnover budget for these weights (WAD), in its own integers."""
+    nav = snapshot.total_assets
+    changes = [
+        nav * weight // WAD - s.assets for weight, s in zip(weights, snapshot.strategies, strict=True) if weight != HOLD
+    ]
+    moved = max(sum(-min(change, 0) for change in changes), sum(max(change, 0) for change in changes))
+    return -(-moved * WAD // max(nav, 1))
 
 
 def decision_hash(seen: Observation, weights: tuple[int, ...]) -> str:
@@ -225,7 +258,34 @@ def _wad_share(assets: int, nav: int) -> int:
     return ((assets + 1) * WAD - 1) // nav
 
 
-# --- refusals and memory -----------------------------------------------------------------------------------------
+# --- reasons, refusals and memory --------------------------------------------------------------------------------
+
+
+def _explain(reason: agent_decision.Reason, snapshot: Snapshot) -> str:
+    """Return the reason with the number behind it."""
+    budget = snapshot.turnover_budget
+    match reason:
+        case agent_decision.Reason.COOLDOWN:
+            return f"{reason.value}: {snapshot.cooldown_left} s to go"
+        case agent_decision.Reason.LOSS:
+            budget = snapshot.loss_budget
+        case agent_decision.Reason.CUT | agent_decision.Reason.TURNOVER:
+            pass
+        case _:
+            return reason.value
+    return f"{reason.value}: {budget / WAD:.4%} of NAV left"
+
+
+def _with_heartbeat(plan: Plan, snapshot: Snapshot) -> Plan:
+    """Turn a hold into a heartbeat when half of the silence that the vault allows has passed.
+
+    Only a keeper that could have traded says so: one that refuses is no reason to hold the dead man's switch off.
+    """
+    most = snapshot.limits.max_silence
+    if 2 * snapshot.silence < most:
+        return plan
+    due = f"a sign of life is due: none for {snapshot.silence} s, and after {most} s anyone may unwind"
+    return replace(plan, action=Action.HEARTBEAT, reason=f"{plan.reason}; {due}")
 
 
 def _refusal(snapshot: Snapshot, policy: Policy, sender: str | None) -> str | None:
@@ -242,7 +302,7 @@ def _refusal(snapshot: Snapshot, policy: Policy, sender: str | None) -> str | No
             f"The key is that of {sender}, but the vault's keeper is {snapshot.keeper}. "
             "Configure that key's keystore, or have governance call setKeeper."
         )
-    if snapshot.total_supply and not snapshot.high_water_mark:
+    if not snapshot.valued:
         names = ", ".join(s.name or s.target for s in snapshot.dead) or "a strategy"
         return (
             f"The vault cannot be valued while {names} reverts. Nothing is traded until governance has dealt with it."

@@ -50,8 +50,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from keeper.errors import JournalError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _ADVISORY_LOCK = 0x62756C6B  # "bulk": one keeper per PostgreSQL database
+
+
+class Kind(StrEnum):
+    """What an intent calls on the vault."""
+
+    REBALANCE = "rebalance"
+    HEARTBEAT = "heartbeat"
 
 
 class State(StrEnum):
@@ -85,9 +92,10 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Intent:
-    """A rebalance that the keeper means to get mined exactly once."""
+    """A rebalance or a heartbeat that the keeper means to get mined exactly once."""
 
     id: int
+    kind: Kind
     cycle_id: int
     sender: str
     nonce: int
@@ -139,6 +147,7 @@ intents = Table(
     _id(),
     Column("cycle_id", ForeignKey("cycles.id"), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
     Column("sender", String(42), nullable=False),
     Column("nonce", BigInteger, nullable=False),
     Column("epoch", BigInteger, nullable=False),
@@ -257,11 +266,13 @@ class Journal:
         gas: int,
         call_data: bytes,
         reason: str,
+        kind: Kind = Kind.REBALANCE,
     ) -> Intent:
         """Open an intent. Refused by the database while another is open."""
         row = {
             "cycle_id": cycle_id,
             "created_at": int(time.time()),
+            "kind": kind,
             "sender": sender,
             "nonce": nonce,
             "epoch": epoch,
@@ -476,6 +487,7 @@ def _intent(connection: Connection, intent_id: int) -> Intent:
     tries = connection.execute(select(attempts).where(attempts.c.intent_id == intent_id).order_by(attempts.c.id))
     return Intent(
         id=row["id"],
+        kind=Kind(row["kind"]),
         cycle_id=row["cycle_id"],
         sender=row["sender"],
         nonce=row["nonce"],

@@ -26,10 +26,10 @@ from keeper.chain.rpc import CallRevertedError, Rpc
 from keeper.chain.signer import Signer, open_keystore
 from keeper.chain.transaction import GWEI, FeeRules, check_funds, gas_limit
 from keeper.config import KeeperConfig, read_password
-from keeper.decide import HOLD, Plan, Rebalance, Settings, decide
+from keeper.decide import HOLD, Plan, Rebalance, Settings, deadline, decide
 from keeper.delivery import Courier, settle
 from keeper.errors import AttentionError, JournalError, KeeperError, PolicyError, TransientError
-from keeper.journal import Intent, Journal, State, open_journal
+from keeper.journal import Intent, Journal, Kind, State, open_journal
 from keeper.snapshot import Snapshot, read_snapshot
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 5.0, 300.0
@@ -44,15 +44,15 @@ class CycleResult:
     Attributes
     ----------
     outcome
-        `no-trade`, `refused`, `simulated` (a dry run would have sent it), `mined`, `reverted`, `pending` (sent, not yet
-        mined), `expired` or `superseded`.
+        `no-trade`, `refused`, `simulated` (a dry run would have sent it), `mined`, `heartbeat` (mined; nothing to
+        trade), `reverted`, `pending` (sent, not yet mined), `expired` or `superseded`.
     reason
         Why.
     nav, strategies, weights, target
         NAV in base units, names of the strategies, and their shares of NAV, present and wanted; `None` or empty where
         the cycle ended before they were known.
     request
-        What was or would have been sent.
+        The rebalance that was or would have been sent.
     gas_used, gas_price
         Of the receipt; wei.
     """
@@ -77,7 +77,7 @@ class CycleResult:
     @property
     def succeeded(self) -> bool:
         """Whether the cycle did what it should; a refusal, a revert or a lost transaction is not that."""
-        return self.outcome in ("no-trade", "simulated", "mined", "pending")
+        return self.outcome in ("no-trade", "simulated", "mined", "heartbeat", "pending")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; integers that JSON readers would round are strings."""
@@ -172,7 +172,9 @@ class Keeper:
             return None
         intent = settle(self._rpc, self.journal, before, self._config.vault)
         if intent.state.is_open and live:
-            log.info("recovering", intent=intent.id, state=intent.state.value, nonce=intent.nonce)
+            log.info(
+                "recovering", intent=intent.id, kind=intent.kind.value, state=intent.state.value, nonce=intent.nonce
+            )
             intent = self._courier().carry(intent)
         if intent.state is not before.state:
             log.info("settled", intent=intent.id, was=before.state.value, now=intent.state.value, reason=intent.reason)
@@ -193,10 +195,10 @@ class Keeper:
         plan = decide(snapshot, memory, self._policy, self.settings, signer.address if signer else None)
         self._note_plan(cycle, snapshot, plan)
         result = _result(cycle, live, snapshot, plan)
-        if plan.request is None:
+        sender, data = snapshot.keeper, plan.call_data
+        if data is None:
             return result(plan.action.value, plan.reason)
 
-        sender, data = snapshot.keeper, plan.request.call_data
         try:
             self._rpc.call(config.vault, data, snapshot.block, sender)
             gas = gas_limit(
@@ -214,11 +216,12 @@ class Keeper:
             cycle,
             sender=sender,
             nonce=nonce,
-            epoch=plan.request.epoch,
-            deadline=plan.request.deadline,
+            epoch=snapshot.epoch,
+            deadline=plan.request.deadline if plan.request else deadline(snapshot, self.settings),
             gas=gas,
             call_data=data,
             reason=plan.reason,
+            kind=Kind(plan.action.value),
         )
         intent = courier.carry(intent)
         return result(*_outcome(intent, plan.reason), intent)
@@ -310,7 +313,7 @@ def _load_policy(config: KeeperConfig) -> Policy:
 
 def _outcome(intent: Intent, reason: str) -> tuple[str, str]:
     if intent.state is State.MINED:
-        return "mined", reason
+        return "heartbeat" if intent.kind is Kind.HEARTBEAT else "mined", reason
     if intent.state.is_open:
         return "pending", "not mined yet; the next cycle goes on with it"
     return intent.state.value, intent.reason

@@ -16,14 +16,17 @@ from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from agent.bucket import Budget
 from agent.limits import Limits
-from agent.units import FloatArray
+from agent.portfolio import Headroom
+from agent.units import DAY, FloatArray
 from keeper.chain.abi import decode_result, encode_call
 from keeper.chain.rpc import Block, CallRevertedError, Rpc
 from keeper.errors import MissingRateError, StaleBlockError, VaultNotReadyError, WrongContractError
 
 WAD = 10**18
 NO_CAP = 2**128 - 1  # an absolute cap at the top of its type is none
+ROUNDING = 2  # base units that moving a position may lose to rounding, at most
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,27 @@ class StrategySnapshot:
 
 
 @dataclass(frozen=True)
+class LimitsSnapshot:
+    """The vault's limits at the block; ratios in WAD, refills in WAD per second. See IVault."""
+
+    idle_floor: int
+    max_drawdown: int
+    mark_growth_rate: int
+    cooldown: int
+    max_silence: int
+    loss_capacity: int
+    loss_refill: int
+    turnover_capacity: int
+    turnover_refill: int
+    performance_fee: int
+
+
+@dataclass(frozen=True)
 class Snapshot:
-    """The vault at one block; money in base units, ratios in WAD. See IVaultLens."""
+    """The vault at one block; money in base units, ratios in WAD. See IVaultLens.
+
+    `loss_budget` and `turnover_budget` are what is left of them at the block.
+    """
 
     chain_id: int
     block: Block
@@ -58,15 +80,18 @@ class Snapshot:
     policy_hash: str
     epoch: int
     last_rebalance: int
+    last_seen: int
     halted: bool
+    valued: bool
     total_assets: int
     total_supply: int
     idle: int
     share_price: int
     high_water_mark: int
     drawdown_floor: int
-    idle_floor: int
-    max_drawdown: int
+    loss_budget: int
+    turnover_budget: int
+    limits: LimitsSnapshot
     strategies: tuple[StrategySnapshot, ...]
 
     @property
@@ -89,6 +114,21 @@ class Snapshot:
     def unread_assets(self) -> int:
         """What the vault's books hold in strategies that could not be read: part of NAV, but in no position above."""
         return max(0, self.total_assets - self.idle - sum(strategy.assets for strategy in self.strategies))
+
+    @property
+    def cooldown_left(self) -> int:
+        """Seconds after the block until the vault takes a rebalance; 0 when it would take one at the block."""
+        return max(0, self.last_rebalance + self.limits.cooldown - self.block.timestamp)
+
+    @property
+    def silence(self) -> int:
+        """Seconds from the keeper's last sign of life to the block."""
+        return self.block.timestamp - self.last_seen
+
+    @property
+    def drawdown(self) -> float:
+        """Fall of the share price under the high-water mark, as a share of the mark."""
+        return max(0.0, 1.0 - self.share_price / self.high_water_mark) if self.high_water_mark else 0.0
 
     def view(self) -> View:
         """Return the snapshot in the agent's units, as a batch of one.
@@ -115,17 +155,25 @@ class Snapshot:
             weights=np.array([shares]),
             idle=np.array([self.idle / nav if nav else 1.0]),
             nav=np.array([nav / unit]),
-            drawdown=np.array(
-                [max(0.0, 1.0 - self.share_price / self.high_water_mark) if self.high_water_mark else 0.0]
-            ),
+            drawdown=np.array([self.drawdown]),
             rates=np.array([[s.supply_rate / WAD for s in self.strategies]]),
             limits=self._limits(unit),
+            headroom=self._headroom(),
+        )
+
+    def _headroom(self) -> Headroom:
+        rounding = ROUNDING * len(self.strategies) / self.total_assets if self.total_assets else 0.0
+        return Headroom(
+            wait=np.array([float(self.cooldown_left)]),
+            turnover=np.array([self.turnover_budget / WAD]),
+            loss=np.array([self.loss_budget / WAD - rounding]),
         )
 
     def _limits(self, unit: int) -> Limits:
         # A strategy that is dead or closed (cap 0) may hold nothing more: an absolute cap of zero says so.
         closed = [not s.live or s.relative_cap == 0 for s in self.strategies]
         pairs = list(zip(self.strategies, closed, strict=True))
+        walls = self.limits
         unread = self.unread_assets / self.total_assets if self.total_assets else 0.0
         return Limits(
             relative_caps=np.array([1.0 if shut else s.relative_cap / WAD for s, shut in pairs]),
@@ -133,8 +181,14 @@ class Snapshot:
                 [0.0 if shut else np.inf if s.absolute_cap >= NO_CAP else s.absolute_cap / unit for s, shut in pairs]
             ),
             # What sits in strategies that cannot be read is as little to be spent as the floor.
-            idle_floor=min(self.idle_floor / WAD + unread, np.nextafter(1.0, 0.0)),
-            max_drawdown=max(self.max_drawdown / WAD, float(np.finfo(float).tiny)),
+            idle_floor=min(walls.idle_floor / WAD + unread, np.nextafter(1.0, 0.0)),
+            max_drawdown=max(walls.max_drawdown / WAD, float(np.finfo(float).tiny)),
+            mark_growth_rate=walls.mark_growth_rate / WAD,
+            cooldown=float(walls.cooldown),
+            max_silence=float(walls.max_silence),
+            loss_budget=Budget(walls.loss_capacity / WAD, walls.loss_refill / WAD * DAY),
+            turnover_budget=Budget(walls.turnover_capacity / WAD, walls.turnover_refill / WAD * DAY),
+            performance_fee=walls.performance_fee / WAD,
         )
 
 
@@ -148,6 +202,7 @@ class View:
     drawdown: FloatArray
     rates: FloatArray
     limits: Limits
+    headroom: Headroom
 
 
 def read_snapshot(rpc: Rpc, *, lens: str, vault: str, max_block_age: float, clock: Callable[[], float]) -> Snapshot:
@@ -200,6 +255,7 @@ def _diagnose(rpc: Rpc, lens: str, vault: str, error: Exception) -> WrongContrac
 
 
 def _snapshot(raw: dict[str, Any], block: Block, read_at: int) -> Snapshot:
+    walls = raw["limits"]
     return Snapshot(
         chain_id=raw["chainId"],
         block=block,
@@ -211,15 +267,29 @@ def _snapshot(raw: dict[str, Any], block: Block, read_at: int) -> Snapshot:
         policy_hash="0x" + raw["policyHash"].hex(),
         epoch=raw["epoch"],
         last_rebalance=raw["lastRebalance"],
+        last_seen=raw["lastSeen"],
         halted=raw["halted"],
+        valued=raw["valued"],
         total_assets=raw["totalAssets"],
         total_supply=raw["totalSupply"],
         idle=raw["idle"],
         share_price=raw["sharePrice"],
         high_water_mark=raw["highWaterMark"],
         drawdown_floor=raw["drawdownFloor"],
-        idle_floor=raw["idleFloor"],
-        max_drawdown=raw["maxDrawdown"],
+        loss_budget=raw["lossBudget"],
+        turnover_budget=raw["turnoverBudget"],
+        limits=LimitsSnapshot(
+            idle_floor=walls["idleFloor"],
+            max_drawdown=walls["maxDrawdown"],
+            mark_growth_rate=walls["markGrowthRate"],
+            cooldown=walls["cooldown"],
+            max_silence=walls["maxSilence"],
+            loss_capacity=walls["lossCapacity"],
+            loss_refill=walls["lossRefill"],
+            turnover_capacity=walls["turnoverCapacity"],
+            turnover_refill=walls["turnoverRefill"],
+            performance_fee=walls["performanceFee"],
+        ),
         strategies=tuple(
             StrategySnapshot(
                 target=to_checksum_address(item["target"]),

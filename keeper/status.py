@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,7 @@ def _vault(snapshot: Snapshot) -> dict[str, Any]:
         "block": snapshot.block.number,
         "block_age_seconds": snapshot.read_at - snapshot.block.timestamp,
         "halted": snapshot.halted,
+        "valued": snapshot.valued,
         "keeper": snapshot.keeper,
         "policy_hash": snapshot.policy_hash,
         "epoch": snapshot.epoch,
@@ -73,6 +74,7 @@ def _vault(snapshot: Snapshot) -> dict[str, Any]:
         "share_price": snapshot.share_price / WAD,
         "high_water_mark": snapshot.high_water_mark / WAD,
         "drawdown_floor": snapshot.drawdown_floor / WAD,
+        "walls": _walls(snapshot),
         "strategies": [
             {
                 "name": s.name or s.target,
@@ -88,9 +90,27 @@ def _vault(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
+def _walls(snapshot: Snapshot) -> dict[str, Any]:
+    """What each wall leaves at the block: shares of NAV, of the mark, and seconds."""
+    limits = snapshot.limits
+    return {
+        "drawdown": snapshot.drawdown,
+        "max_drawdown": limits.max_drawdown / WAD,
+        "turnover_left": snapshot.turnover_budget / WAD,
+        "turnover_capacity": limits.turnover_capacity / WAD,
+        "loss_left": snapshot.loss_budget / WAD,
+        "loss_capacity": limits.loss_capacity / WAD,
+        "cooldown_left_seconds": snapshot.cooldown_left,
+        "cooldown_seconds": limits.cooldown,
+        "silence_left_seconds": max(0, limits.max_silence - snapshot.silence),
+        "max_silence_seconds": limits.max_silence,
+    }
+
+
 def _intent(intent: Intent) -> dict[str, Any]:
     return {
         "id": intent.id,
+        "kind": intent.kind.value,
         "state": intent.state.value,
         "nonce": intent.nonce,
         "epoch": intent.epoch,
@@ -111,7 +131,10 @@ def show(found: dict[str, Any]) -> None:
         _show_vault(console, vault)
     if found["under_way"]:
         intent = found["under_way"]
-        console.print(f"[yellow]Under way[/]: epoch {intent['epoch']}, nonce {intent['nonce']}, {intent['state']}")
+        console.print(
+            f"[yellow]Under way[/]: {intent['kind']}, epoch {intent['epoch']}, nonce {intent['nonce']}, "
+            f"{intent['state']}"
+        )
     if found["intents"]:
         console.print("Intents: " + ", ".join(f"{count} {state}" for state, count in sorted(found["intents"].items())))
     if not found["cycles"]:
@@ -130,10 +153,19 @@ def show(found: dict[str, Any]) -> None:
 
 def _show_vault(console: Console, vault: dict[str, Any]) -> None:
     state = "[bold red]HALTED[/]" if vault["halted"] else "[green]open[/]"
+    if not vault["valued"]:
+        state += "  [bold red]QUARANTINE: a strategy cannot be valued[/]"
+    walls = vault["walls"]
+    silence = timedelta(seconds=walls["silence_left_seconds"])
+    silent = f"{silence} until anyone may unwind" if silence else "[bold red]over: anyone may unwind[/]"
     console.print(
         f"{state}  epoch {vault['epoch']}  block {vault['block']} ({vault['block_age_seconds']} s old)\n"
         f"NAV {vault['nav']:,.2f}  idle {vault['idle']:,.2f}  share price {vault['share_price']:.6f}  "
         f"mark {vault['high_water_mark']:.6f}  trips under {vault['drawdown_floor']:.6f}\n"
+        f"drawdown {walls['drawdown']:.2%} of at most {walls['max_drawdown']:.2%}  "
+        f"budgets left: turnover {walls['turnover_left']:.2%} of {walls['turnover_capacity']:.2%}, "
+        f"loss {walls['loss_left']:.4%} of {walls['loss_capacity']:.4%} of NAV\n"
+        f"cooldown {timedelta(seconds=walls['cooldown_left_seconds'])} left  silence {silent}\n"
         f"keeper {vault['keeper']}\npolicy {vault['policy_hash']}"
     )
     table = Table("strategy", "assets", "weight", "cap", "rate")

@@ -36,6 +36,18 @@ PASSWORD = "correct horse"
 SECRETS = ("BULKHEAD_KEYSTORE_PASSWORD", "BULKHEAD_RPC_URL", "BULKHEAD_JOURNAL")
 KEEPER = Account.from_key("0x" + "a1" * 32)
 THIEF = Account.from_key("0x" + "b2" * 32)
+LIMITS = (
+    2 * WAD // 100,  # idle floor
+    WAD // 10,  # drawdown
+    WAD // 4,  # growth of the mark
+    0,  # cooldown; `World.limit` sets what a test is about
+    365 * 86_400,  # silence
+    WAD,  # loss budget: capacity, refill per second
+    WAD,
+    10 * WAD,  # turnover budget: capacity, refill per second
+    10 * WAD,
+    0,  # performance fee
+)
 NEEDED = ("Vault", "VaultLens", "MockStrategy", "PlainStrategy", "Token", "AccessManager")
 
 
@@ -120,6 +132,26 @@ class World:
 
     def commit(self, policy_hash: str) -> None:
         self.do(self.vault.functions.commitPolicy(policy_hash))
+
+    def limit(self, name: str, value: int) -> None:
+        """Set one of the vault's limits, in the chain's units."""
+        names = [
+            "IdleFloor",
+            "MaxDrawdown",
+            "MarkGrowthRate",
+            "Cooldown",
+            "MaxSilence",
+            "LossCapacity",
+            "LossRefill",
+            "TurnoverCapacity",
+            "TurnoverRefill",
+        ]
+        self.do(self.vault.functions.loosen(names.index(name), value))
+
+    def pass_time(self, seconds: int) -> None:
+        """Mine a block this much later."""
+        self.anvil.rpc("evm_increaseTime", seconds)
+        self.mine()
 
     def halt(self) -> None:
         """Invest, lose more than the drawdown limit in one strategy, and trip."""
@@ -207,10 +239,7 @@ def deploy_world(anvil: Anvil) -> World:
     governance, depositor = anvil.web3.eth.accounts[:2]
     token = _deploy(anvil, artifacts, "Token", 6)
     authority = _deploy(anvil, artifacts, "AccessManager", governance)
-    limits = (2 * WAD // 100, WAD // 10, WAD // 4)
-    vault = _deploy(
-        anvil, artifacts, "Vault", token.address, "Vault", "VLT", authority.address, KEEPER.address, *limits
-    )
+    vault = _deploy(anvil, artifacts, "Vault", token.address, "Vault", "VLT", authority.address, KEEPER.address, LIMITS)
     world = World(
         anvil=anvil,
         vault=vault,

@@ -153,14 +153,14 @@ def test_missing_rate__is_an_error(world: World) -> None:
 def test_closed_strategy__cap_zero__is_emptied(world: World) -> None:
     keeper = world.keeper()
     keeper.cycle(live=True)
-    world.do(world.vault.functions.setCaps(world.strategies[0].address, 0, 0))
+    world.do(world.vault.functions.loosenCaps(world.strategies[0].address, 0, 0))
     assert keeper.cycle(live=True).outcome == "mined"
     assert world.weights == pytest.approx([0, 0.98 / 3, 0.98 / 3], abs=1e-4)
 
 
 def test_caps_and_floor__policy_wants_more__is_mined_at_the_limits(world: World) -> None:
     world.commit(Greedy().digest)
-    world.do(world.vault.functions.setCaps(world.strategies[1].address, 6 * WAD // 10, 123_456_789_012))
+    world.do(world.vault.functions.loosenCaps(world.strategies[1].address, 6 * WAD // 10, 123_456_789_012))
     result = world.keeper(policy="greedy").cycle(live=True)
     assert result.outcome == "mined", result.reason
     assert world.weights == pytest.approx([0.98 - 0.6 - 0.123457, 0.123457, 0.6], abs=1e-4)

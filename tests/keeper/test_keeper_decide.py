@@ -21,7 +21,7 @@ from keeper.chain.abi import encode_call
 from keeper.chain.rpc import Block
 from keeper.decide import HOLD, Action, Settings, chain_weights, decide, decision_hash
 from keeper.errors import MissingRateError, StaleBlockError, VaultNotReadyError
-from keeper.snapshot import NO_CAP, WAD, Snapshot, StrategySnapshot
+from keeper.snapshot import NO_CAP, WAD, LimitsSnapshot, Snapshot, StrategySnapshot
 
 UNIT = 10**6
 ADDRESS = "0x" + "11" * 20
@@ -39,6 +39,20 @@ class Wants:
 
     def act(self, observation: Observation) -> FloatArray:
         return np.array([self.weights], dtype=np.float64)
+
+
+LIMITS = LimitsSnapshot(
+    idle_floor=WAD // 50,
+    max_drawdown=WAD // 10,
+    mark_growth_rate=WAD // 4,
+    cooldown=3600,
+    max_silence=604_800,
+    loss_capacity=WAD // 200,
+    loss_refill=WAD // 1000 // 86_400,
+    turnover_capacity=2 * WAD,
+    turnover_refill=WAD // 86_400,
+    performance_fee=0,
+)
 
 
 def strategy(assets: int = 0, cap: int = 6 * WAD // 10, absolute: int = NO_CAP, **changes: Any) -> StrategySnapshot:
@@ -71,15 +85,18 @@ def snapshot(*strategies: StrategySnapshot, idle: int = 1_000_000 * UNIT, **chan
         "policy_hash": EqualWeight().digest,
         "epoch": 7,
         "last_rebalance": 0,
+        "last_seen": BLOCK.timestamp - 60,
         "halted": False,
+        "valued": True,
         "total_assets": idle + sum(s.assets for s in strategies),
         "total_supply": 10**18,
         "idle": idle,
         "share_price": WAD,
         "high_water_mark": WAD,
         "drawdown_floor": 9 * WAD // 10,
-        "idle_floor": WAD // 50,
-        "max_drawdown": WAD // 10,
+        "loss_budget": WAD // 200,
+        "turnover_budget": 2 * WAD,
+        "limits": LIMITS,
         "strategies": strategies or (strategy(), strategy(), strategy()),
     }
     return Snapshot(**{**values, **changes})
@@ -94,7 +111,7 @@ def snapshot(*strategies: StrategySnapshot, idle: int = 1_000_000 * UNIT, **chan
         ({"halted": True}, "halted"),
         ({"policy_hash": "0x" + "00" * 32}, "committed"),
         ({"share_price": 9 * WAD // 10 - 1}, "drawdown floor"),
-        ({"high_water_mark": 0, "share_price": 0, "drawdown_floor": 0, "total_assets": 0}, "cannot be valued"),
+        ({"valued": False}, "cannot be valued"),
     ],
 )
 def test_decide__what_must_not_be_acted_on__is_refused(changes: dict[str, Any], why: str) -> None:
@@ -224,7 +241,7 @@ def refused_by_the_vault(weights: tuple[int, ...], state: Snapshot, growth: list
             return "RelativeCapExceeded"
         if target > s.absolute_cap:
             return "AbsoluteCapExceeded"
-    floor = -(-nav * state.idle_floor // WAD)
+    floor = -(-nav * state.limits.idle_floor // WAD)
     return "IdleFloorBreached" if nav - sum(targets) < floor else None
 
 
@@ -237,7 +254,8 @@ absolute_caps = st.just(NO_CAP) | st.integers(0, 10**14)
 def states(draw: st.DrawFn) -> Snapshot:
     count = draw(st.integers(1, 5))
     strategies = [strategy(draw(amounts), draw(caps), draw(absolute_caps)) for _ in range(count)]
-    return snapshot(*strategies, idle=draw(amounts), idle_floor=draw(st.integers(0, WAD // 2)))
+    limits = replace(LIMITS, idle_floor=draw(st.integers(0, WAD // 2)))
+    return snapshot(*strategies, idle=draw(amounts), limits=limits)
 
 
 wishes = st.lists(st.floats(-0.5, 1.5) | st.floats(allow_nan=False), min_size=5, max_size=5)

@@ -335,7 +335,7 @@ def test_reverts_on_chain__is_named_and_not_repeated(world: World, monkeypatch: 
     keeper, real = world.keeper(), Courier.carry
 
     def after_governance(self: Courier, intent: Intent) -> Intent:
-        world.do(world.vault.functions.setCaps(world.strategies[0].address, WAD // 10, 2**128 - 1))
+        world.do(world.vault.functions.loosenCaps(world.strategies[0].address, WAD // 10, 2**128 - 1))
         return real(self, intent)
 
     monkeypatch.setattr(Courier, "carry", after_governance)
