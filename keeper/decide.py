@@ -297,6 +297,8 @@ def _refusal(snapshot: Snapshot, policy: Policy, sender: str | None) -> str | No
             f"Policy {policy.name} has digest {policy.digest}, but the vault has committed to {snapshot.policy_hash}. "
             "Configure the committed policy, or have governance commit this one."
         )
+    if int(snapshot.keeper, 16) == 0:
+        return "The vault has no keeper: the guardian cut it off. Only governance can set one (setKeeper)."
     if sender is not None and sender != snapshot.keeper:
         return (
             f"The key is that of {sender}, but the vault's keeper is {snapshot.keeper}. "

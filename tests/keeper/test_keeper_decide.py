@@ -19,7 +19,7 @@ from agent.observation import Observation, RateMemory
 from agent.units import FloatArray
 from keeper.chain.abi import encode_call
 from keeper.chain.rpc import Block
-from keeper.decide import HOLD, Action, Settings, chain_weights, decide, decision_hash
+from keeper.decide import HOLD, Action, Settings, chain_turnover, chain_weights, decide, decision_hash
 from keeper.errors import MissingRateError, StaleBlockError, VaultNotReadyError
 from keeper.snapshot import NO_CAP, WAD, LimitsSnapshot, Snapshot, StrategySnapshot
 
@@ -112,6 +112,7 @@ def snapshot(*strategies: StrategySnapshot, idle: int = 1_000_000 * UNIT, **chan
         ({"policy_hash": "0x" + "00" * 32}, "committed"),
         ({"share_price": 9 * WAD // 10 - 1}, "drawdown floor"),
         ({"valued": False}, "cannot be valued"),
+        ({"keeper": "0x" + "00" * 20}, "no keeper"),
     ],
 )
 def test_decide__what_must_not_be_acted_on__is_refused(changes: dict[str, Any], why: str) -> None:
@@ -174,6 +175,80 @@ def test_decide__gas_too_dear__does_nothing_and_says_so() -> None:
     plan = decide(snapshot(block=dear), None, EqualWeight(), SETTINGS)
     assert plan.action is Action.HOLD
     assert "gas" in plan.reason
+
+
+# --- cooldown, budgets, signs of life ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ago", "action"), [(3599, Action.HOLD), (3600, Action.REBALANCE)])
+def test_decide__cooldown__to_the_second(ago: int, action: Action) -> None:
+    plan = decide(snapshot(last_rebalance=BLOCK.timestamp - ago), None, EqualWeight(), SETTINGS)
+    assert plan.action is action
+    assert ("cooldown after the last rebalance is running: 1 s to go" in plan.reason) == (action is Action.HOLD)
+
+
+def test_decide__turnover_budget__cuts_the_trade_and_says_so() -> None:
+    plan = decide(snapshot(turnover_budget=WAD // 2), None, EqualWeight(), SETTINGS)
+    assert plan.action is Action.REBALANCE
+    assert "cut down" in plan.reason
+    assert "50.0000% of NAV left" in plan.reason
+    assert plan.request is not None
+    assert 0.499 * WAD < turnover_of(plan.request.weights, snapshot()) <= WAD // 2
+
+
+def test_decide__turnover_budget_spent__no_trade_and_says_so() -> None:
+    plan = decide(snapshot(turnover_budget=WAD // 200), None, EqualWeight(), SETTINGS)
+    assert plan.action is Action.HOLD
+    assert "turnover budget" in plan.reason
+    assert "0.5000% of NAV left" in plan.reason
+    assert plan.target == plan.weights
+
+
+def test_decide__loss_budget_spent__rounding_alone_would_break_it() -> None:
+    plan = decide(snapshot(loss_budget=0), None, EqualWeight(), SETTINGS)
+    assert plan.action is Action.HOLD
+    assert "loss budget" in plan.reason
+    assert decide(snapshot(loss_budget=10**7), None, EqualWeight(), SETTINGS).action is Action.REBALANCE
+
+
+def test_chain_turnover__is_the_vaults() -> None:
+    state = snapshot(strategy(300_000), strategy(400_001), idle=299_999)
+    for weights in [(0, HOLD), (WAD // 2, WAD // 10), (HOLD, HOLD), (WAD // 3, WAD // 3 + 1), (3, 0)]:
+        assert chain_turnover(weights, state) == turnover_of(weights, state)
+
+
+def test_decide__turnover_that_rounding_carries_over_the_budget__is_not_sent() -> None:
+    # A quarter of ten base units is two and a half: the vault keeps two and withdraws three.
+    state = snapshot(strategy(5), strategy(), idle=5, turnover_budget=WAD // 4)
+    settings = replace(SETTINGS, rules=DecisionRules(drift_margin=0.0), native_price=1e-9)
+    plan = decide(state, None, Wants((0.25, 0.0)), settings)
+    assert plan.action is Action.HOLD
+    assert "turnover budget" in plan.reason
+    enough = replace(state, turnover_budget=3 * WAD // 10)
+    assert decide(enough, None, Wants((0.25, 0.0)), settings).action is Action.REBALANCE
+
+
+@pytest.mark.parametrize(("silence", "action"), [(302_399, Action.HOLD), (302_400, Action.HEARTBEAT)])
+def test_decide__nothing_to_trade_for_half_the_silence__heartbeat(silence: int, action: Action) -> None:
+    seen = BLOCK.timestamp - silence
+    plan = decide(snapshot(last_seen=seen), None, Wants((0.0, 0.0, 0.0)), SETTINGS)
+    assert plan.action is action
+    assert plan.request is None
+    assert (plan.call_data == keccak(text="heartbeat()")[:4]) == (action is Action.HEARTBEAT)
+    assert ("a sign of life is due" in plan.reason) == (action is Action.HEARTBEAT)
+    assert "smallest trade" in plan.reason
+
+
+def test_decide__silence_and_a_trade__the_trade_is_the_sign_of_life() -> None:
+    plan = decide(snapshot(last_seen=0), None, EqualWeight(), SETTINGS)
+    assert plan.action is Action.REBALANCE
+
+
+@pytest.mark.parametrize("changes", [{"halted": True}, {"valued": False}, {"policy_hash": "0x" + "00" * 32}])
+def test_decide__a_keeper_that_refuses__gives_no_sign_of_life(changes: dict[str, Any]) -> None:
+    plan = decide(snapshot(last_seen=0, **changes), None, EqualWeight(), SETTINGS)
+    assert plan.action is Action.REFUSE
+    assert plan.call_data is None
 
 
 # --- the request -------------------------------------------------------------------------------------------------
@@ -245,6 +320,18 @@ def refused_by_the_vault(weights: tuple[int, ...], state: Snapshot, growth: list
     return "IdleFloorBreached" if nav - sum(targets) < floor else None
 
 
+def turnover_of(weights: tuple[int, ...], state: Snapshot, growth: list[int] | None = None) -> int:
+    """What `Vault._move` and `_spendTurnover` make of it, in their integers."""
+    values = [s.assets * (10**12 + (growth[i] if growth else 0)) // 10**12 for i, s in enumerate(state.strategies)]
+    nav = state.idle + sum(values)
+    withdrawn = deposited = 0
+    for weight, value in zip(weights, values, strict=True):
+        target = value if weight == HOLD else nav * weight // WAD
+        withdrawn += max(0, value - target)
+        deposited += max(0, target - value)
+    return -(-max(withdrawn, deposited) * WAD // max(nav, 1))
+
+
 amounts = st.integers(0, 10**14) | st.integers(0, 1000)
 caps = st.integers(1, WAD) | st.sampled_from([WAD // 3, 6 * WAD // 10, WAD, 1])
 absolute_caps = st.just(NO_CAP) | st.integers(0, 10**14)
@@ -255,7 +342,8 @@ def states(draw: st.DrawFn) -> Snapshot:
     count = draw(st.integers(1, 5))
     strategies = [strategy(draw(amounts), draw(caps), draw(absolute_caps)) for _ in range(count)]
     limits = replace(LIMITS, idle_floor=draw(st.integers(0, WAD // 2)))
-    return snapshot(*strategies, idle=draw(amounts), limits=limits)
+    budget = draw(st.just(2 * WAD) | st.integers(0, WAD))
+    return snapshot(*strategies, idle=draw(amounts), limits=limits, turnover_budget=budget)
 
 
 wishes = st.lists(st.floats(-0.5, 1.5) | st.floats(allow_nan=False), min_size=5, max_size=5)
@@ -275,8 +363,10 @@ def test_decide__whatever_is_wanted__the_vault_takes_the_weights(
     if plan.request is None:
         return
     assert refused_by_the_vault(plan.request.weights, state) is None
+    assert turnover_of(plan.request.weights, state) <= state.turnover_budget
     if state.total_assets > 10**9:  # a thousand units and more: below it a base unit is more than the room kept
         assert refused_by_the_vault(plan.request.weights, state, growth) is None
+        assert turnover_of(plan.request.weights, state, growth) <= state.turnover_budget
 
 
 @settings(max_examples=300, deadline=None)
