@@ -219,7 +219,7 @@ def test_chain_turnover__is_the_vaults() -> None:
 
 def test_decide__turnover_that_rounding_carries_over_the_budget__is_not_sent() -> None:
     # A quarter of ten base units is two and a half: the vault keeps two and withdraws three.
-    state = snapshot(strategy(5), strategy(), idle=5, turnover_budget=WAD // 4)
+    state = snapshot(strategy(5), strategy(), idle=5, turnover_budget=WAD // 4, loss_budget=WAD)
     settings = replace(SETTINGS, rules=DecisionRules(drift_margin=0.0), native_price=1e-9)
     plan = decide(state, None, Wants((0.25, 0.0)), settings)
     assert plan.action is Action.HOLD
