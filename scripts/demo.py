@@ -30,6 +30,8 @@ from scripts.demonstration.results import Run, growth, show, summarise
 from scripts.demonstration.series import DemoSeries, load_series
 from scripts.demonstration.stage import SYMBOL, set_stage
 from scripts.deployment.errors import DeploymentError
+from scripts.deployment.plan import DEFAULT_DELAY
+from scripts.deployment.words import span
 from scripts.protocols.anvil import Anvil
 from scripts.protocols.errors import DevnetError
 
@@ -71,7 +73,7 @@ def cli(
         series = load_series(data, start.date() if start else None, days, seed, limits.names)
         _clear(out)
         first = int(datetime.combine(series.start, datetime.min.time(), UTC).timestamp())
-        anvil = Anvil(port=port, timestamp=first - DAY, log=out / "anvil.log")
+        anvil = Anvil(port=port, timestamp=first - DAY - DEFAULT_DELAY, log=out / "anvil.log")
         failures = _run(console, anvil, limits, series, first, seed, train_seconds, out, began)
     except KeyboardInterrupt:
         raise SystemExit(_say_error(console, "Interrupted. Everything is stopped.", out, 130)) from None
@@ -110,7 +112,6 @@ def _run(
     console.print("[bold]2. Stage[/bold]    Aave V3 and Uniswap V3 from their real bytecode, and the vault")
     with console.status("starting Anvil") as status:
         stage = set_stage(anvil.start(), limits, out, status.update)
-        align(stage, series.rates[0])
     console.print(f"            vault {stage.vault.address} at {anvil.url}")
 
     console.print(
@@ -118,7 +119,8 @@ def _run(
     )
     learned = learn(series.market, limits, seed, train_seconds, out)
     stage.commit(learned.policy.digest)
-    console.print(f"            policy {learned.policy.digest} committed")
+    console.print(f"            policy {learned.policy.digest} announced, and {span(DEFAULT_DELAY)} later committed")
+    align(stage, series.rates[0])
 
     console.print(f"            {learned.steps:,} steps in {learned.seconds:.0f} s")
     console.print("[bold]4. Replay[/bold]   the keeper wakes once a day")

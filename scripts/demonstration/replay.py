@@ -116,7 +116,7 @@ def _event(stage: Stage, result: CycleResult | None) -> dict[str, Any] | None:
 
 def _violations(snapshot: Snapshot, nav_before: int) -> int:
     """Count the caps and the idle floor that a mined rebalance broke; the vault must have refused it."""
-    count = int(snapshot.idle * WAD < snapshot.idle_floor * snapshot.total_assets)
+    count = int(snapshot.idle * WAD < snapshot.limits.idle_floor * snapshot.total_assets)
     for item in snapshot.strategies:
         count += item.assets > min(nav_before * item.relative_cap // WAD, item.absolute_cap)
     return count

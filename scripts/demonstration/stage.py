@@ -75,9 +75,14 @@ class Stage:
         rpc(self.w3, "evm_mine")
 
     def commit(self, policy_hash: str) -> None:
-        """Commit a policy in the vault, as governance."""
-        governance = self.devnet.sender("governance")
-        self.devnet.chain.send(self.vault.functions.commitPolicy(policy_hash), sender=governance)
+        """Commit a policy as governance must: announce it, let the delay pass, carry it out."""
+        chain, governance = self.devnet.chain, self.devnet.sender("governance")
+        authority = self.deployment.authority.functions
+        call = bytes.fromhex(self.vault.encode_abi("commitPolicy", [policy_hash]).removeprefix("0x"))
+        chain.send(authority.schedule(self.vault.address, call, 0), sender=governance)
+        rpc(self.w3, "evm_increaseTime", self.deployment.plan.delay)
+        rpc(self.w3, "evm_mine")
+        chain.send(authority.execute(self.vault.address, call), sender=governance)
 
     def keeper(self, policy: str) -> Keeper:
         """Return the keeper, from a configuration file like any user's."""
@@ -126,6 +131,7 @@ def set_stage(w3: Web3, limits: LimitsFile, folder: Path, say: Callable[[str], N
         asset=devnet.usdc.address,
         keeper=keeper,
         governance=devnet.accounts["governance"],
+        guardian=devnet.accounts["guardian"],
         policy_hash=NO_POLICY,
         pools={name: market.pool.address for name, market in devnet.markets.items()},
     )

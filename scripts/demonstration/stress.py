@@ -93,7 +93,7 @@ def _rob_the_largest(stage: Stage) -> str:
     """Take aTokens out of the largest position, as an exploit of its contract would: Aave's code moves them."""
     snapshot = stage.snapshot()
     index = max(range(len(stage.names)), key=lambda i: snapshot.strategies[i].assets)
-    wanted = int(SEVERITY * snapshot.max_drawdown * snapshot.total_assets) // WAD
+    wanted = int(SEVERITY * snapshot.limits.max_drawdown * snapshot.total_assets) // WAD
     loot = min(wanted, snapshot.strategies[index].assets)
     victim = stage.deployment.strategies[index].address
     rpc(stage.w3, "anvil_impersonateAccount", victim)

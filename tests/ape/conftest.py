@@ -52,6 +52,7 @@ def deployment(devnet: Devnet, limits: LimitsFile) -> Deployment:
         asset=devnet.usdc.address,
         keeper=devnet.accounts["keeper"],
         governance=devnet.accounts["governance"],
+        guardian=devnet.accounts["guardian"],
         policy_hash=load_policy("equal-weight").digest,
         pools={name: market.pool.address for name, market in devnet.markets.items()},
     )

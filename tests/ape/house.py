@@ -8,7 +8,8 @@ from web3.exceptions import ContractLogicError
 from web3.logs import DISCARD
 from web3.types import TxReceipt
 
-from scripts.deployment import Deployment
+from scripts.deployment import Deployment, VaultState, inspect_vault
+from scripts.deployment.contracts import access_manager
 from scripts.protocols.anvil import rpc
 from scripts.protocols.chain import Unlocked, describe_revert
 from scripts.protocols.devnet import Devnet
@@ -29,6 +30,7 @@ class House:
         self.chain = devnet.chain
         self.deployment = deployment
         self.vault = deployment.vault
+        self.authority = deployment.authority
         self.strategies = deployment.strategies
         self.lens = deployment.lens
         self.usdc = devnet.usdc
@@ -42,11 +44,33 @@ class House:
         try:
             call.call({"from": self.devnet.accounts[role]})
         except ContractLogicError as error:
-            return describe_revert(error, call.contract_abi)
+            return describe_revert(error, [*call.contract_abi, *access_manager().abi])
         return ""
 
     def read(self, call: ContractFunction, block: int | None = None) -> Any:
         return call.call(block_identifier="latest" if block is None else block)
+
+    def announce(self, call: ContractFunction) -> TxReceipt:
+        """Schedule `call` as governance, to be carried out as soon as its delay allows."""
+        return self.send("governance", self.authority.functions.schedule(call.address, data_of(call), 0))
+
+    def carry_out(self, call: ContractFunction) -> TxReceipt:
+        """Let governance make a call that was announced long enough ago."""
+        return self.send("governance", self.authority.functions.execute(call.address, data_of(call)))
+
+    def govern(self, call: ContractFunction) -> TxReceipt:
+        """Announce `call`, let the delay pass, and carry it out."""
+        self.announce(call)
+        self.warp(self.deployment.plan.delay)
+        return self.carry_out(call)
+
+    def cancellation(self, call: ContractFunction) -> ContractFunction:
+        """Return the call that cancels what governance announced."""
+        who = self.devnet.accounts["governance"]
+        return self.authority.functions.cancel(who, call.address, data_of(call))
+
+    def inspect(self) -> VaultState:
+        return inspect_vault(self.w3, self.vault.address)
 
     def deposit(self, role: str, assets: int) -> TxReceipt:
         self.send(role, self.usdc.functions.approve(self.vault.address, assets))
@@ -97,3 +121,8 @@ class House:
         self.chain.send(market.a_token.functions.transfer(thief, loot), sender=Unlocked(self.w3, strategy.address))
         rpc(self.w3, "anvil_stopImpersonatingAccount", strategy.address)
         return loot
+
+
+def data_of(call: ContractFunction) -> bytes:
+    """Return the call data of a bound call."""
+    return bytes.fromhex(call._encode_transaction_data()[2:])

@@ -8,18 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from house import House
 
 from agent.limits import LimitsFile
-from scripts.deployment import Deployment, DeploymentPlan, deploy_vault, make_plan, read_limits, verify
+from scripts.deployment import Deployment, DeploymentPlan, deploy_vault, inspect_vault, make_plan, verify
 from scripts.deployment.contracts import load_contract
 from scripts.deployment.errors import PlanRefusedError, VerificationError
-from scripts.protocols.anvil import Anvil, connect
+from scripts.deployment.limits import Limit, LimitValues
+from scripts.deployment.report import alarms, limit_lines
+from scripts.deployment.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN, selector
+from scripts.protocols.anvil import Anvil, connect, rpc
 from scripts.protocols.artifacts import ROOT
 from scripts.protocols.chain import Chain, LocalKey
 from scripts.protocols.devnet import Devnet, deploy_devnet
 
 APE = Path(sys.executable).with_name("ape")
 POLICY = "0x" + "ab" * 32
+DAY = 86_400
 DEPLOYER_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"  # of the test mnemonic: public
 
 
@@ -29,6 +34,7 @@ def plan_for(devnet: Devnet, limits: LimitsFile, **changes: Any) -> DeploymentPl
         "asset": devnet.usdc.address,
         "keeper": devnet.accounts["keeper"],
         "governance": devnet.accounts["governance"],
+        "guardian": devnet.accounts["guardian"],
         "policy_hash": POLICY,
         "pools": {name: market.pool.address for name, market in devnet.markets.items()},
         **changes,
@@ -54,6 +60,15 @@ def strategy(**changes: Any) -> dict[str, Any]:
         ({"strategies": [strategy(name="aave-x")]}, "not in the address book, which has aave-a, aave-b, aave-c"),
         ({"strategies": [strategy(absolute_cap=1e40)]}, "128 bits"),
         ({"strategies": [strategy(absolute_cap=1e-9)]}, "absolute_cap"),
+        ({"loss_budget": {"capacity": 0.2}}, "lose 20.10% in a day, more than the drawdown of 10.00%"),
+        ({"loss_budget": {"capacity": 0.05, "refill_per_day": 0.06}}, "lose 11.00% in a day"),
+        ({"loss_budget": {"capacity": 0.0}}, "loss_budget has nothing"),
+        ({"loss_budget": {"refill_per_day": 0.0}}, "never gets anything back"),
+        ({"turnover_budget": {"refill_per_day": 0.0}}, "turnover_budget has nothing or never"),
+        ({"turnover_budget": {"capacity": 0.01, "refill_per_day": 0.01}}, "would take 97 days"),
+        ({"turnover_budget": {"capacity": 0.1}, "cooldown": 30 * DAY, "max_silence": 40 * DAY}, "would take 264 days"),
+        ({"cooldown": 7 * DAY}, r"max_silence \(7 days\) is not longer than the cooldown \(7 days\)"),
+        ({"performance_fee": 0.1}, "the fee recipient is nobody"),
     ],
 )
 def test_plan__dangerous_limits__refused(
@@ -73,13 +88,19 @@ def test_plan__several_faults__all_told_at_once(devnet: Devnet, limits: LimitsFi
 
 
 def test_plan__addresses__checked(devnet: Devnet, limits: LimitsFile) -> None:
+    governance = devnet.accounts["governance"]
     keeper, usdc = devnet.accounts["keeper"], devnet.usdc.address
     mistyped = keeper.replace("1", "2", 1)
     pool = devnet.markets["aave-a"].pool.address
     pools = {name: market.pool.address for name, market in devnet.markets.items()}
     for changes, reason in (
         ({"keeper": mistyped}, "checksum"),
-        ({"governance": keeper}, "same address"),
+        ({"governance": keeper}, "keeper and governance are the same address"),
+        ({"guardian": keeper}, "keeper and guardian are the same address"),
+        ({"guardian": "0x12"}, "guardian: '0x12' is no address"),
+        ({"fee_recipient": governance}, "give both or neither"),
+        ({"delay": 0}, "the delay is 0"),
+        ({"delay": 31 * DAY}, "could not be resumed"),
         ({"asset": keeper}, "no ERC-20"),
         ({"asset": devnet.uniswap.router.address}, "no ERC-20"),
         ({"pools": {**pools, "aave-b": usdc}}, "no Aave V3 pool"),
@@ -115,12 +136,23 @@ def test_deploy__by_a_local_key__everything_verified(devnet: Devnet, limits: Lim
     sender = LocalKey(devnet.w3, devnet.w3.eth.account.from_key(DEPLOYER_KEY))
     told: list[str] = []
     made = deploy_vault(Chain(devnet.w3, sender), plan_for(devnet, limits, name="Other", symbol="OTH"), told.append)
-    assert made.limits == dataclasses.replace(read_limits(devnet.w3, made.vault.address), block=made.limits.block)
-    assert (made.limits.name, made.limits.symbol) == ("Other", "OTH")
-    assert len(told) == 3 + 3 + 2
-    text = "\n".join(made.limits.lines())
-    for part in ("at most 60 % of the vault and at most 50,000,000 USDC", "least 2 %", "more than 10 %", POLICY):
+    assert made.state == inspect_vault(devnet.w3, made.vault.address)
+    assert (made.state.name, made.state.symbol) == ("Other", "OTH")
+    assert len(told) == 3 + 3 + 3
+    text = "\n".join(limit_lines(made.state))
+    for part in (
+        "at most 60 % of the vault and at most 50,000,000 USDC",
+        "least 2 %",
+        "more than 10 %",
+        "at most 0.6 % in a day and 1.2 % in a week",
+        "At least 1 hour pass",
+        "no sign for 7 days",
+        "announced on chain for at least 2 days",
+        "There is no fee",
+        POLICY,
+    ):
         assert part in text
+    assert alarms(made.state) == []
     path = tmp_path / "book.json"
     assert made.save(path) is None
     kept = made.save(path)
@@ -128,9 +160,50 @@ def test_deploy__by_a_local_key__everything_verified(devnet: Devnet, limits: Lim
     assert json.loads(kept.read_text()) == json.loads(path.read_text()) == made.to_book()
 
 
-def test_deploy__governance_is_the_deployer__keeps_the_admin_role(devnet: Devnet, limits: LimitsFile) -> None:
-    made = deploy_vault(devnet.chain, plan_for(devnet, limits, governance=devnet.accounts["deployer"]))
-    assert made.authority.functions.hasRole(0, devnet.accounts["deployer"]).call().isMember
+def test_deploy__governance_is_the_deployer__under_the_same_delay(devnet: Devnet, limits: LimitsFile) -> None:
+    deployer = devnet.accounts["deployer"]
+    made = deploy_vault(devnet.chain, plan_for(devnet, limits, governance=deployer))
+    assert made.authority.functions.hasRole(ADMIN, deployer).call() == (True, 2 * DAY)
+
+
+def test_deploy__guardian_is_governance__warned(devnet: Devnet, limits: LimitsFile) -> None:
+    plan = plan_for(devnet, limits, guardian=devnet.accounts["governance"])
+    assert any("same address" in line for line in plan.lines())
+    deploy_vault(devnet.chain, plan)
+
+
+def test_deploy__no_delay_asked_for__a_depositor_is_told(devnet: Devnet, limits: LimitsFile) -> None:
+    plan = plan_for(devnet, limits, delay=0, allow_no_delay=True)
+    assert any("no delay" in line for line in plan.lines())
+    made = deploy_vault(devnet.chain, plan)
+    assert "LIMITS CAN BE LOOSENED AT ONCE" in "\n".join(limit_lines(made.state))
+    assert len(alarms(made.state)) > len(GOVERNOR_FUNCTIONS)
+
+
+def test_deploy__performance_fee__charged_on_gains_only(devnet: Devnet, limits: LimitsFile) -> None:
+    carol, alice, usdc = devnet.accounts["carol"], devnet.sender("alice"), devnet.usdc
+    made = deploy_vault(devnet.chain, plan_for(devnet, limits_with(limits, performance_fee=0.2), fee_recipient=carol))
+    assert f"20 % go to {carol}" in "\n".join(limit_lines(made.state))
+    vault = made.vault.functions
+    devnet.chain.send(usdc.functions.approve(made.vault.address, 10**12), sender=alice)
+    devnet.chain.send(vault.deposit(10**12, alice.address), sender=alice)
+    devnet.chain.send(vault.deposit(0, alice.address), sender=alice)
+    assert vault.balanceOf(carol).call() == 0
+    devnet.chain.send(usdc.functions.transfer(made.vault.address, 10**11), sender=alice)
+    devnet.chain.send(vault.deposit(0, alice.address), sender=alice)
+    assert vault.convertToAssets(vault.balanceOf(carol).call()).call() == pytest.approx(2 * 10**10, rel=1e-6)
+
+
+@pytest.mark.parametrize(("delay", "reason"), [(0, "leave in time"), (DAY - 1, "leave in time"), (DAY, "")])
+def test_plan__delay_off_a_local_chain__a_day_at_least(
+    devnet: Devnet, limits: LimitsFile, monkeypatch: pytest.MonkeyPatch, delay: int, reason: str
+) -> None:
+    monkeypatch.setattr("scripts.deployment.plan.is_local", lambda w3: False)
+    if reason:
+        with pytest.raises(PlanRefusedError, match=reason):
+            plan_for(devnet, limits, delay=delay, allow_no_delay=True)
+    else:
+        assert plan_for(devnet, limits, delay=delay).delay == DAY
 
 
 def test_deploy__another_sender_than_planned__refused(devnet: Devnet, limits: LimitsFile) -> None:
@@ -141,11 +214,11 @@ def test_deploy__another_sender_than_planned__refused(devnet: Devnet, limits: Li
 @pytest.mark.parametrize(
     "changes",
     [
-        {"idle_floor": 1},
-        {"max_drawdown": 1},
-        {"mark_growth_rate": 1},
         {"keeper": "0x000000000000000000000000000000000000dEaD"},
         {"governance": "0x000000000000000000000000000000000000dEaD"},
+        {"guardian": "0x000000000000000000000000000000000000dEaD"},
+        {"delay": DAY},
+        {"fee_recipient": "0x000000000000000000000000000000000000dEaD"},
         {"policy_hash": "0x" + "cd" * 32},
         {"symbol": "other"},
     ],
@@ -160,15 +233,52 @@ def test_verify__anything_else_than_planned__noticed(
         verify(devnet.w3, dataclasses.replace(deployment.plan, **changes), *places)
 
 
-def test_verify__a_cap_or_a_key_changed_afterwards__noticed(devnet: Devnet, deployment: Deployment) -> None:
+@pytest.mark.parametrize("limit", Limit)
+def test_verify__any_limit_other_than_planned__noticed(devnet: Devnet, deployment: Deployment, limit: Limit) -> None:
     targets = tuple(strategy.address for strategy in deployment.strategies)
-    places = (deployment.vault.address, deployment.lens.address, targets)
-    governance = devnet.sender("governance")
-    devnet.chain.send(deployment.vault.functions.setCaps(targets[2], 10**17, 10**12), sender=governance)
-    devnet.chain.send(deployment.authority.functions.grantRole(0, devnet.accounts["deployer"], 0), sender=governance)
+    values = list(deployment.plan.limits.struct())
+    values[limit] += 1
+    plan = dataclasses.replace(deployment.plan, limits=LimitValues(*values))
     with pytest.raises(VerificationError) as error:
-        verify(devnet.w3, deployment.plan, *places)
-    assert len(error.value.differences) == 3
+        verify(devnet.w3, plan, deployment.vault.address, deployment.lens.address, targets)
+    (difference,) = error.value.differences
+    assert difference.startswith(limit.name.lower())
+
+
+def test_verify__anything_changed_afterwards__noticed(house: House) -> None:
+    vault, manager, plan = house.vault.functions, house.authority.functions, house.deployment.plan
+    targets = tuple(strategy.address for strategy in house.strategies)
+    deployer, address = house.devnet.accounts["deployer"], house.authority.address
+    places = (house.vault.address, house.lens.address, targets)
+    pause = selector(house.vault, "halt")
+    for change, told in (
+        (vault.loosenCaps(targets[2], 10**17, 10**12), ["aave-c: relative cap", "aave-c: absolute cap"]),
+        (manager.grantRole(ADMIN, deployer, 0), ["as ADMIN is 0, planned 'no member'"]),
+        (manager.grantRole(GUARDIAN, deployer, 0), ["as GUARDIAN is 0, planned 'no member'"]),
+        (manager.grantRole(7, deployer, 0), ["as role 7 is 0, planned 'no member'"]),
+        (manager.setTargetFunctionRole(house.vault.address, [pause], 7), ["role for halt is 7, planned 1"]),
+        (
+            manager.setTargetFunctionRole(address, [selector(house.authority, "grantRole")], 0),
+            ["AccessManager.grantRole"],
+        ),
+        (manager.setRoleGuardian(GOVERNOR, 0), ["who cancels calls of GOVERNOR is 0"]),
+        (manager.setRoleAdmin(GOVERNOR, 7), ["who grants GOVERNOR is 7"]),
+        (manager.setTargetClosed(house.vault.address, True), ["closed is True"]),
+        (vault.giveUpCaps(), ["caps given up"]),
+        (vault.giveUp(Limit.COOLDOWN), ["limits given up"]),
+        (manager.revokeRole(GUARDIAN, house.devnet.accounts["guardian"]), ["as GUARDIAN is 'no member', planned 0"]),
+    ):
+        snapshot = rpc(house.w3, "evm_snapshot")
+        house.govern(change)
+        with pytest.raises(VerificationError) as error:
+            verify(house.w3, plan, *places)
+        assert len(error.value.differences) == len(told), error.value
+        for part in told:
+            assert part in str(error.value)
+        assert rpc(house.w3, "evm_revert", snapshot)
+    house.announce(vault.resume())
+    with pytest.raises(VerificationError, match="announced operations"):
+        verify(house.w3, plan, *places)
 
 
 def test_command__onto_a_devnet_by_url__address_book_of_a_vault_that_works(tmp_path: Path) -> None:
@@ -185,11 +295,18 @@ def test_command__onto_a_devnet_by_url__address_book_of_a_vault_that_works(tmp_p
         assert dry.returncode == 0, dry.stderr
         assert "nothing was sent" in dry.stdout
         assert not out.exists()
-        done = _run([*command, "--policy", "greedy"])
+        hasty = _run([*command, "--policy", "greedy", "--delay", "0"])
+        assert hasty.returncode == 1
+        assert "--no-delay" in hasty.stderr
+        done = _run([*command, "--policy", "greedy", "--delay", "36h"])
         assert done.returncode == 0, done.stderr
+        assert "GOVERNOR" in done.stdout
         assert "Verified at block" in done.stdout
         made = json.loads(out.read_text())
-        assert read_limits(w3, made["vault"]).keeper == made["keeper"] == devnet.accounts["keeper"]
+        state = inspect_vault(w3, made["vault"], made["lens"])
+        assert state.keeper == made["keeper"] == devnet.accounts["keeper"]
+        assert made["guardian"] == devnet.accounts["guardian"]
+        assert made["delay"] == state.notice("loosen") == 36 * 3_600
         lens = w3.eth.contract(made["lens"], abi=load_contract("VaultLens").abi, decode_tuples=True)
         assert len(lens.functions.snapshot(made["vault"]).call().strategies) == 3
     unreachable = _run([*command, "--policy", "greedy"])

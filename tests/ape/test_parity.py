@@ -10,6 +10,7 @@ from scripts.protocols.borrower import follow_supply_rate
 MAX_RELATIVE_ERROR = 1e-9
 CAP = 0.60
 IDLE_FLOOR = 0.02
+COOLDOWN = 3_600
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -22,7 +23,7 @@ def test_replay__random_rebalances_deposits_and_withdrawals__nav_path_of_the_vau
         for market in house.devnet.markets.values():
             if generator.random() < 0.3:
                 follow_supply_rate(market, float(generator.uniform(0.0005, 0.25)))
-        house.warp(int(generator.integers(1, 5 * 86_400)))
+        house.warp(int(generator.integers(COOLDOWN, 5 * 86_400)))
         action = generator.random()
         if action < 0.1:
             rows.flow("bob", int(generator.integers(1, 1_000_000 * UNIT)))

@@ -8,7 +8,7 @@ import pytest
 from ape.api import AccountAPI
 from ape.contracts import ContractInstance
 from eth_utils import to_checksum_address
-from upstream import Upstream
+from upstream import Upstream, at
 
 DEPOSIT_UNITS = 1_000_000
 WAD = 10**18
@@ -20,7 +20,7 @@ DAY = 86_400
 @pytest.fixture
 def vault(upstream: Upstream) -> ContractInstance:
     """The vault as it stands on the upstream."""
-    return ape.project.Vault.at(upstream.vault)
+    return at("Vault", upstream.vault)
 
 
 @pytest.fixture(autouse=True)
@@ -41,13 +41,13 @@ def untouched(upstream: Upstream, vault: ContractInstance) -> Iterator[None]:
 def whale(upstream: Upstream, vault: ContractInstance) -> AccountAPI:
     """Somebody with money on the upstream, impersonated on the fork, with the vault's asset approved."""
     account = impersonate(upstream.whale)
-    ape.project.Vault.at(vault.asset()).approve(vault, 2**256 - 1, sender=account, gas_limit=GAS)
+    at("Vault", vault.asset()).approve(vault, 2**256 - 1, sender=account, gas_limit=GAS)
     return account
 
 
 @pytest.fixture
 def amount(vault: ContractInstance) -> int:
-    return int(DEPOSIT_UNITS * 10 ** ape.project.Vault.at(vault.asset()).decimals())
+    return int(DEPOSIT_UNITS * 10 ** at("Vault", vault.asset()).decimals())
 
 
 def impersonate(address: str) -> AccountAPI:
@@ -130,8 +130,8 @@ def test_theft_from_a_strategy__tripped_and_left(vault: ContractInstance, whale:
     keeper, stranger = impersonate(vault.keeper()), ape.accounts.test_accounts[9]
     vault.rebalance(request(vault, spread(vault, 0.9)), sender=keeper, gas_limit=GAS)
     robbed = vault.strategies()[0].target
-    strategy = ape.project.AaveV3Strategy.at(robbed)
-    a_token = ape.project.Vault.at(strategy.A_TOKEN())
+    strategy = at("AaveV3Strategy", robbed)
+    a_token = at("Vault", strategy.A_TOKEN())
     a_token.transfer(stranger, a_token.balanceOf(robbed) * 9 // 10, sender=impersonate(robbed), gas_limit=GAS)
     vault.trip(sender=stranger, gas_limit=GAS)
     with ape.reverts(vault.VaultHalted):

@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ape import project
+from ape import chain, project
+from ape.contracts import ContractInstance
+from ethpm_types import ContractType
 from web3 import Web3
 
 from agent.limits import load_limits
 from agent.policy import load_policy
 from scripts.deployment import deploy_vault, make_plan
+from scripts.deployment.contracts import load_contract
 from scripts.protocols.anvil import Anvil, connect
 from scripts.protocols.artifacts import ROOT
 from scripts.protocols.chain import Chain
@@ -32,6 +35,16 @@ class Upstream:
     w3: Web3
     vault: str
     whale: str
+
+
+def at(name: str, address: str) -> ContractInstance:
+    """Return the project's contract at an address of the fork.
+
+    Not by `project.<name>.at`: Ape keeps on disk what it saw at an address of a live network, and merges it in; of an
+    upstream that was made here, the next run has other contracts at the same addresses.
+    """
+    kind = ContractType.model_validate({"contractName": name, "abi": list(load_contract(name).abi)})
+    return chain.contracts.instance_at(address, contract_type=kind, replace=True, fetch_from_explorer=False)
 
 
 @contextmanager
@@ -71,6 +84,7 @@ def _made(w3: Web3) -> Upstream:
         asset=devnet.usdc.address,
         keeper=devnet.accounts["keeper"],
         governance=devnet.accounts["governance"],
+        guardian=devnet.accounts["guardian"],
         policy_hash=load_policy("greedy").digest,
         pools={name: market.pool.address for name, market in devnet.markets.items()},
     )
