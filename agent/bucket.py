@@ -46,7 +46,7 @@ class Budget:
 
     def spend(self, used: FloatArray, amount: FloatArray) -> tuple[FloatArray, BoolArray]:
         """Spend `(B,)` amounts where the bucket has them; return what is used then, and where it had them."""
-        fits = (amount == 0) | (amount <= self.available(used))
+        fits = amount <= self.available(used)
         return np.where(fits, used + amount, used), np.asarray(fits)
 
 

@@ -18,7 +18,7 @@ from keeper.chain.rpc import CallRevertedError, Receipt, Rpc
 from keeper.chain.signer import Signer
 from keeper.chain.transaction import Delivery, FeeRules, Fees, build, check_funds, deliver
 from keeper.errors import FeeTooHighError, WrongKeyError
-from keeper.journal import Intent, Journal, State
+from keeper.journal import Intent, Journal, Kind, State
 
 FINAL_DEPTH = 64  # blocks after which a mined intent is not looked at again
 FIRST_POLL, SLOWEST_POLL = 0.02, 2.0
@@ -29,7 +29,8 @@ log = structlog.get_logger("keeper")
 def settle(rpc: Rpc, journal: Journal, intent: Intent, vault: str) -> Intent:
     """Bring the journal's word on an intent in line with the chain's.
 
-    The nonce and the epoch are read before the receipts: what they say was mined then has a receipt already.
+    The nonce and the epoch are read before the receipts: what they say was mined then has a receipt already. A
+    heartbeat is held to the epoch too: a rebalance since then was a sign of life itself.
     """
     block = rpc.block("latest")
     final = intent.block_number is not None and block.number - intent.block_number > FINAL_DEPTH
@@ -51,9 +52,8 @@ def settle(rpc: Rpc, journal: Journal, intent: Intent, vault: str) -> Intent:
     if epoch != intent.epoch:
         return journal.settle(intent, State.SUPERSEDED, f"the vault's epoch is {epoch}, it was for {intent.epoch}")
     if block.timestamp > intent.deadline:
-        return journal.settle(
-            intent, State.EXPIRED, "not mined before its deadline; should it be mined yet, the vault refuses it"
-        )
+        late = "the vault refuses it" if intent.kind is Kind.REBALANCE else "it does no harm"
+        return journal.settle(intent, State.EXPIRED, f"not mined before its deadline; should it be mined yet, {late}")
     return intent
 
 

@@ -191,6 +191,12 @@ class Keeper:
             max_block_age=config.max_block_age_seconds,
             clock=self._clock,
         )
+        if live and 2 * config.interval_seconds > snapshot.limits.max_silence:
+            log.warning(
+                "interval_seconds is more than half of the vault's max_silence: anyone may unwind between two cycles",
+                interval_seconds=config.interval_seconds,
+                max_silence=snapshot.limits.max_silence,
+            )
         memory = self._memory(snapshot)
         plan = decide(snapshot, memory, self._policy, self.settings, signer.address if signer else None)
         self._note_plan(cycle, snapshot, plan)

@@ -243,6 +243,21 @@ def test_decide__over_its_cap_and_no_turnover_left_to_come_back__waits(limits: L
     assert enough.weights[0, 0] <= 0.6
 
 
+def test_decide__under_the_idle_floor__comes_back_first_and_goes_as_far_as_it_can(limits: Limits) -> None:
+    decision = _one([0.0, 0.4, 0.6], [0.5, 0.5, 0.0], limits, headroom=_left(turnover=0.05))
+    assert decision.reason == (Reason.CUT,)
+    assert decision.weights.sum() <= 0.98
+    assert decision.turnover[0] == pytest.approx(0.05, abs=2e-5)
+
+
+def test_decide__budget_that_is_used_to_the_last_bit__rounding_stops_no_trade(rng: np.random.Generator) -> None:
+    limits, rules = Limits.uniform(3, 1.0, idle_floor=0.0), DecisionRules(drift_margin=0.0)
+    weights, wanted = rng.dirichlet(np.ones(3), 500) * [0.2, 0.2, 0.2], rng.dirichlet(np.ones(3), 500)
+    left = Headroom(np.zeros(500), rng.uniform(0.1, 0.3, 500), np.full(500, np.inf))
+    decision = decide(wanted, weights, np.full(500, 1e7), 0.0, limits, COSTS, rules, headroom=left)
+    assert set(decision.reason) == {Reason.CUT}
+
+
 def test_decide__loss_budget__expected_costs_must_fit(limits: Limits) -> None:
     costs = Costs(entry=0.001, exit=0.001)
 

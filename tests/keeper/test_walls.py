@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from harness import KEEPER, UNIT, WAD, Killed, Shell, World
+from structlog.testing import capture_logs
 from test_recovery import CRASHES
 
 from agent.bucket import Budget
@@ -247,6 +248,14 @@ def test_heartbeat__reorged_away__is_sent_again(quiet: World) -> None:
     quiet.pass_time(5)
     keeper.cycle(live=True)
     assert (quiet.nonce(), len(heartbeats(quiet))) == (2, 1)
+
+
+@pytest.mark.parametrize(("interval", "warned"), [(SILENCE / 2, False), (SILENCE / 2 + 1, True)])
+def test_interval_longer_than_half_the_silence__is_warned_of(quiet: World, interval: float, warned: bool) -> None:
+    keeper = quiet.keeper(interval_seconds=interval)
+    with capture_logs() as logs:
+        keeper.cycle(live=True)
+    assert any("anyone may unwind" in entry["event"] for entry in logs) == warned
 
 
 def test_keeper_cut_off__is_refused(quiet: World) -> None:
