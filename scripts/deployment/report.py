@@ -70,12 +70,11 @@ def book_lines(state: VaultState) -> list[str]:
         f"Rebalances so far {state.epoch}"
         + (f", the last {moment(state.last_rebalance)}." if state.last_rebalance else "."),
     ]
-    if state.has_keeper:
-        ago = span(max(0, state.timestamp - state.last_seen))
-        told.append(
-            f"The keeper was last seen {ago} ago. "
-            + ("IT IS SILENT: anybody may unwind." if state.silent else f"Silent from {moment(state.silent_from)} on.")
-        )
+    ago = span(max(0, state.timestamp - state.last_seen))
+    told.append(
+        f"A keeper was last seen {ago} ago. "
+        + ("IT IS SILENT: anybody may unwind." if state.silent else f"Silent from {moment(state.silent_from)} on.")
+    )
     if state.share_price < state.drawdown_floor and not state.halted and state.valued:
         told.append("THE SHARE PRICE IS PAST THE DRAWDOWN LIMIT: anybody may call trip().")
     return told
