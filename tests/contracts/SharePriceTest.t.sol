@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
+import {IVault} from "../../contracts/interfaces/IVault.sol";
 import {BaseTest} from "./BaseTest.sol";
 
 abstract contract SharePriceTest is BaseTest {
@@ -110,8 +111,7 @@ abstract contract SharePriceTest is BaseTest {
         asset.mint(address(vault), 100_000 * UNIT);
         vm.warp(block.timestamp + wait);
         uint256 mark = vault.highWaterMark();
-        vm.prank(GOVERNANCE);
-        vault.setMarkGrowthRate(rate);
+        _setLimit(IVault.Limit.MarkGrowthRate, rate);
         assertEq(vault.highWaterMark(), mark);
         vm.warp(block.timestamp + 1 days);
         assertEq(vault.highWaterMark(), mark + mark * rate * 1 days / (WAD * 365 days));

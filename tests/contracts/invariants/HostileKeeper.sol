@@ -69,7 +69,7 @@ contract HostileKeeper is Test {
 
     function _checkMark(uint256 before, uint256 recordedAt) private {
         (uint256 mark,) = VAULT.recordedMark();
-        uint256 most = before + before * VAULT.markGrowthRate() * (block.timestamp - recordedAt) / (WAD * 365 days);
+        uint256 most = before + before * VAULT.limits().markGrowthRate * (block.timestamp - recordedAt) / (WAD * 365 days);
         _promise(mark >= before, "mark fell");
         _promise(mark <= most, "mark grew faster than its bound");
     }
@@ -93,7 +93,7 @@ contract HostileKeeper is Test {
     function rebalanceToTheWalls(uint256 first) external {
         IVault.Strategy[] memory all = VAULT.strategies();
         uint256[] memory weights = new uint256[](3);
-        uint256 left = WAD - VAULT.idleFloor();
+        uint256 left = WAD - VAULT.limits().idleFloor;
         for (uint256 i; i < 3; ++i) {
             uint256 at = (first % 3 + i) % 3;
             uint256 cap = all[at].relativeCap;
@@ -142,7 +142,7 @@ contract HostileKeeper is Test {
             _promise(value <= all[i].absoluteCap, "over the absolute cap");
         }
         uint256 nav = VAULT.totalAssets();
-        _promise(VAULT.idle() >= Math.mulDiv(nav, VAULT.idleFloor(), WAD, Math.Rounding.Ceil), "under the idle floor");
+        _promise(VAULT.idle() >= Math.mulDiv(nav, VAULT.limits().idleFloor, WAD, Math.Rounding.Ceil), "under the idle floor");
         _promise(VAULT.sharePrice() >= VAULT.drawdownFloor(), "rebalanced under the drawdown floor");
     }
 

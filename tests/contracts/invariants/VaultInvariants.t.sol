@@ -69,9 +69,9 @@ abstract contract VaultInvariants is BaseTest {
 
         assertEq(vault.keeper(), KEEPER);
         assertEq(vault.policyHash(), POLICY);
-        assertEq(vault.idleFloor(), IDLE_FLOOR);
-        assertEq(vault.maxDrawdown(), MAX_DRAWDOWN);
-        assertEq(vault.markGrowthRate(), MARK_GROWTH_RATE);
+        assertEq(vault.limits().idleFloor, IDLE_FLOOR);
+        assertEq(vault.limits().maxDrawdown, MAX_DRAWDOWN);
+        assertEq(vault.limits().markGrowthRate, MARK_GROWTH_RATE);
         assertEq(all[0].relativeCap, 0.6e18);
     }
 
