@@ -112,6 +112,10 @@ abstract contract DepositTest is BaseTest {
     }
 }
 
+contract DepositTest0 is DepositTest {
+    constructor() BaseTest(0) {}
+}
+
 contract DepositTest6 is DepositTest {
     constructor() BaseTest(6) {}
 }
@@ -122,4 +126,8 @@ contract DepositTest8 is DepositTest {
 
 contract DepositTest18 is DepositTest {
     constructor() BaseTest(18) {}
+}
+
+contract DepositTest24 is DepositTest {
+    constructor() BaseTest(24) {}
 }

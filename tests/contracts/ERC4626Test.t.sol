@@ -158,6 +158,10 @@ abstract contract ERC4626Test is BaseTest {
     }
 }
 
+contract ERC4626Test0 is ERC4626Test {
+    constructor() BaseTest(0) {}
+}
+
 contract ERC4626Test6 is ERC4626Test {
     constructor() BaseTest(6) {}
 }
@@ -168,4 +172,8 @@ contract ERC4626Test8 is ERC4626Test {
 
 contract ERC4626Test18 is ERC4626Test {
     constructor() BaseTest(18) {}
+}
+
+contract ERC4626Test24 is ERC4626Test {
+    constructor() BaseTest(24) {}
 }

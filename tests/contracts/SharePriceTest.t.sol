@@ -118,6 +118,10 @@ abstract contract SharePriceTest is BaseTest {
     }
 }
 
+contract SharePriceTest0 is SharePriceTest {
+    constructor() BaseTest(0) {}
+}
+
 contract SharePriceTest6 is SharePriceTest {
     constructor() BaseTest(6) {}
 }
@@ -128,4 +132,8 @@ contract SharePriceTest8 is SharePriceTest {
 
 contract SharePriceTest18 is SharePriceTest {
     constructor() BaseTest(18) {}
+}
+
+contract SharePriceTest24 is SharePriceTest {
+    constructor() BaseTest(24) {}
 }

@@ -65,6 +65,7 @@ contract GasTest is Test {
         _rebalance(weights, "");
     }
 
+    /// forge-config: default.isolate = true
     function testGasTwoStrategies() public {
         _setUp(2);
         _spread(2);
@@ -86,6 +87,7 @@ contract GasTest is Test {
         vm.snapshotGasLastCall("vault", "redeem in kind");
     }
 
+    /// forge-config: default.isolate = true
     function testGasRebalance() public {
         for (uint256 count = 2; count <= 16; count *= 2) {
             _setUp(count);
