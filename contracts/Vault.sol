@@ -628,9 +628,13 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         targets = new uint256[](weights.length);
         uint256 invested;
         for (uint256 i; i < weights.length; ++i) {
-            targets[i] = weights[i] == HOLD ? start.values[i] : start.nav.mulDiv(weights[i], WAD);
-            _checkCaps(_strategies[i], targets[i], nav);
-            invested = invested.saturatingAdd(targets[i]);
+            uint256 target = start.values[i];
+            if (weights[i] != HOLD) {
+                target = start.nav.mulDiv(weights[i], WAD);
+                _checkCaps(_strategies[i], target, nav);
+            }
+            targets[i] = target;
+            invested = invested.saturatingAdd(target);
         }
         _checkIdleFloor(nav.saturatingSub(invested), nav);
     }
@@ -640,14 +644,16 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         uint256 withdrawn;
         uint256 deposited;
         for (uint256 i; i < targets.length; ++i) {
-            if (targets[i] >= values[i]) continue;
-            withdrawn += values[i] - targets[i];
-            _take(_strategies[i], values[i], targets[i]);
+            (uint256 value, uint256 target) = (values[i], targets[i]);
+            if (target >= value) continue;
+            withdrawn += value - target;
+            _take(_strategies[i], value, target);
         }
         for (uint256 i; i < targets.length; ++i) {
-            if (targets[i] <= values[i]) continue;
-            deposited += targets[i] - values[i];
-            _put(_strategies[i], targets[i] - values[i]);
+            (uint256 value, uint256 target) = (values[i], targets[i]);
+            if (target <= value) continue;
+            deposited += target - value;
+            _put(_strategies[i], target - value);
         }
         return Math.max(withdrawn, deposited);
     }

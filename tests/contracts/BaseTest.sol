@@ -31,7 +31,7 @@ abstract contract BaseTest is Test {
     uint8 internal immutable DECIMALS;
     /// @dev One whole asset.
     uint256 internal immutable UNIT;
-    /// @dev Largest amount that fuzzing uses: a trillion whole assets.
+    /// @dev Largest amount that fuzzing uses: a trillion whole assets, or a billion of those with 24 decimals.
     uint256 internal immutable MOST;
 
     Token internal asset;
@@ -44,7 +44,7 @@ abstract contract BaseTest is Test {
     constructor(uint8 decimals) {
         DECIMALS = decimals;
         UNIT = 10 ** decimals;
-        MOST = 1e12 * UNIT;
+        MOST = (decimals > 18 ? 1e9 : 1e12) * UNIT;
     }
 
     function setUp() public virtual {

@@ -33,9 +33,8 @@ contract FlashDepositTest is BaseTest {
         _flashDeposit(assets);
         uint256 nav = vault.totalAssets();
         uint256 weight = 601 * UNIT * WAD / nav;
-        bytes memory error = abi.encodeWithSelector(
-            IVault.RelativeCapExceeded.selector, address(a), nav * weight / WAD, 600 * UNIT
-        );
+        bytes memory error =
+            abi.encodeWithSelector(IVault.RelativeCapExceeded.selector, address(a), nav * weight / WAD, 600 * UNIT);
         vm.assume(nav * weight / WAD > 600 * UNIT);
         _refused(weight, 0, 0, error);
 

@@ -24,9 +24,7 @@ abstract contract InKindTest is BaseTest {
     function test_redeemInKind(uint256 shares) public {
         uint256 owned = vault.balanceOf(ALICE);
         shares = bound(shares, 0, owned);
-        vm.expectRevert(
-            abi.encodeWithSelector(IERC20Errors.ERC20InsufficientBalance.selector, ALICE, owned, owned + 1)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IERC20Errors.ERC20InsufficientBalance.selector, ALICE, owned, owned + 1));
         _leave(ALICE, owned + 1);
         vm.assume(shares > 0);
         vm.expectRevert(abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, MALLORY, 0, shares));

@@ -108,7 +108,8 @@ contract HostileKeeper is Test {
             _promise(VAULT.sharePrice() + rounding >= _was.price, string.concat("share price fell by ", name));
         }
         (uint256 mark,) = VAULT.recordedMark();
-        uint256 growth = Math.mulDiv(_was.mark, _limits.markGrowthRate * (block.timestamp - _was.markedAt), WAD * 365 days);
+        uint256 growth =
+            Math.mulDiv(_was.mark, _limits.markGrowthRate * (block.timestamp - _was.markedAt), WAD * 365 days);
         _promise(mark >= _was.mark, "mark fell");
         _promise(mark <= _was.mark + growth, "mark grew faster than its bound");
         _promise(VAULT.halted() == _halted, "halted for no reason, or resumed");
@@ -178,7 +179,9 @@ contract HostileKeeper is Test {
             }
             // The others lose no more of their price than the whole of the budget.
             taken = Math.mulDiv(price, WAD - Math.min(WAD, _losses.capacity), WAD);
-            _promise(_halted || VAULT.sharePrice() + 1e6 >= taken || _was.supply < 1e12, "a flash deposit widened the budget");
+            _promise(
+                _halted || VAULT.sharePrice() + 1e6 >= taken || _was.supply < 1e12, "a flash deposit widened the budget"
+            );
         } catch {}
         ASSET.burn(address(this), ASSET.balanceOf(address(this)));
     }
