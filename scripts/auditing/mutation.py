@@ -1,9 +1,9 @@
 """The mutation score: how many small faults in the vault and its libraries the Forge tests notice.
 
 Each mutant is compiled and tested in a scratch copy, in two rounds: the unit tests with few fuzz runs, then, if it
-survives, all tests with all fuzz runs and a short invariant campaign. A mutant that does not compile, or compiles to the
-same code, is no mutant. Survivors must be killed by a new test or explained in a reviewed list; explained or not, they
-count as survivors.
+survives, all tests with all fuzz runs and a short invariant campaign. A mutant that does not compile, or compiles to
+the same code, is no mutant. Survivors must be killed by a new test or explained in a reviewed list; explained or
+not, they count as survivors.
 """
 
 import json

@@ -13,7 +13,7 @@ PROVED = 0
 """Exit code that halmos gives a proved property; others are counterexamples, time-outs and errors."""
 MUST_FAIL = "refuted_"
 """Start of the name of a property that is false. Where halmos proves one, its assumptions contradict each other."""
-SECONDS = 300
+SECONDS = 120
 """For one query."""
 
 

@@ -1,10 +1,10 @@
 """The SMT solver of the proofs: two solvers side by side, with the command line that halmos expects.
 
-Runs under the Python of the audit tools. Prints `unsat` (proved), `sat` with a model (a
-counterexample), or `unknown`. Two steps make proofs short and cannot make them wrong. A query is a conjunction: where a
-part of it has no solution, the whole has none, so parts are tried first, each for a moment: the path up to each of its
-branches, and the path without its divisions (which mostly come from overflow checks). And `x mod y` is written `x` where
-`x < y`, which keeps 512-bit remainders out of the way.
+Runs under the Python of the audit tools. Prints `unsat` (proved), `sat` with a model (a counterexample), or `unknown`.
+Two steps make proofs short and cannot make them wrong. A query is a conjunction: where a part of it has no solution,
+the whole has none. So parts are tried first, each for a moment: the path up to each of its branches, and the path
+without its divisions (which mostly come from overflow checks). And `x mod y` is written `x` where `x < y`, which keeps
+512-bit remainders out of the way.
 """
 
 import re
@@ -23,7 +23,7 @@ BITWUZLA = (
     "import sys, bitwuzla as b; o = b.Options(); o.set(b.Option.PRODUCE_MODELS, True);"
     "b.Parser(b.TermManager(), o).parse(sys.argv[1])",
 )
-MOMENT, LONG = 3.0, 280.0
+MOMENT, LONG = 3.0, 80.0
 """Seconds for a part, and for the whole."""
 
 

@@ -2,7 +2,6 @@
 pragma solidity ^0.8.24;
 
 import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
@@ -10,11 +9,11 @@ import {IVault} from "../../contracts/interfaces/IVault.sol";
 import {Vault} from "../../contracts/Vault.sol";
 import {Proof} from "./Proof.sol";
 
+contract Asset is ERC20("Asset", "ASSET") {}
+
 /// @notice The vault's own arithmetic, callable.
 contract VaultMath is Vault {
-    constructor(IVault.Limits memory limits_)
-        Vault(new ERC20("Asset", "A"), "Vault", "V", address(1), address(2), limits_)
-    {}
+    constructor(IVault.Limits memory limits_) Vault(new Asset(), "Vault", "V", address(1), address(2), limits_) {}
 
     function toShares(uint256 assets, uint256 nav, uint256 supply, Math.Rounding rounding)
         external
@@ -48,8 +47,8 @@ contract VaultMath is Vault {
 }
 
 /// @notice The share conversions, the drawdown floor and the caps, on the vault's own functions.
-/// @dev Bounds of the proofs: 16 bits of NAV and amounts, and 24 of shares (which include the 1e6 virtual ones), for a solver
-/// multiplies and divides bit by bit. The arithmetic is one `mulDiv`, whose rounding does not depend on size.
+/// @dev Bounds of the proofs: 64 bits where a conversion is shown to equal plain division, and 16 where products of its
+/// result are compared, for a solver multiplies and divides bit by bit. That rounding is Euclid's and knows no size.
 contract SharePriceProof is Proof {
     uint256 internal constant VIRTUAL_SHARES = 1e6;
 
@@ -61,28 +60,48 @@ contract SharePriceProof is Proof {
         _vault = new VaultMath(limits);
     }
 
-    /// @dev Who deposits gets no more shares than the assets are worth.
-    function check_depositRoundsAgainstTheDepositor(uint16 assets, uint16 nav, uint24 supply) external view {
+    /// @dev Deposit and redeem pay the floor of the exact value.
+    function check_depositPaysTheFloor(uint64 assets, uint64 nav, uint64 supply) external view {
         uint256 shares = _vault.toShares(assets, nav, supply, Math.Rounding.Floor);
-        assert(shares * (uint256(nav) + 1) <= uint256(assets) * (supply + VIRTUAL_SHARES));
+        unchecked {
+            assert(shares == assets * (supply + VIRTUAL_SHARES) / (uint256(nav) + 1));
+        }
     }
 
-    /// @dev Who mints pays no less than the shares are worth.
-    function check_mintRoundsAgainstTheDepositor(uint24 shares, uint16 nav, uint24 supply) external view {
-        uint256 assets = _vault.toAssets(shares, nav, supply, Math.Rounding.Ceil);
-        assert(assets * (supply + VIRTUAL_SHARES) >= uint256(shares) * (uint256(nav) + 1));
+    function check_redeemPaysTheFloor(uint64 shares, uint64 nav, uint64 supply) external view {
+        uint256 assets = _vault.toAssets(shares, nav, supply, Math.Rounding.Floor);
+        unchecked {
+            assert(assets == shares * (uint256(nav) + 1) / (supply + VIRTUAL_SHARES));
+        }
     }
 
-    /// @dev Who withdraws burns no fewer shares than the assets are worth.
-    function check_withdrawRoundsAgainstTheOwner(uint16 assets, uint16 nav, uint24 supply) external view {
-        uint256 shares = _vault.toShares(assets, nav, supply, Math.Rounding.Ceil);
-        assert(shares * (uint256(nav) + 1) >= uint256(assets) * (supply + VIRTUAL_SHARES));
+    /// @dev The twins that name what they get: never cheaper, and by one unit at most dearer.
+    function check_mintCostsNoLessThanItsRedemption(uint16 shares, uint16 nav, uint16 supply) external view {
+        uint256 cost = _vault.toAssets(shares, nav, supply, Math.Rounding.Ceil);
+        uint256 paid = _vault.toAssets(shares, nav, supply, Math.Rounding.Floor);
+        assert(cost >= paid && cost <= paid + 1);
+    }
+
+    function check_withdrawBurnsNoLessThanItsDepositMints(uint16 assets, uint16 nav, uint16 supply) external view {
+        uint256 burned = _vault.toShares(assets, nav, supply, Math.Rounding.Ceil);
+        uint256 minted = _vault.toShares(assets, nav, supply, Math.Rounding.Floor);
+        assert(burned >= minted && burned <= minted + 1);
+    }
+
+    /// @dev Who deposits gets no more shares than the assets are worth.
+    function check_depositRoundsAgainstTheDepositor(uint16 assets, uint16 nav, uint16 supply) external view {
+        uint256 shares = _vault.toShares(assets, nav, supply, Math.Rounding.Floor);
+        unchecked {
+            assert(shares * (uint256(nav) + 1) <= assets * (supply + VIRTUAL_SHARES));
+        }
     }
 
     /// @dev Who redeems is paid no more than the shares are worth.
-    function check_redeemRoundsAgainstTheOwner(uint24 shares, uint16 nav, uint24 supply) external view {
+    function check_redeemRoundsAgainstTheOwner(uint16 shares, uint16 nav, uint16 supply) external view {
         uint256 assets = _vault.toAssets(shares, nav, supply, Math.Rounding.Floor);
-        assert(assets * (supply + VIRTUAL_SHARES) <= uint256(shares) * (uint256(nav) + 1));
+        unchecked {
+            assert(assets * (supply + VIRTUAL_SHARES) <= shares * (uint256(nav) + 1));
+        }
     }
 
     /// @dev Deposit, then redeem what it gave: no profit. From `shares x (nav + 1) <= assets x supply`, which
@@ -102,16 +121,18 @@ contract SharePriceProof is Proof {
         assert(paid < due + supply + shares);
     }
 
-    function check_theDrawdownFloorIsNotOverTheMark(uint16 mark, uint64 maxDrawdown) external {
+    function check_theDrawdownFloorIsNotOverTheMark(uint64 mark, uint64 maxDrawdown) external {
         vm.assume(maxDrawdown <= WAD);
         uint256 floor = _vault.drawdownFloor(mark, maxDrawdown);
         assert(floor <= mark);
     }
 
-    function check_theDrawdownFloorIsThatShareOfTheMark(uint16 mark, uint64 maxDrawdown) external {
+    function check_theDrawdownFloorIsThatShareOfTheMark(uint64 mark, uint64 maxDrawdown) external {
         vm.assume(maxDrawdown <= WAD);
         uint256 floor = _vault.drawdownFloor(mark, maxDrawdown);
-        assert(floor * WAD <= mark * (WAD - maxDrawdown) && (floor + 1) * WAD > mark * (WAD - maxDrawdown));
+        unchecked {
+            assert(floor == mark * (WAD - maxDrawdown) / WAD);
+        }
     }
 
     /// @dev What passes is within both caps.
@@ -120,14 +141,16 @@ contract SharePriceProof is Proof {
     {
         vm.assume(relativeCap <= WAD);
         _vault.checkCaps(relativeCap, absoluteCap, assets, nav);
-        assert(assets <= absoluteCap);
-        assert(assets * WAD <= uint256(nav) * relativeCap);
-        assert(assets <= nav);
+        unchecked {
+            assert(assets <= absoluteCap && assets <= uint256(nav) * relativeCap / WAD);
+        }
     }
 
     /// @dev False on purpose: some deposits are rounded down. See `MUST_FAIL` of the audit.
-    function check_refuted_depositsAreNeverRounded(uint16 assets, uint16 nav, uint24 supply) external view {
+    function check_refuted_depositsAreNeverRounded(uint16 assets, uint16 nav, uint16 supply) external view {
         uint256 shares = _vault.toShares(assets, nav, supply, Math.Rounding.Floor);
-        assert(shares * (uint256(nav) + 1) == uint256(assets) * (supply + VIRTUAL_SHARES));
+        unchecked {
+            assert(shares * (uint256(nav) + 1) == assets * (supply + VIRTUAL_SHARES));
+        }
     }
 }
