@@ -384,7 +384,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         nonReentrant
         returns (uint256 shares)
     {
-        Books memory books = _openForDeposit();
+        Books memory books = _openForDeposit(assets);
         shares = _toShares(assets, books, Math.Rounding.Floor);
         _enter(receiver, assets, shares, books);
     }
@@ -396,7 +396,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         nonReentrant
         returns (uint256 assets)
     {
-        Books memory books = _openForDeposit();
+        Books memory books = _openForDeposit(shares);
         assets = _toAssets(shares, books, Math.Rounding.Ceil);
         _enter(receiver, assets, shares, books);
     }
@@ -907,7 +907,9 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         return books.price >= _drawdownFloor(_markAt(books.price));
     }
 
-    function _openForDeposit() internal returns (Books memory books) {
+    /// @dev Where `maxDeposit` says 0, nothing must still be able to go in: 0 passes in every state.
+    function _openForDeposit(uint256 amount) internal returns (Books memory books) {
+        if (amount == 0) return _accrue();
         require(!_hot.halted, VaultHalted());
         books = _accrue();
         _checkTradable(books);
