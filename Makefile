@@ -51,6 +51,14 @@ test-fork: setup ## Run the fork tests: a second Anvil forks a devnet through Ap
 test-e2e: compile ## Run the end-to-end test: a short demo, and the ways it can go wrong
 	$(PYTEST) tests/e2e
 
+.PHONY: audit
+audit: setup ## Run the deep checks of the contracts (about 40 minutes) [ONLY=part ARGS="--all --json ..."]
+	@$(BIN)/python -m scripts.audit $(addprefix --only ,$(ONLY)) $(ARGS)
+
+.PHONY: gas
+gas: setup ## Measure gas, write snapshots/ and show what changed since the commit [ARGS=--check]
+	@$(BIN)/python -m scripts.gas $(ARGS)
+
 .PHONY: format
 format: setup ## Format Python and Solidity
 	$(BIN)/ruff format $(SOURCES)
@@ -82,7 +90,7 @@ clean: ## Remove what builds and runs have written
 
 .PHONY: distclean
 distclean: clean ## Remove the installed tools as well
-	rm -rf .venv node_modules
+	rm -rf .venv .venv-audit node_modules
 
 .PHONY: help
 help: ## List the targets

@@ -38,7 +38,8 @@ import {HighWaterMark} from "./libraries/HighWaterMark.sol";
 /// - the epoch is the vault's, the deadline has not passed, the policy is the committed one, the cooldown is over;
 /// - the share price is above the drawdown floor, before and after;
 /// - afterwards no strategy is over its absolute cap, or over its relative cap of the NAV *before*. Where the transaction
-///   itself deposited first, the NAV before that deposit counts: a flash deposit widens no cap, no floor and no budget;
+///   itself deposited first, the NAV before that deposit counts, and the deposit stays idle: a flash deposit widens no
+///   cap, no floor and no budget;
 /// - afterwards the idle floor is kept, and NAV is at least what the keeper demanded;
 /// - what was moved is within the turnover budget, and what was lost is within the loss budget. Both are token buckets in
 ///   shares of NAV. THE LOSS BUDGET BOUNDS WHAT A STOLEN KEEPER'S KEY CAN COST: `capacity + refill x time`.
@@ -79,8 +80,10 @@ import {HighWaterMark} from "./libraries/HighWaterMark.sol";
 /// ASSUMPTIONS
 /// - The asset takes no fee on transfer (it is refused on deposit), does not rebase, calls back nobody who could profit
 ///   from reading the vault's views in between, and has no more than 24 decimals.
-/// - Strategies are chosen by governance: `previewRedeem` cannot be moved within a transaction, and they are honest about
-///   the shares they mint and burn. A strategy that lies about its value can take what was deposited into it, up to its cap.
+/// - Strategies are chosen by governance: `previewRedeem` cannot be moved within a transaction, they are honest about the
+///   shares they mint and burn, and leaving costs what `previewRedeem` says. The loss budget bounds what rebalancing loses
+///   where it costs more; a withdrawal through such a strategy charges the difference to those who stay.
+/// - A strategy that lies about its value can take what was deposited into it, up to its cap.
 /// - The authority is configured as `scripts/deploy.py` does and checks: an admin without a delay could do anything at once.
 contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTransient {
     using BoundedCall for address;
@@ -100,6 +103,8 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     /// hostile one that burns all it is given still leaves a block's worth of room to get out.
     uint256 internal constant READ_GAS = 2_000_000;
     uint256 internal constant CALL_GAS = 4_000_000;
+    /// @dev Gas to hand out shares: sixteen strategies that burn it all still fit into one transaction.
+    uint256 internal constant TRANSFER_GAS = 500_000;
     /// @inheritdoc IVault
     uint256 public constant HOLD = type(uint256).max;
 
@@ -170,6 +175,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         uint256 supply;
         uint256 feeShares;
         uint256 price;
+        uint256 idle;
         uint256[] values;
         address broken; // a strategy that could not be valued, or 0
     }
@@ -188,6 +194,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     ) ERC20(name_, symbol_) ERC20Permit(name_) ERC4626(asset_) AccessManaged(authority_) {
         require(authority_ != address(0), ZeroAddress());
         _startMark(WAD);
+        _feeMark = WAD;
         _setKeeper(keeper_);
         _setLimit(Limit.IdleFloor, limits_.idleFloor);
         _setLimit(Limit.MaxDrawdown, limits_.maxDrawdown);
@@ -230,8 +237,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     /// @inheritdoc IVault
     function trip() external nonReentrant {
         require(!_hot.halted, VaultHalted());
-        Books memory books = _accrue();
-        require(books.broken == address(0), ValuationFailed(books.broken));
+        Books memory books = _accrueValued();
         uint256 floor = _drawdownFloor(_hot.mark);
         require(books.price < floor, DrawdownWithinLimit(books.price, floor));
         _trip(books.price);
@@ -255,7 +261,8 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         bool up = limit_ == Limit.IdleFloor || limit_ == Limit.Cooldown;
         bool tighter = limit_ != Limit.MarkGrowthRate && (up ? value > current : value < current);
         require(tighter, NotTighter(value, current));
-        _changeLimit(limit_, value);
+        if (limit_ == Limit.PerformanceFee) _accrue(); // what is due is due at the old rate
+        _setLimit(limit_, value);
     }
 
     /// @inheritdoc IVault
@@ -275,7 +282,8 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @inheritdoc IVault
     function cutKeeper() external restricted {
-        _setKeeper(address(0));
+        keeper = address(0);
+        emit KeeperSet(address(0));
     }
 
     /* GOVERNANCE */
@@ -283,7 +291,8 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     /// @inheritdoc IVault
     function loosen(Limit limit_, uint256 value) external restricted {
         require(!givenUp(limit_), GivenUp());
-        _changeLimit(limit_, value);
+        if (limit_ == Limit.MarkGrowthRate || limit_ == Limit.PerformanceFee) _settle();
+        _setLimit(limit_, value);
     }
 
     /// @inheritdoc IVault
@@ -352,7 +361,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @inheritdoc IVault
     function setFeeRecipient(address newFeeRecipient) external restricted {
-        _accrue(); // what is due is due to the old one
+        _settle();
         feeRecipient = newFeeRecipient;
         emit FeeRecipientSet(newFeeRecipient);
     }
@@ -360,11 +369,10 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     /// @inheritdoc IVault
     function resume() external restricted {
         require(_hot.halted, NotHalted());
-        Books memory books = _accrue();
-        require(books.broken == address(0), ValuationFailed(books.broken));
-        _startMark(books.price);
+        uint256 price = _accrueValued().price;
+        _startMark(price);
         _hot.halted = false;
-        emit Resumed(books.price);
+        emit Resumed(price);
     }
 
     /* DEPOSIT */
@@ -376,8 +384,9 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         nonReentrant
         returns (uint256 shares)
     {
-        shares = _toShares(assets, _openForDeposit(), Math.Rounding.Floor);
-        _deposit(msg.sender, receiver, assets, shares);
+        Books memory books = _openForDeposit(assets);
+        shares = _toShares(assets, books, Math.Rounding.Floor);
+        _enter(receiver, assets, shares, books);
     }
 
     /// @inheritdoc ERC4626
@@ -387,8 +396,9 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         nonReentrant
         returns (uint256 assets)
     {
-        assets = _toAssets(shares, _openForDeposit(), Math.Rounding.Ceil);
-        _deposit(msg.sender, receiver, assets, shares);
+        Books memory books = _openForDeposit(shares);
+        assets = _toAssets(shares, books, Math.Rounding.Ceil);
+        _enter(receiver, assets, shares, books);
     }
 
     /// @inheritdoc IVault
@@ -413,9 +423,11 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         returns (uint256 shares)
     {
         Books memory books = _accrue();
-        uint256 owned = _toAssets(balanceOf(owner), books, Math.Rounding.Floor);
-        require(assets <= owned, ERC4626ExceededMaxWithdraw(owner, assets, owned));
         shares = _toShares(assets, books, Math.Rounding.Ceil);
+        uint256 owned = balanceOf(owner);
+        require(
+            shares <= owned, ERC4626ExceededMaxWithdraw(owner, assets, _toAssets(owned, books, Math.Rounding.Floor))
+        );
         _leave(receiver, owner, assets, shares, books);
     }
 
@@ -457,7 +469,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         nonReentrant
         returns (uint256 assets, uint256[] memory parts)
     {
-        uint256 whole = _accrue().supply + VIRTUAL_SHARES;
+        uint256 whole = (_hot.performanceFee == 0 ? totalSupply() : _accrue().supply) + VIRTUAL_SHARES;
         if (msg.sender != owner) _spendAllowance(owner, msg.sender, shares);
         _burn(owner, shares);
 
@@ -474,8 +486,10 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     /* VIEWS */
 
     /// @notice NAV: idle assets and what leaving every strategy would pay. A strategy that cannot be valued counts as 0.
-    function totalAssets() public view override(ERC4626, IERC4626) returns (uint256 nav) {
-        (nav,,) = _valuation();
+    function totalAssets() public view override(ERC4626, IERC4626) nonReentrantView returns (uint256 nav) {
+        Books memory books;
+        _value(books);
+        return books.nav;
     }
 
     /// @inheritdoc IVault
@@ -485,12 +499,12 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @inheritdoc IVault
     function sharePrice() external view returns (uint256) {
-        return _books().price;
+        return _readBooks().price;
     }
 
     /// @inheritdoc IVault
     function highWaterMark() public view returns (uint256) {
-        return _markAt(_books().price);
+        return _markAt(_readBooks().price);
     }
 
     /// @inheritdoc IVault
@@ -500,8 +514,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @inheritdoc IVault
     function valued() external view returns (bool) {
-        (,, address broken) = _valuation();
-        return broken == address(0);
+        return _readBooks().broken == address(0);
     }
 
     function epoch() external view returns (uint256) {
@@ -574,15 +587,15 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @notice What `owner` can take out now, with the liquidity that the strategies offer now.
     function maxWithdraw(address owner) public view override(ERC4626, IERC4626) returns (uint256) {
-        Books memory books = _books();
-        return Math.min(_toAssets(balanceOf(owner), books, Math.Rounding.Floor), _liquid(books.values));
+        Books memory books = _readBooks();
+        return Math.min(_toAssets(balanceOf(owner), books, Math.Rounding.Floor), _liquid(books));
     }
 
     /// @notice What `owner` can redeem now, with the liquidity that the strategies offer now.
     function maxRedeem(address owner) public view override(ERC4626, IERC4626) returns (uint256) {
-        Books memory books = _books();
+        Books memory books = _readBooks();
         uint256 shares = balanceOf(owner);
-        uint256 liquid = _liquid(books.values);
+        uint256 liquid = _liquid(books);
         bool all = _toAssets(shares, books, Math.Rounding.Floor) <= liquid;
         return all ? shares : _toShares(liquid, books, Math.Rounding.Floor);
     }
@@ -606,7 +619,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     }
 
     /// @dev Weights to amounts. Refuses at once what could only fail later with a message that says less.
-    /// @param nav What caps and the idle floor are measured against; the weights themselves mean shares of `start.nav`.
+    /// @param nav What every wall is measured against; the weights themselves mean shares of `start.nav`.
     function _targets(uint256[] calldata weights, Books memory start, uint256 nav)
         internal
         view
@@ -615,11 +628,15 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         targets = new uint256[](weights.length);
         uint256 invested;
         for (uint256 i; i < weights.length; ++i) {
-            targets[i] = weights[i] == HOLD ? start.values[i] : start.nav.mulDiv(weights[i], WAD);
-            _checkCaps(_strategies[i], targets[i], nav);
-            invested = invested.saturatingAdd(targets[i]);
+            uint256 target = start.values[i];
+            if (weights[i] != HOLD) {
+                target = start.nav.mulDiv(weights[i], WAD);
+                _checkCaps(_strategies[i], target, nav);
+            }
+            targets[i] = target;
+            invested = invested.saturatingAdd(target);
         }
-        _checkIdleFloor(start.nav.saturatingSub(invested), start.nav);
+        _checkIdleFloor(nav.saturatingSub(invested), nav);
     }
 
     /// @dev Withdrawals, then deposits. Returns the larger of their sums: a unit moved between strategies counts once.
@@ -627,14 +644,16 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         uint256 withdrawn;
         uint256 deposited;
         for (uint256 i; i < targets.length; ++i) {
-            if (targets[i] >= values[i]) continue;
-            withdrawn += values[i] - targets[i];
-            _take(_strategies[i], values[i], targets[i]);
+            (uint256 value, uint256 target) = (values[i], targets[i]);
+            if (target >= value) continue;
+            withdrawn += value - target;
+            _take(_strategies[i], value, target);
         }
         for (uint256 i; i < targets.length; ++i) {
-            if (targets[i] <= values[i]) continue;
-            deposited += targets[i] - values[i];
-            _put(_strategies[i], targets[i] - values[i]);
+            (uint256 value, uint256 target) = (values[i], targets[i]);
+            if (target <= value) continue;
+            deposited += target - value;
+            _put(_strategies[i], target - value);
         }
         return Math.max(withdrawn, deposited);
     }
@@ -649,15 +668,18 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         internal
         returns (uint256 navAfter)
     {
-        (uint256 total, uint256[] memory values, address broken) = _valuation();
-        require(broken == address(0), ValuationFailed(broken));
-        for (uint256 i; i < values.length; ++i) {
-            _checkCaps(_strategies[i], values[i], nav);
+        Books memory end;
+        _value(end);
+        require(end.broken == address(0), ValuationFailed(end.broken));
+        uint256 total = end.nav;
+        uint256 flash = start.nav - nav; // stays idle, and counts for nothing
+        for (uint256 i; i < end.values.length; ++i) {
+            _checkCaps(_strategies[i], end.values[i], nav);
         }
-        _checkIdleFloor(total - _sum(values), total);
+        _checkIdleFloor(end.idle.saturatingSub(flash), total.saturatingSub(flash));
         require(total >= minTotalAssets, TotalAssetsBelowMinimum(total, minTotalAssets));
 
-        uint256 loss = total < start.nav ? (start.nav - total).mulDiv(WAD, start.nav, Math.Rounding.Ceil) : 0;
+        uint256 loss = total < start.nav ? (start.nav - total).mulDiv(WAD, Math.max(nav, 1), Math.Rounding.Ceil) : 0;
         (bool ok, uint256 left) = _loss.spend(loss);
         require(ok, LossBudgetExceeded(loss, left));
         uint256 price = _sharePrice(total, start.supply);
@@ -666,6 +688,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     }
 
     function _checkCaps(Strategy storage s, uint256 assets, uint256 nav) internal view {
+        if (assets == 0) return;
         uint256 relative = nav.mulDiv(s.relativeCap, WAD);
         require(assets <= relative, RelativeCapExceeded(address(s.target), assets, relative));
         require(assets <= s.absoluteCap, AbsoluteCapExceeded(address(s.target), assets, s.absoluteCap));
@@ -684,20 +707,28 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         return _strategies[position - 1];
     }
 
-    /// @dev `previewRedeem` and not `convertToAssets`: a position is worth what leaving it pays, exit fees included.
-    function _valuation() internal view returns (uint256 nav, uint256[] memory values, address broken) {
-        values = new uint256[](_hot.count);
-        nav = idle();
-        for (uint256 i; i < values.length; ++i) {
+    /// @dev `previewRedeem` and not `convertToAssets`: a position is worth what leaving it pays, exit fees included. An
+    /// answer beyond 128 bits is none: the sum must not overflow, or one strategy could lock the vault.
+    function _value(Books memory books) internal view {
+        uint256 count = _hot.count;
+        uint256[] memory values = new uint256[](count);
+        uint256 nav = idle();
+        books.idle = nav;
+        for (uint256 i; i < count; ++i) {
             Strategy storage s = _strategies[i];
             uint256 shares = s.shares;
             if (shares == 0) continue;
             address target = address(s.target);
-            bool ok;
-            (ok, values[i]) = target.readUint(READ_GAS, IERC4626.previewRedeem.selector, shares);
-            if (!ok) broken = target;
-            nav += values[i];
+            (bool ok, uint256 value) = target.readUint(READ_GAS, IERC4626.previewRedeem.selector, shares);
+            if (ok && value <= type(uint128).max) {
+                values[i] = value;
+                nav += value;
+            } else {
+                books.broken = target;
+            }
         }
+        books.nav = nav;
+        books.values = values;
     }
 
     /// @dev Brings a position down from `value` to `target`. Leaving it altogether redeems the shares, so no dust stays.
@@ -721,11 +752,11 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     }
 
     /// @dev Makes `assets` idle, out of the strategies in order; one that does not pay is passed over.
-    function _pull(uint256 assets, uint256[] memory values) internal {
-        uint256 available = idle();
-        for (uint256 i; available < assets && i < values.length; ++i) {
+    function _pull(uint256 assets, Books memory books) internal {
+        uint256 available = books.idle;
+        for (uint256 i; available < assets && i < books.values.length; ++i) {
             Strategy storage s = _strategies[i];
-            uint256 amount = Math.min(assets - available, _withdrawable(s, values[i]));
+            uint256 amount = Math.min(assets - available, _withdrawable(s, books.values[i]));
             if (amount == 0) continue;
             (bool ok, uint256 burned) = address(s.target)
                 .callUint(CALL_GAS, abi.encodeCall(IERC4626.withdraw, (amount, address(this), address(this))));
@@ -746,19 +777,17 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         return Math.min(most, value);
     }
 
-    function _liquid(uint256[] memory values) internal view returns (uint256 assets) {
-        assets = idle();
-        for (uint256 i; i < values.length; ++i) {
-            assets += _withdrawable(_strategies[i], values[i]);
+    function _liquid(Books memory books) internal view returns (uint256 assets) {
+        assets = books.idle;
+        for (uint256 i; i < books.values.length; ++i) {
+            assets += _withdrawable(_strategies[i], books.values[i]);
         }
     }
 
     /// @dev Sends shares of a strategy out; 0 if it will not.
     function _handOut(Strategy storage s, uint256 shares, address receiver) internal returns (uint256) {
         if (shares == 0) return 0;
-        (bool ok, uint256 success) =
-            address(s.target).callUint(CALL_GAS, abi.encodeCall(IERC20.transfer, (receiver, shares)));
-        if (!ok || success != 1) {
+        if (!address(s.target).tryTransfer(TRANSFER_GAS, receiver, shares)) {
             emit StrategySkipped(address(s.target));
             return 0;
         }
@@ -770,11 +799,11 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @dev NAV and supply as they stand, with the performance fee that is due already minted.
     function _books() internal view returns (Books memory books) {
-        (books.nav, books.values, books.broken) = _valuation();
+        _value(books);
         books.supply = totalSupply();
         books.price = _sharePrice(books.nav, books.supply);
-        uint256 rate = _hot.performanceFee;
-        if (rate == 0 || feeRecipient == address(0) || books.price <= _feeMark) return books;
+        uint256 rate = _feeRate();
+        if (rate == 0 || books.price <= _feeMark) return books;
         uint256 gain = (books.price - _feeMark).mulDiv(books.supply, WAD * VIRTUAL_SHARES);
         uint256 fee = gain.mulDiv(rate, BASIS_POINTS);
         books.feeShares = fee.mulDiv(books.supply + VIRTUAL_SHARES, books.nav + 1 - fee);
@@ -782,20 +811,44 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         books.price = _sharePrice(books.nav, books.supply);
     }
 
-    /// @dev Records the fee and the high-water mark.
+    /// @dev The books for a view. While an operation is under way they do not add up, and nobody is told.
+    function _readBooks() internal view nonReentrantView returns (Books memory) {
+        return _books();
+    }
+
+    /// @dev Records the fee and the high-water mark. The fee's mark rises even where the fee rounds to nothing: with (next
+    /// to) no shares about, a donation lifts the price for free, and the next depositor would pay for that gain.
     function _accrue() internal returns (Books memory books) {
         books = _books();
         if (books.feeShares > 0) {
-            _feeMark = books.price;
             _mint(feeRecipient, books.feeShares);
             emit FeeCharged(feeRecipient, books.feeShares, books.price);
         }
+        if (_feeRate() != 0 && books.price > _feeMark) _feeMark = books.price;
         _startMark(_markAt(books.price));
     }
 
+    function _accrueValued() internal returns (Books memory books) {
+        books = _accrue();
+        require(books.broken == address(0), ValuationFailed(books.broken));
+    }
+
+    /// @dev Records what came about under the old terms, so that new ones never reach back. At a price that is known: with
+    /// a strategy in quarantine, its recovery would later pass for a gain.
+    function _settle() internal {
+        _feeMark = Math.max(_feeMark, _accrueValued().price);
+    }
+
+    /// @dev Basis points; 0 while there is nobody to pay.
+    function _feeRate() internal view returns (uint256 rate) {
+        rate = _hot.performanceFee;
+        if (rate != 0 && feeRecipient == address(0)) rate = 0;
+    }
+
     function _markAt(uint256 price) internal view returns (uint256) {
-        if (price <= _hot.mark) return _hot.mark;
-        return HighWaterMark.follow(_hot.mark, price, _markGrowthRate, block.timestamp - _hot.markedAt);
+        uint256 mark = _hot.mark;
+        if (price <= mark) return mark;
+        return HighWaterMark.follow(mark, price, _markGrowthRate, block.timestamp - _hot.markedAt);
     }
 
     /// @dev A price beyond 120 bits (an empty vault that was sent all the money in the world) is recorded as the largest:
@@ -832,11 +885,11 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     }
 
     function _convertToShares(uint256 assets, Math.Rounding rounding) internal view override returns (uint256) {
-        return _toShares(assets, _books(), rounding);
+        return _toShares(assets, _readBooks(), rounding);
     }
 
     function _convertToAssets(uint256 shares, Math.Rounding rounding) internal view override returns (uint256) {
-        return _toAssets(shares, _books(), rounding);
+        return _toAssets(shares, _readBooks(), rounding);
     }
 
     function _toShares(uint256 assets, Books memory books, Math.Rounding rounding) internal pure returns (uint256) {
@@ -849,30 +902,32 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     function _acceptsDeposits() internal view returns (bool) {
         if (_hot.halted) return false;
-        Books memory books = _books();
+        Books memory books = _readBooks();
         if (books.broken != address(0)) return false;
         return books.price >= _drawdownFloor(_markAt(books.price));
     }
 
-    function _openForDeposit() internal returns (Books memory books) {
+    /// @dev Where `maxDeposit` says 0, nothing must still be able to go in: 0 passes in every state.
+    function _openForDeposit(uint256 amount) internal returns (Books memory books) {
+        if (amount == 0) return _accrue();
         require(!_hot.halted, VaultHalted());
         books = _accrue();
         _checkTradable(books);
         if (_navBeforeDeposit == 0) _navBeforeDeposit = books.nav + 1;
     }
 
+    /// @dev What has not arrived would be a gift from those who are in.
+    function _enter(address receiver, uint256 assets, uint256 shares, Books memory books) internal {
+        _deposit(msg.sender, receiver, assets, shares);
+        uint256 received = idle() - books.idle;
+        require(received == assets, TransferFeeTaken(assets, received));
+    }
+
     function _leave(address receiver, address owner, uint256 assets, uint256 shares, Books memory books) internal {
         bool past = books.broken == address(0) && books.price < _drawdownFloor(_hot.mark);
         if (past && !_hot.halted) _trip(books.price);
-        _pull(assets, books.values);
+        _pull(assets, books);
         _withdraw(msg.sender, receiver, owner, assets, shares);
-    }
-
-    function _transferIn(address from, uint256 assets) internal override {
-        uint256 before = idle();
-        super._transferIn(from, assets);
-        uint256 received = idle() - before;
-        require(received == assets, TransferFeeTaken(assets, received));
     }
 
     /* INTERNAL: SETTERS */
@@ -888,13 +943,6 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         if (limit_ == Limit.TurnoverCapacity) return _turnover.capacity;
         if (limit_ == Limit.TurnoverRefill) return _turnover.refill;
         return uint256(_hot.performanceFee) * (WAD / BASIS_POINTS);
-    }
-
-    /// @dev What accrued under the old limit is recorded first: a new one never reaches back.
-    function _changeLimit(Limit limit_, uint256 value) internal {
-        uint256 price = _accrue().price;
-        if (limit_ == Limit.PerformanceFee) _feeMark = Math.max(_feeMark, price);
-        _setLimit(limit_, value);
     }
 
     function _setLimit(Limit limit_, uint256 value) internal {
@@ -928,11 +976,5 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         keeper = newKeeper;
         _lastHeartbeat = uint40(block.timestamp);
         emit KeeperSet(newKeeper);
-    }
-
-    function _sum(uint256[] memory values) internal pure returns (uint256 sum) {
-        for (uint256 i; i < values.length; ++i) {
-            sum += values[i];
-        }
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+
 /// @title Calls to contracts that are not trusted to answer
 /// @notice A call that reverts, runs out of the gas it is given, returns too little or goes to an address without code is
 /// reported as not answered. It never reverts here, and never copies more of the answer than is looked at.
@@ -45,6 +47,17 @@ library BoundedCall {
             ok := call(gasLimit, target, 0, add(data, 0x20), mload(data), 0x00, 0x20)
             ok := and(ok, gt(returndatasize(), 0x1f))
             if ok { value := mload(0x00) }
+        }
+    }
+
+    /// @notice Sends tokens; true also where the token answers nothing, as some do.
+    function tryTransfer(address token, uint256 gasLimit, address to, uint256 amount) internal returns (bool ok) {
+        if (token.code.length == 0) return false;
+        bytes memory data = abi.encodeCall(IERC20.transfer, (to, amount));
+        assembly ("memory-safe") {
+            mstore(0x00, 1)
+            ok := call(gasLimit, token, 0, add(data, 0x20), mload(data), 0x00, 0x20)
+            ok := and(ok, eq(mload(0x00), 1))
         }
     }
 

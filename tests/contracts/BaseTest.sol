@@ -18,6 +18,7 @@ abstract contract BaseTest is Test {
     uint64 internal constant IDLE_FLOOR = 0.02e18;
     uint64 internal constant MAX_DRAWDOWN = 0.1e18;
     uint64 internal constant MARK_GROWTH_RATE = 0.25e18;
+    uint32 internal constant MAX_SILENCE = 7 days;
     bytes32 internal constant POLICY = keccak256("policy");
     bytes32 internal constant DECISION = keccak256("decision");
 
@@ -30,7 +31,7 @@ abstract contract BaseTest is Test {
     uint8 internal immutable DECIMALS;
     /// @dev One whole asset.
     uint256 internal immutable UNIT;
-    /// @dev Largest amount that fuzzing uses: a trillion whole assets.
+    /// @dev Largest amount that fuzzing uses: a trillion whole assets, or a billion of those with 24 decimals.
     uint256 internal immutable MOST;
 
     Token internal asset;
@@ -43,7 +44,7 @@ abstract contract BaseTest is Test {
     constructor(uint8 decimals) {
         DECIMALS = decimals;
         UNIT = 10 ** decimals;
-        MOST = 1e12 * UNIT;
+        MOST = (decimals > 18 ? 1e9 : 1e12) * UNIT;
     }
 
     function setUp() public virtual {
@@ -66,10 +67,24 @@ abstract contract BaseTest is Test {
 
     /* SET-UP */
 
+    /// @dev Budgets so wide that they do not bind: those who test them set their own.
+    function _limits() internal view virtual returns (IVault.Limits memory) {
+        return IVault.Limits({
+            idleFloor: IDLE_FLOOR,
+            maxDrawdown: MAX_DRAWDOWN,
+            markGrowthRate: MARK_GROWTH_RATE,
+            cooldown: 0,
+            maxSilence: MAX_SILENCE,
+            lossCapacity: 1e18,
+            lossRefill: 1e18,
+            turnoverCapacity: 10e18,
+            turnoverRefill: 10e18,
+            performanceFee: 0
+        });
+    }
+
     function _newVault(IERC20 asset_) internal returns (VaultHarness v) {
-        v = new VaultHarness(
-            asset_, "Vault", "VLT", address(authority), KEEPER, IDLE_FLOOR, MAX_DRAWDOWN, MARK_GROWTH_RATE
-        );
+        v = new VaultHarness(asset_, "Vault", "VLT", address(authority), KEEPER, _limits());
         vm.prank(GOVERNANCE);
         v.commitPolicy(POLICY);
     }
@@ -81,7 +96,13 @@ abstract contract BaseTest is Test {
 
     function _setCaps(MockStrategy strategy, uint64 relativeCap, uint128 absoluteCap) internal {
         vm.prank(GOVERNANCE);
-        vault.setCaps(address(strategy), relativeCap, absoluteCap);
+        vault.loosenCaps(address(strategy), relativeCap, absoluteCap);
+    }
+
+    /// @dev Sets a limit in either direction.
+    function _setLimit(IVault.Limit limit, uint256 value) internal {
+        vm.prank(GOVERNANCE);
+        vault.loosen(limit, value);
     }
 
     /* DEPOSITORS */
@@ -96,6 +117,7 @@ abstract contract BaseTest is Test {
         _fund(who, assets);
         vm.prank(who);
         shares = vault.deposit(assets, who);
+        vault.endTransaction();
     }
 
     function _redeemAll(address who) internal returns (uint256 assets) {

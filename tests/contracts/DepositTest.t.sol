@@ -52,7 +52,7 @@ abstract contract DepositTest is BaseTest {
     }
 
     function test_deposit_closedUnderDrawdownFloor(uint256 loss) public {
-        loss = bound(loss, 0.1001e18, 0.5e18);
+        loss = bound(loss, DECIMALS == 0 ? 0.12e18 : 0.1001e18, 0.5e18);
         _deposit(ALICE, 100 * UNIT);
         _rebalance(0.6e18, 0, 0);
         _loseShareOfNav(loss);
@@ -112,6 +112,10 @@ abstract contract DepositTest is BaseTest {
     }
 }
 
+contract DepositTest0 is DepositTest {
+    constructor() BaseTest(0) {}
+}
+
 contract DepositTest6 is DepositTest {
     constructor() BaseTest(6) {}
 }
@@ -122,4 +126,8 @@ contract DepositTest8 is DepositTest {
 
 contract DepositTest18 is DepositTest {
     constructor() BaseTest(18) {}
+}
+
+contract DepositTest24 is DepositTest {
+    constructor() BaseTest(24) {}
 }

@@ -118,8 +118,7 @@ abstract contract DrawdownTest is BaseTest {
     function test_maxDrawdown(uint64 limit, uint256 loss) public {
         limit = uint64(bound(limit, 0, 0.5e18));
         loss = bound(loss, 0.0001e18, 0.6e18);
-        vm.prank(GOVERNANCE);
-        vault.setMaxDrawdown(limit);
+        _setLimit(IVault.Limit.MaxDrawdown, limit);
         assertEq(vault.drawdownFloor(), WAD - limit);
         _loseShareOfNav(loss);
         if (vault.sharePrice() >= WAD - limit) vm.expectPartialRevert(IVault.DrawdownWithinLimit.selector);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
+import {IVault} from "../../contracts/interfaces/IVault.sol";
 import {BaseTest} from "./BaseTest.sol";
 import {MockStrategy} from "./mocks/MockStrategy.sol";
 
@@ -16,6 +17,8 @@ abstract contract ERC4626Test is BaseTest {
         Halted,
         Illiquid,
         Broken,
+        Quarantined,
+        FeeDue,
         Donated
     }
 
@@ -40,6 +43,13 @@ abstract contract ERC4626Test is BaseTest {
             a.setFault(MockStrategy.Part.MaxWithdraw, MockStrategy.Fault.Revert);
             a.setFault(MockStrategy.Part.Withdraw, MockStrategy.Fault.Revert);
         }
+        if (state == State.Quarantined) a.setFault(MockStrategy.Part.PreviewRedeem, MockStrategy.Fault.Revert);
+        if (state == State.FeeDue) {
+            _setLimit(IVault.Limit.PerformanceFee, 0.3e18);
+            vm.prank(GOVERNANCE);
+            vault.setFeeRecipient(BOB);
+            a.gain(bound(random >> 96, 0, 3 * nav));
+        }
         if (state == State.Donated) {
             asset.mint(address(vault), bound(random >> 96, 1, 10 * nav));
             asset.mint(address(this), nav);
@@ -53,7 +63,6 @@ abstract contract ERC4626Test is BaseTest {
     function test_deposit(uint256 seed, uint256 assets) public inState(seed) {
         assets = bound(assets, 0, _least(vault.maxDeposit(MALLORY), MOST));
         uint256 expected = vault.previewDeposit(assets);
-        if (vault.maxDeposit(MALLORY) == 0) return;
         assertEq(_deposit(MALLORY, assets), expected);
         assertEq(vault.balanceOf(MALLORY), expected);
         assertEq(asset.balanceOf(MALLORY), 0);
@@ -62,7 +71,6 @@ abstract contract ERC4626Test is BaseTest {
     function test_mint(uint256 seed, uint256 shares) public inState(seed) {
         shares = bound(shares, 0, _least(vault.maxMint(MALLORY), MOST));
         uint256 expected = vault.previewMint(shares);
-        if (vault.maxMint(MALLORY) == 0) return;
         _fund(MALLORY, expected);
         vm.prank(MALLORY);
         assertEq(vault.mint(shares, MALLORY), expected);
@@ -158,6 +166,10 @@ abstract contract ERC4626Test is BaseTest {
     }
 }
 
+contract ERC4626Test0 is ERC4626Test {
+    constructor() BaseTest(0) {}
+}
+
 contract ERC4626Test6 is ERC4626Test {
     constructor() BaseTest(6) {}
 }
@@ -168,4 +180,8 @@ contract ERC4626Test8 is ERC4626Test {
 
 contract ERC4626Test18 is ERC4626Test {
     constructor() BaseTest(18) {}
+}
+
+contract ERC4626Test24 is ERC4626Test {
+    constructor() BaseTest(24) {}
 }

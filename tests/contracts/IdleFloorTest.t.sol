@@ -13,8 +13,7 @@ abstract contract IdleFloorTest is BaseTest {
     function test_idleFloor(uint64 floor, uint256 under) public {
         floor = uint64(bound(floor, 0.01e18, 0.9e18));
         under = bound(under, WAD / (1000 * UNIT) + 1, floor);
-        vm.prank(GOVERNANCE);
-        vault.setIdleFloor(floor);
+        _setLimit(IVault.Limit.IdleFloor, floor);
         _setCaps(a, 1e18, type(uint128).max);
         uint256 required = (1000 * UNIT * uint256(floor) + WAD - 1) / WAD;
         uint256 weight = WAD - floor + under;

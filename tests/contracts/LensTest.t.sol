@@ -55,8 +55,8 @@ abstract contract LensTest is BaseTest {
         assertEq(s.highWaterMark, vault.highWaterMark());
         assertGt(s.highWaterMark, 1e18);
         assertEq(s.drawdownFloor, vault.drawdownFloor());
-        assertEq(s.idleFloor, IDLE_FLOOR);
-        assertEq(s.maxDrawdown, MAX_DRAWDOWN);
+        assertEq(s.limits.idleFloor, IDLE_FLOOR);
+        assertEq(s.limits.maxDrawdown, MAX_DRAWDOWN);
 
         _loseShareOfNav(0.3e18);
         vault.trip();
@@ -134,14 +134,12 @@ abstract contract LensTest is BaseTest {
         assertEq(s.strategies[1].supplyRate, 0.03e18);
         assertEq(s.idle, 300 * UNIT);
         assertEq(s.epoch, 1);
-        if (broken == MockStrategy.Part.PreviewRedeem) {
-            assertEq(s.totalAssets, 0, "cannot be valued");
-            assertEq(s.sharePrice, 0);
-            assertEq(s.highWaterMark, 0);
-            assertEq(s.drawdownFloor, 0);
-        } else {
-            assertEq(s.totalAssets, 1000 * UNIT);
-        }
+        // What cannot be valued counts as nothing, and is told.
+        assertEq(s.valued, broken != MockStrategy.Part.PreviewRedeem);
+        assertEq(s.totalAssets, s.valued ? 1000 * UNIT : 500 * UNIT);
+        assertEq(s.sharePrice, vault.sharePrice());
+        assertEq(s.highWaterMark, WAD);
+        assertEq(s.drawdownFloor, 0.9e18);
     }
 
     function test_snapshot_brokenRateOrName(uint256 kind) public {
@@ -173,7 +171,8 @@ abstract contract LensTest is BaseTest {
         vm.etch(address(a), "");
         IVaultLens.Snapshot memory s = lens.snapshot{gas: CALL_GAS}(address(vault));
         assertFalse(s.strategies[0].live);
-        assertEq(s.totalAssets, 0);
+        assertFalse(s.valued);
+        assertEq(s.totalAssets, 500 * UNIT);
         assertTrue(s.strategies[1].live);
         assertEq(s.strategies[1].assets, 200 * UNIT);
     }

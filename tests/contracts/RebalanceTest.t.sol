@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
+import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
 import {ERC4626} from "@openzeppelin/contracts/token/ERC20/extensions/ERC4626.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
@@ -180,10 +181,10 @@ abstract contract RebalanceTest is BaseTest {
         vm.prank(GOVERNANCE);
         vault.setKeeper(address(a));
         bytes[7] memory doors = [
-            abi.encodeCall(vault.deposit, (1, address(a))),
-            abi.encodeCall(vault.mint, (1, address(a))),
-            abi.encodeCall(vault.withdraw, (1, address(a), address(a))),
-            abi.encodeCall(vault.redeem, (1, address(a), address(a))),
+            abi.encodeCall(IERC4626.deposit, (1, address(a))),
+            abi.encodeCall(IERC4626.mint, (1, address(a))),
+            abi.encodeCall(IERC4626.withdraw, (1, address(a), address(a))),
+            abi.encodeCall(IERC4626.redeem, (1, address(a), address(a))),
             abi.encodeCall(vault.trip, ()),
             abi.encodeCall(vault.unwind, (address(a))),
             abi.encodeCall(vault.rebalance, (_request(0, 0, 0)))

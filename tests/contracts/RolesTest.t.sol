@@ -15,29 +15,40 @@ contract RolesTest is BaseTest {
 
     function test_constructor() public {
         IERC20 token = IERC20(address(asset));
+        IVault.Limits memory limits = _limits();
         vm.expectRevert(IVault.ZeroAddress.selector);
-        new Vault(token, "Vault", "VLT", address(0), KEEPER, 0, 0, 0);
-        vm.expectRevert(_outOfRange(1e18 + 1, 1e18));
-        new Vault(token, "Vault", "VLT", address(authority), KEEPER, 1e18 + 1, 0, 0);
-        vm.expectRevert(_outOfRange(1e18 + 1, 1e18));
-        new Vault(token, "Vault", "VLT", address(authority), KEEPER, 0, 1e18 + 1, 0);
-        vm.expectRevert(_outOfRange(10e18 + 1, 10e18));
-        new Vault(token, "Vault", "VLT", address(authority), KEEPER, 0, 0, 10e18 + 1);
+        new Vault(token, "Vault", "VLT", address(0), KEEPER, limits);
+        for (uint256 i; i < 10; ++i) {
+            (uint256 least, uint256 most) = _range(IVault.Limit(i));
+            vm.expectRevert(abi.encodeWithSelector(IVault.LimitOutOfRange.selector, most + 1, least, most));
+            new Vault(token, "Vault", "VLT", address(authority), KEEPER, _with(limits, i, most + 1));
+        }
+        vm.expectRevert(abi.encodeWithSelector(IVault.LimitOutOfRange.selector, 1 hours - 1, 1 hours, 365 days));
+        new Vault(token, "Vault", "VLT", address(authority), KEEPER, _with(limits, 4, 1 hours - 1));
 
-        Vault v = new Vault(token, "Vault", "VLT", address(authority), KEEPER, 0.01e18, 0.2e18, 0.3e18);
+        limits = IVault.Limits(1, 2, 3, 4, 5 hours, 6, 7, 8, 9, 0.1e18);
+        Vault v = new Vault(token, "Vault", "VLT", address(authority), KEEPER, limits);
+        assertEq(keccak256(abi.encode(v.limits())), keccak256(abi.encode(limits)));
         assertEq(v.name(), "Vault");
         assertEq(v.symbol(), "VLT");
         assertEq(v.asset(), address(asset));
         assertEq(v.authority(), address(authority));
         assertEq(v.keeper(), KEEPER);
-        assertEq(v.idleFloor(), 0.01e18);
-        assertEq(v.maxDrawdown(), 0.2e18);
-        assertEq(v.markGrowthRate(), 0.3e18);
         assertEq(v.epoch(), 0);
         assertEq(v.policyHash(), 0);
+        assertEq(v.lastRebalance(), 0);
+        assertEq(v.lastSeen(), block.timestamp, "a new keeper is not silent");
+        assertEq(v.feeRecipient(), address(0));
         assertFalse(v.halted());
+        assertTrue(v.valued());
         assertEq(v.highWaterMark(), 1e18);
         assertEq(v.HOLD(), type(uint256).max);
+        assertEq(v.lossBudget(), 6);
+        assertEq(v.turnoverBudget(), 8);
+        assertFalse(v.capsGivenUp());
+        for (uint256 i; i < 10; ++i) {
+            assertFalse(v.givenUp(IVault.Limit(i)));
+        }
     }
 
     /// @dev Nobody but governance may set anything; the keeper no more than any stranger.
@@ -49,15 +60,23 @@ contract RolesTest is BaseTest {
     }
 
     function _assertRestricted(address caller) private {
-        bytes[8] memory calls = [
+        bytes[16] memory calls = [
+            abi.encodeCall(vault.tighten, (IVault.Limit.MaxDrawdown, 1)),
+            abi.encodeCall(vault.tightenCaps, (address(a), 1, 1)),
+            abi.encodeCall(vault.halt, ()),
+            abi.encodeCall(vault.cutKeeper, ()),
+            abi.encodeCall(vault.loosen, (IVault.Limit.IdleFloor, 0)),
+            abi.encodeCall(vault.loosenCaps, (address(a), 1, 1)),
+            abi.encodeCall(vault.giveUp, (IVault.Limit.IdleFloor)),
+            abi.encodeCall(vault.giveUpCaps, ()),
             abi.encodeCall(vault.addStrategy, (address(a), 1, 1)),
-            abi.encodeCall(vault.setCaps, (address(a), 1, 1)),
-            abi.encodeCall(vault.setIdleFloor, (0)),
-            abi.encodeCall(vault.setMaxDrawdown, (1)),
-            abi.encodeCall(vault.setMarkGrowthRate, (1)),
+            abi.encodeCall(vault.removeStrategy, (address(a))),
+            abi.encodeCall(vault.writeOff, (address(a))),
             abi.encodeCall(vault.setKeeper, (caller)),
             abi.encodeCall(vault.commitPolicy, (DECISION)),
-            abi.encodeCall(vault.resume, ())
+            abi.encodeCall(vault.setFeeRecipient, (caller)),
+            abi.encodeCall(vault.resume, ()),
+            abi.encodeCall(vault.setAuthority, (caller))
         ];
         bytes memory expected = abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, caller);
         for (uint256 i; i < calls.length; ++i) {
@@ -77,14 +96,14 @@ contract RolesTest is BaseTest {
         vault.addStrategy(address(a), 1, 1);
         vm.expectRevert(abi.encodeWithSelector(IVault.WrongAsset.selector, address(other), other.asset()));
         vault.addStrategy(address(other), 1, 1);
-        vm.expectRevert();
+        vm.expectRevert(IVault.ZeroAddress.selector);
         vault.addStrategy(address(vault), 1, 1);
         PlainStrategy d = new PlainStrategy(asset);
         vm.expectRevert(_outOfRange(1e18 + 1, 1e18));
         vault.addStrategy(address(d), 1e18 + 1, 1);
 
         vm.expectEmit(address(vault));
-        emit IVault.StrategyAdded(address(d), 0.2e18, 5);
+        emit IVault.StrategyAdded(address(d));
         vm.expectEmit(address(vault));
         emit IVault.CapsSet(address(d), 0.2e18, 5);
         vault.addStrategy(address(d), 0.2e18, 5);
@@ -107,49 +126,33 @@ contract RolesTest is BaseTest {
     function test_setCaps(uint64 relativeCap, uint128 absoluteCap) public {
         vm.startPrank(GOVERNANCE);
         vm.expectRevert(abi.encodeWithSelector(IVault.UnknownStrategy.selector, ALICE));
-        vault.setCaps(ALICE, 1, 1);
+        vault.loosenCaps(ALICE, 1, 1);
         if (relativeCap > 1e18) vm.expectRevert(_outOfRange(relativeCap, 1e18));
-        vault.setCaps(address(b), relativeCap, absoluteCap);
+        vault.loosenCaps(address(b), relativeCap, absoluteCap);
 
         relativeCap = uint64(bound(relativeCap, 0, 1e18));
         vm.expectEmit(address(vault));
         emit IVault.CapsSet(address(b), relativeCap, absoluteCap);
-        vault.setCaps(address(b), relativeCap, absoluteCap);
+        vault.loosenCaps(address(b), relativeCap, absoluteCap);
         assertEq(vault.strategies()[1].relativeCap, relativeCap);
         assertEq(vault.strategies()[1].absoluteCap, absoluteCap);
     }
 
-    function test_setIdleFloor(uint64 floor) public {
+    function test_loosen_everyLimitWithinItsRange(uint256 which, uint256 value) public {
+        IVault.Limit limit = IVault.Limit(which % 10);
+        (uint256 least, uint256 most) = _range(limit);
         vm.startPrank(GOVERNANCE);
-        if (floor > 1e18) vm.expectRevert(_outOfRange(floor, 1e18));
-        vault.setIdleFloor(floor);
-        floor = uint64(bound(floor, 0, 1e18));
-        vm.expectEmit(address(vault));
-        emit IVault.IdleFloorSet(floor);
-        vault.setIdleFloor(floor);
-        assertEq(vault.idleFloor(), floor);
-    }
+        if (value < least || value > most) {
+            vm.expectRevert(abi.encodeWithSelector(IVault.LimitOutOfRange.selector, value, least, most));
+        }
+        vault.loosen(limit, value);
 
-    function test_setMaxDrawdown(uint64 limit) public {
-        vm.startPrank(GOVERNANCE);
-        if (limit > 1e18) vm.expectRevert(_outOfRange(limit, 1e18));
-        vault.setMaxDrawdown(limit);
-        limit = uint64(bound(limit, 0, 1e18));
+        value = bound(value, least, most);
+        bool fee = limit == IVault.Limit.PerformanceFee;
         vm.expectEmit(address(vault));
-        emit IVault.MaxDrawdownSet(limit);
-        vault.setMaxDrawdown(limit);
-        assertEq(vault.maxDrawdown(), limit);
-    }
-
-    function test_setMarkGrowthRate(uint64 rate) public {
-        vm.startPrank(GOVERNANCE);
-        if (rate > 10e18) vm.expectRevert(_outOfRange(rate, 10e18));
-        vault.setMarkGrowthRate(rate);
-        rate = uint64(bound(rate, 0, 10e18));
-        vm.expectEmit(address(vault));
-        emit IVault.MarkGrowthRateSet(rate);
-        vault.setMarkGrowthRate(rate);
-        assertEq(vault.markGrowthRate(), rate);
+        emit IVault.LimitSet(limit, fee ? value / 1e14 * 1e14 : value);
+        vault.loosen(limit, value);
+        assertEq(_limit(limit), fee ? value / 1e14 * 1e14 : value);
     }
 
     function test_setKeeper(address keeper) public {
@@ -174,7 +177,39 @@ contract RolesTest is BaseTest {
         assertEq(vault.policyHash(), policy);
     }
 
+    /* EVERY LIMIT, IN THE ORDER OF THE ENUM */
+
+    function _range(IVault.Limit limit) private pure returns (uint256 least, uint256 most) {
+        uint256[2][10] memory ranges = [
+            [uint256(0), 1e18],
+            [uint256(0), 1e18],
+            [uint256(0), 10e18],
+            [uint256(0), 30 days],
+            [uint256(1 hours), 365 days],
+            [uint256(0), 1e18],
+            [uint256(0), 1e18],
+            [uint256(0), 10e18],
+            [uint256(0), 10e18],
+            [uint256(0), 0.3e18]
+        ];
+        return (ranges[uint256(limit)][0], ranges[uint256(limit)][1]);
+    }
+
+    function _limit(IVault.Limit limit) private view returns (uint256) {
+        return _words(vault.limits())[uint256(limit)];
+    }
+
+    function _with(IVault.Limits memory limits, uint256 i, uint256 value) private pure returns (IVault.Limits memory) {
+        uint256[10] memory words = _words(limits);
+        words[i] = value;
+        return abi.decode(abi.encode(words), (IVault.Limits));
+    }
+
+    function _words(IVault.Limits memory limits) private pure returns (uint256[10] memory) {
+        return abi.decode(abi.encode(limits), (uint256[10]));
+    }
+
     function _outOfRange(uint256 value, uint256 maximum) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(IVault.LimitOutOfRange.selector, value, maximum);
+        return abi.encodeWithSelector(IVault.LimitOutOfRange.selector, value, 0, maximum);
     }
 }

@@ -25,6 +25,7 @@ contract TokensTest is BaseTest {
         usdt.approve(address(vault), 1000e6);
         vault.deposit(1000e6, ALICE);
         vm.stopPrank();
+        vault.endTransaction();
 
         uint256[] memory weights = new uint256[](1);
         for (uint256 i; i < 3; ++i) {

@@ -14,7 +14,9 @@ abstract contract UnwindTest is BaseTest {
 
     function test_unwind(address anyone, address stranger) public {
         vm.assume(stranger != address(a) && stranger != address(b) && stranger != address(c));
-        vm.expectRevert(IVault.NotHalted.selector);
+        vm.expectRevert(
+            abi.encodeWithSelector(IVault.KeeperNotSilent.selector, vault.lastSeen(), vault.lastSeen() + MAX_SILENCE)
+        );
         vm.prank(anyone);
         vault.unwind(address(a));
         _halt();

@@ -10,8 +10,8 @@ import {Vault} from "../../../contracts/Vault.sol";
 import {PlainStrategy} from "../mocks/PlainStrategy.sol";
 import {Token} from "../mocks/Token.sol";
 
-/// @notice Gas of whole transactions over plain OpenZeppelin ERC-4626 strategies, every wall on. Run with `--isolate`, so
-/// that each call is a transaction of its own, cold and with its 21,000; the figures go to snapshots/.
+/// @notice Gas of whole transactions over plain OpenZeppelin ERC-4626 strategies, every wall on. They run isolated, so that
+/// each call is a transaction of its own, cold and with its 21,000; the figures go to snapshots/.
 contract GasTest is Test {
     uint256 internal constant HOLD = type(uint256).max;
     address internal immutable ALICE = makeAddr("alice");
@@ -65,6 +65,7 @@ contract GasTest is Test {
         _rebalance(weights, "");
     }
 
+    /// forge-config: default.isolate = true
     function testGasTwoStrategies() public {
         _setUp(2);
         _spread(2);
@@ -86,6 +87,19 @@ contract GasTest is Test {
         vm.snapshotGasLastCall("vault", "redeem in kind");
     }
 
+    /// forge-config: default.isolate = true
+    function testGasBadDay() public {
+        _setUp(2);
+        _spread(2);
+        address first = address(vault.strategies()[0].target);
+        asset.burn(first, asset.balanceOf(first) / 2);
+        vault.trip();
+        vm.snapshotGasLastCall("vault", "trip");
+        vault.unwind(first);
+        vm.snapshotGasLastCall("vault", "unwind");
+    }
+
+    /// forge-config: default.isolate = true
     function testGasRebalance() public {
         for (uint256 count = 2; count <= 16; count *= 2) {
             _setUp(count);

@@ -5,7 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 import {Vault} from "../../../contracts/Vault.sol";
 
-/// @notice The vault as it is, with its recorded high-water mark in view.
+/// @notice The vault as it is, with what it records in view, and an end to a transaction: Forge runs a test as one.
 contract VaultHarness is Vault {
     constructor(
         IERC20 asset_,
@@ -13,12 +13,19 @@ contract VaultHarness is Vault {
         string memory symbol_,
         address authority_,
         address keeper_,
-        uint64 idleFloor_,
-        uint64 maxDrawdown_,
-        uint64 markGrowthRate_
-    ) Vault(asset_, name_, symbol_, authority_, keeper_, idleFloor_, maxDrawdown_, markGrowthRate_) {}
+        Limits memory limits_
+    ) Vault(asset_, name_, symbol_, authority_, keeper_, limits_) {}
 
     function recordedMark() external view returns (uint256 value, uint256 recordedAt) {
-        return (_mark.value, _mark.recordedAt);
+        return (_hot.mark, _hot.markedAt);
+    }
+
+    function feeMark() external view returns (uint256) {
+        return _feeMark;
+    }
+
+    /// @notice What is kept for the length of a transaction is forgotten, as at its end.
+    function endTransaction() external {
+        _navBeforeDeposit = 0;
     }
 }

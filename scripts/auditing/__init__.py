@@ -1,0 +1,1 @@
+"""The parts of `make audit`, one module each."""

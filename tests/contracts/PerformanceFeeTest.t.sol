@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+
+import {IVault} from "../../contracts/interfaces/IVault.sol";
+import {BaseTest} from "./BaseTest.sol";
+import {VaultHarness} from "./utils/VaultHarness.sol";
+
+abstract contract PerformanceFeeTest is BaseTest {
+    uint256 internal constant FEE = 0.2e18;
+    address internal immutable FEES = makeAddr("fees");
+
+    function setUp() public override {
+        super.setUp();
+        _deposit(ALICE, 1000 * UNIT);
+        _rebalance(0.6e18, 0.2e18, 0);
+    }
+
+    function _charge() private {
+        vm.startPrank(GOVERNANCE);
+        vault.loosen(IVault.Limit.PerformanceFee, FEE);
+        vault.setFeeRecipient(FEES);
+        vm.stopPrank();
+    }
+
+    function _touch() private {
+        vm.prank(ALICE);
+        vault.redeem(0, ALICE, ALICE);
+    }
+
+    function test_fee_isOff(uint256 gain) public {
+        vm.prank(GOVERNANCE);
+        vault.setFeeRecipient(FEES);
+        a.gain(bound(gain, 0, 1000 * UNIT));
+        _touch();
+        assertEq(vault.balanceOf(FEES), 0);
+    }
+
+    function test_fee_onGainsOnly(uint256 gain) public {
+        gain = bound(gain, UNIT, 1000 * UNIT);
+        _charge();
+        _touch();
+        assertEq(vault.balanceOf(FEES), 0, "nothing gained");
+        a.gain(gain);
+        uint256 price = vault.sharePrice();
+        _touch();
+        assertEq(vault.sharePrice(), price, "the view took off what was due");
+        assertApproxEqAbs(vault.convertToAssets(vault.balanceOf(FEES)), gain / 5, 3 + gain / 1e6);
+        uint256 charged = vault.balanceOf(FEES);
+        _touch();
+        assertEq(vault.balanceOf(FEES), charged, "once");
+    }
+
+    /// @dev Down and up again is no gain.
+    function test_fee_notOnARecovery(uint256 loss) public {
+        loss = bound(loss, 1, 99 * UNIT);
+        _charge();
+        a.gain(100 * UNIT);
+        _touch();
+        uint256 charged = vault.balanceOf(FEES);
+        a.lose(loss);
+        _touch();
+        a.gain(loss);
+        _touch();
+        assertApproxEqAbs(vault.balanceOf(FEES), charged, 1e6);
+    }
+
+    /// @dev With a fee due, everybody gets what the preview said, and the max functions are true.
+    function test_fee_previewsHold(uint256 gain, uint256 amount) public {
+        _charge();
+        a.gain(bound(gain, 0, 1000 * UNIT));
+        amount = bound(amount, 1, 500 * UNIT);
+        uint256 snapshot = vm.snapshotState();
+
+        uint256 expected = vault.previewDeposit(amount);
+        assertEq(_deposit(BOB, amount), expected);
+        vm.revertToState(snapshot);
+
+        expected = vault.previewMint(amount * 1e6);
+        _fund(BOB, expected);
+        vm.prank(BOB);
+        assertEq(vault.mint(amount * 1e6, BOB), expected);
+        vm.revertToState(snapshot);
+
+        expected = vault.previewWithdraw(amount);
+        vm.prank(ALICE);
+        assertEq(vault.withdraw(amount, ALICE, ALICE), expected);
+        vm.revertToState(snapshot);
+
+        expected = vault.previewRedeem(amount * 1e6);
+        vm.prank(ALICE);
+        assertEq(vault.redeem(amount * 1e6, ALICE, ALICE), expected);
+        vm.revertToState(snapshot);
+
+        uint256 most = vault.maxWithdraw(ALICE);
+        vm.prank(ALICE);
+        vault.withdraw(most, ALICE, ALICE);
+        vm.revertToState(snapshot);
+
+        vm.startPrank(ALICE);
+        vault.redeem(vault.maxRedeem(ALICE), ALICE, ALICE);
+        assertLe(vault.balanceOf(ALICE), 0);
+    }
+
+    /// @dev Leaving in kind does not get around it.
+    function test_fee_isChargedInKindToo() public {
+        _charge();
+        a.gain(100 * UNIT);
+        vm.prank(ALICE);
+        vault.redeemInKind(1e6, ALICE, ALICE);
+        assertApproxEqRel(vault.convertToAssets(vault.balanceOf(FEES)), 20 * UNIT, 1e13);
+    }
+
+    /// @dev New terms never reach back: not a fee set late, not a recipient set late.
+    function test_fee_newTermsDoNotReachBack(uint256 gain, bool recipientFirst) public {
+        gain = bound(gain, UNIT, 1000 * UNIT);
+        if (recipientFirst) {
+            vm.prank(GOVERNANCE);
+            vault.setFeeRecipient(FEES);
+        } else {
+            _setLimit(IVault.Limit.PerformanceFee, FEE);
+        }
+        a.gain(gain);
+        _charge();
+        _touch();
+        assertEq(vault.balanceOf(FEES), 0);
+    }
+
+    function test_fee_whatIsDueIsDueToTheOldRecipientAtTheOldRate() public {
+        _charge();
+        a.gain(100 * UNIT);
+        vm.startPrank(GOVERNANCE);
+        vault.tighten(IVault.Limit.PerformanceFee, 0.1e18);
+        uint256 charged = vault.balanceOf(FEES);
+        assertApproxEqRel(vault.convertToAssets(charged), 20 * UNIT, 1e13);
+        vault.setFeeRecipient(BOB);
+        vm.stopPrank();
+        a.gain(100 * UNIT);
+        _touch();
+        assertEq(vault.balanceOf(FEES), charged);
+        assertApproxEqRel(vault.convertToAssets(vault.balanceOf(BOB)), 10 * UNIT, 1e13);
+    }
+
+    /// @dev A fee that the constructor set is charged on gains like any other, never on deposits.
+    function test_fee_setByTheConstructor(uint256 assets) public {
+        assets = bound(assets, 1, MOST);
+        IVault.Limits memory limits = _limits();
+        limits.performanceFee = 0.3e18;
+        vault = new VaultHarness(IERC20(address(asset)), "", "", address(authority), KEEPER, limits);
+        vm.prank(GOVERNANCE);
+        vault.setFeeRecipient(FEES);
+        _deposit(BOB, assets);
+        vm.prank(BOB);
+        vault.redeem(0, BOB, BOB);
+        assertEq(vault.balanceOf(FEES), 0);
+        assertApproxEqAbs(_redeemAll(BOB), assets, 1);
+    }
+
+    /// @dev Somebody lifts the price of an (almost) empty vault: the next depositor pays no fee on it.
+    function test_fee_notOnWhatAnEmptyVaultWasGiven(uint256 donation, uint256 dust) public {
+        _charge();
+        _redeemAll(ALICE);
+        dust = bound(dust, 0, 1e6);
+        if (dust > 0) {
+            _fund(MALLORY, UNIT);
+            vm.prank(MALLORY);
+            vault.mint(dust, MALLORY);
+        }
+        asset.mint(address(vault), bound(donation, 1, 1000 * UNIT));
+        uint256 assets = 1_000_000 * UNIT;
+        uint256 shares = _deposit(BOB, assets);
+        uint256 worth = vault.convertToAssets(shares);
+        _touch();
+        assertEq(vault.convertToAssets(shares), worth);
+        assertApproxEqRel(worth, assets, 0.001e18);
+    }
+
+    /// @dev The fee never takes the price below the mark at which it was last charged.
+    function test_fee_priceStaysAboveItsMark(uint256[8] memory gains) public {
+        _charge();
+        uint256 price = WAD;
+        for (uint256 i; i < 8; ++i) {
+            a.gain(bound(gains[i], 0, 100 * UNIT));
+            _touch();
+            assertGe(vault.sharePrice(), price);
+            assertLe(vault.feeMark(), vault.sharePrice());
+            price = vault.sharePrice();
+        }
+    }
+}
+
+contract PerformanceFeeTest6 is PerformanceFeeTest {
+    constructor() BaseTest(6) {}
+}
+
+contract PerformanceFeeTest18 is PerformanceFeeTest {
+    constructor() BaseTest(18) {}
+}
