@@ -51,7 +51,9 @@ class NetworkCommand(ConnectedProviderCommand):
 @click.option("--governance", metavar="ADDRESS", help="Gets the admin role, alone.  [with --devnet: account 8]")
 @click.option("--policy", metavar="FILE|NAME", help="Policy to commit: its file (.npz or .json), or a baseline's name.")
 @click.option("--policy-hash", metavar="0x...", help="Digest of the policy to commit, instead of --policy.")
-@click.option("--out", type=FILE, help="Address book to write.  [default: deployments/<chain id>.json]")
+@click.option(
+    "--out", type=FILE, help="Address book to write.  [default: deployments/<chain id>.json; none with --rehearse]"
+)
 @click.option("--rehearse", is_flag=True, help="Put a devnet on the (Anvil) network first, and deploy onto that.")
 @click.option("--dry-run", is_flag=True, help="Check everything and show the plan; send nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before sending to a chain that is not an Anvil.")
@@ -95,7 +97,8 @@ def cli(
     try:
         devnet = _devnet(provider.web3, book, rehearse)
         plan = _plan(provider.web3, account, limits, devnet, pools, _digest(policy, policy_hash), wanted)
-        _deploy(provider, account, plan, out, dry_run, yes)
+        book_path = out or (None if rehearse else Path("deployments") / f"{plan.chain_id}.json")
+        _deploy(provider, account, plan, book_path, dry_run, yes)
     except (AgentError, DeploymentError, DevnetError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -175,10 +178,10 @@ def _deploy(provider: Any, account: Any, plan: "DeploymentPlan", out: Path | Non
         click.confirm(f"Send this to chain {plan.chain_id} as {plan.deployer}?", abort=True)
     chain = Chain(provider.web3, ApeSender(provider, account))
     deployment = deploy_vault(chain, plan, lambda line: click.echo(f"  {line}"))
-    path = out or Path("deployments") / f"{plan.chain_id}.json"
-    kept = deployment.save(path)
 
     click.echo(f"\nVerified at block {deployment.limits.block}. What the vault enforces, as read from the chain:")
     for line in deployment.limits.lines():
         click.echo(f"  - {line}")
-    click.echo(f"\nAddress book: {path}" + (f" (the older one is now {kept})" if kept else ""))
+    if out is not None:
+        kept = deployment.save(out)
+        click.echo(f"\nAddress book: {out}" + (f" (the older one is now {kept})" if kept else ""))
