@@ -52,7 +52,7 @@ class NetworkCommand(ConnectedProviderCommand):
 @click.option("--policy", metavar="FILE|NAME", help="Policy to commit: its file (.npz or .json), or a baseline's name.")
 @click.option("--policy-hash", metavar="0x...", help="Digest of the policy to commit, instead of --policy.")
 @click.option(
-    "--out", type=FILE, help="Address book to write.  [default: deployments/<chain id>.json; none with --rehearse]"
+    "--out", type=FILE, help="Address book to write.  [default: deployments/<chain id>.json, or none: --rehearse]"
 )
 @click.option("--rehearse", is_flag=True, help="Put a devnet on the (Anvil) network first, and deploy onto that.")
 @click.option("--dry-run", is_flag=True, help="Check everything and show the plan; send nothing.")
