@@ -41,7 +41,8 @@ import {HighWaterMark} from "./libraries/HighWaterMark.sol";
 /// The high-water mark follows the share price up, at most at `markGrowthRate`, and never falls by itself. When the share
 /// price is under `mark x (1 - maxDrawdown)`, anyone may call `trip()`: the vault is then halted for good. Halted, it takes
 /// no deposit and no rebalance; anyone may `unwind` strategies to idle. Leaving stays open. Only governance resumes, and
-/// the mark then starts anew at the present share price.
+/// the mark then starts anew at the present share price. In a vault that is empty but for dust there is nothing to protect
+/// and a unit of rounding would look like a crash: there the mark is the share price itself.
 ///
 /// LEAVING
 /// Withdrawals use idle assets, then the strategies in order. A strategy that reverts or is illiquid on withdrawal is
@@ -56,6 +57,8 @@ import {HighWaterMark} from "./libraries/HighWaterMark.sol";
 /// - The asset takes no fee on transfer (it is refused on deposit), does not rebase, and has no more than 24 decimals.
 /// - Strategies are chosen by governance: their `previewRedeem` cannot be moved within a transaction, does not revert, and
 ///   they are honest about the shares they mint and burn.
+/// - The first deposit is of some size. While NAV is small, a small gift lifts the share price far above the mark, which
+///   follows slowly: those who deposit then are protected by the kill-switch only once the price has lost the gift too.
 /// - NOT YET HERE: loss and turnover budgets, cooldown, delays between loosening and effect, in-kind exit, quarantine for
 ///   a strategy whose valuation reverts, the dead man's switch, fees. Until then a keeper's key can churn the vault within
 ///   its caps as often as it likes, and down to the drawdown floor.
@@ -70,6 +73,10 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
     uint256 internal constant WAD = 1e18;
     uint256 internal constant VIRTUAL_SHARES = 1e6;
     uint8 internal constant DECIMALS_OFFSET = 6;
+    /// @dev A vault with less than these assets and less than these shares is empty but for dust. Either alone would not do:
+    /// a crash leaves few assets, and a gift to an empty vault makes few shares worth much.
+    uint256 internal constant DUST_ASSETS = 1e3;
+    uint256 internal constant DUST_SHARES = DUST_ASSETS * VIRTUAL_SHARES;
     uint256 public constant MAX_STRATEGIES = 16;
     /// @dev 1,000 % a year: faster than that, the bound would bind nothing.
     uint256 public constant MAX_MARK_GROWTH_RATE = 10e18;
@@ -295,7 +302,8 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
 
     /// @inheritdoc IVault
     function highWaterMark() public view returns (uint256) {
-        return _mark.preview(sharePrice(), markGrowthRate);
+        uint256 nav = totalAssets();
+        return _markAt(nav, _sharePrice(nav));
     }
 
     /// @inheritdoc IVault
@@ -473,6 +481,12 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
         return (nav + 1).mulDiv(WAD * VIRTUAL_SHARES, totalSupply() + VIRTUAL_SHARES);
     }
 
+    function _markAt(uint256 nav, uint256 price) internal view returns (uint256) {
+        uint256 supply = totalSupply();
+        bool empty = supply == 0 || (supply < DUST_SHARES && nav < DUST_ASSETS);
+        return empty ? price : _mark.preview(price, markGrowthRate);
+    }
+
     function _drawdownFloor(uint256 mark) internal view returns (uint256) {
         return mark.mulDiv(WAD - maxDrawdown, WAD);
     }
@@ -480,7 +494,9 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
     /// @dev Records the high-water mark; returns the share price and the floor under which the vault may be tripped.
     function _accrueMark(uint256 nav) internal returns (uint256 price, uint256 floor) {
         price = _sharePrice(nav);
-        floor = _drawdownFloor(_mark.accrue(price, markGrowthRate));
+        uint256 mark = _markAt(nav, price);
+        _mark.start(mark);
+        floor = _drawdownFloor(mark);
     }
 
     function _accrueAndCheckDrawdown(uint256 nav) internal {
@@ -504,8 +520,9 @@ contract Vault is IVault, ERC4626, AccessManaged, ReentrancyGuardTransient {
 
     function _acceptsDeposits() internal view returns (bool) {
         if (halted) return false;
-        uint256 price = sharePrice();
-        return price >= _drawdownFloor(_mark.preview(price, markGrowthRate));
+        uint256 nav = totalAssets();
+        uint256 price = _sharePrice(nav);
+        return price >= _drawdownFloor(_markAt(nav, price));
     }
 
     function _openForDeposit() internal returns (uint256 nav) {

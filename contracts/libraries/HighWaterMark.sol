@@ -6,8 +6,9 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 /// @title A high-water mark that follows a price up, no faster than a set rate
 /// @notice The bound on its growth is what keeps a donor from lifting the mark within minutes and tripping the vault when
-/// the price comes back: whatever the price does, after `t` seconds the mark is at most `mark x (1 + rate x t / year)`.
-/// The clock restarts at every record, so an allowance that was not used is not saved up across records.
+/// the price comes back: whatever the price does, `t` seconds after a record the mark is at most
+/// `mark x (1 + rate x t / year)`. The clock restarts at every record, so an allowance that was not used is not saved up
+/// across records; over many records the bound compounds.
 library HighWaterMark {
     using SafeCast for uint256;
 
@@ -21,17 +22,10 @@ library HighWaterMark {
         uint48 recordedAt;
     }
 
-    /// @notice Starts the mark anew at `price`.
+    /// @notice Records the mark, or starts it anew, at `price`.
     function start(Mark storage mark, uint256 price) internal {
         mark.value = price.toUint208();
         mark.recordedAt = uint48(block.timestamp);
-    }
-
-    /// @notice Records the mark at a price and returns it.
-    /// @param rate Fastest growth, as a fraction of the mark per year (WAD), simple.
-    function accrue(Mark storage mark, uint256 price, uint256 rate) internal returns (uint256 value) {
-        value = preview(mark, price, rate);
-        start(mark, value);
     }
 
     /// @notice The mark as it would be recorded now.

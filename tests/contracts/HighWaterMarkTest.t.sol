@@ -23,19 +23,20 @@ contract HighWaterMarkTest is Test {
         uint256 most = 1e18 + rate * wait / 365 days;
         uint256 expected = price <= 1e18 ? 1e18 : price < most ? price : most;
         assertEq(mark.preview(price, rate), expected);
-        assertEq(mark.accrue(price, rate), expected);
+        mark.start(expected);
         assertEq(mark.preview(0, rate), expected, "recorded");
+        assertEq(mark.preview(type(uint256).max, rate), expected, "the clock has restarted");
     }
 
-    /// @dev However often it is recorded, and whatever the price does in between, the mark stays under the continuously
-    /// compounded rate.
-    function test_accrue_manyRecords(uint256[20] memory prices, uint256[20] memory waits, uint256 rate) public {
+    /// @dev However often it is recorded, and whatever the price does, each step keeps to the rate.
+    function test_start_manyRecords(uint256[20] memory prices, uint256[20] memory waits, uint256 rate) public {
         rate = bound(rate, 0, 1e18);
         uint256 before = 1e18;
         for (uint256 i; i < prices.length; ++i) {
             uint256 wait = bound(waits[i], 0, 30 days);
             vm.warp(block.timestamp + wait);
-            uint256 value = mark.accrue(bound(prices[i], 0.5e18, 3e18), rate);
+            uint256 value = mark.preview(bound(prices[i], 0.5e18, 3e18), rate);
+            mark.start(value);
             assertGe(value, before);
             assertLe(value, before + before * rate * wait / (1e18 * 365 days));
             before = value;
