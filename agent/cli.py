@@ -20,6 +20,7 @@ from agent.errors import AgentError
 if TYPE_CHECKING:
     from agent.limits import Limits
     from agent.market.replay import RateHistory
+    from agent.policy import Policy
 
 _EXAMPLES = """\b
 Examples:
@@ -71,8 +72,7 @@ def train(
 
     if until is not None and data is None:
         raise click.UsageError("--until says where the history of --data ends: give --data too")
-    run = load_preset(preset)
-    run = run.model_copy(update={k: v for k, v in (("seconds", seconds), ("seed", seed)) if v is not None})
+    run = load_preset(preset, seconds=seconds, seed=seed)
     if data is None:
         names = _names(limits_file)
         market = shipped_market(names)
@@ -82,8 +82,10 @@ def train(
         known = history if until is None else history.before(until.date())
         market = fitted_market(known, names)
         if known is None or len(known) < LEAST_FIT_DAYS:
+            fitted = market.model.fitted_to
             _note(
-                f"{0 if known is None else len(known)} days are too few to fit a market: using the shipped parameters"
+                f"{0 if known is None else len(known)} days are too few to fit a market: using the shipped parameters, "
+                f"fitted to {fitted['source']} up to {fitted['last_day']}"
             )
     limits = _limits(limits_file, len(market.names))
     _writable(out)
@@ -116,8 +118,8 @@ def train(
 @click.option("--data", type=_PATH, help="CSV of daily rates to replay. [default: markets drawn from a model]")
 @click.option("--parts", help="Markets of a Compound V2 file, separated by commas. [default: dai_1,usdc,usdt]")
 @click.option("--start", type=_DAY, help="First day of the replay. [default: the first of the file]")
-@click.option("--days", type=click.IntRange(min=2), help="Days. [default: all of the file; 365 of a drawn market]")
-@click.option("--paths", type=click.IntRange(min=1), default=32, show_default=True, help="Markets to draw.")
+@click.option("--days", type=click.IntRange(2, 36_500), help="Days. [default: all of the file; 365 of a drawn market]")
+@click.option("--paths", type=click.IntRange(1, 10_000), default=32, show_default=True, help="Markets to draw.")
 @click.option("--seed", type=click.IntRange(min=0), default=20_000, show_default=True, help="Seed to draw them with.")
 @click.option("--nav", type=click.FloatRange(min=0, min_open=True), default=1e7, show_default=True, help="Assets.")
 @click.option("--gas-gwei", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Price of gas.")
@@ -167,6 +169,9 @@ def evaluate(
         source = f"{window.source}, {len(window) - 1} days from {window.start}: {', '.join(window.names)}"
     chosen = list(dict.fromkeys([*policies, *BASELINES]))
     loaded = [load_policy(name, path.count) for name in chosen]
+    if data is not None:
+        for policy in loaded:
+            _note_if_seen(policy, window)
     setting = Setting(_limits(limits_file, path.count), nav=nav)
     results = compare(loaded, path, setting)
     if as_json:
@@ -260,6 +265,14 @@ def _writable(path: Path) -> None:
 
 def _note(text: str) -> None:
     click.echo(f"note: {text}", err=True)
+
+
+def _note_if_seen(policy: Policy, window: RateHistory) -> None:
+    """Say so where a policy was trained on the very days it is now tested on."""
+    manifest = getattr(policy, "manifest", {})
+    fitted = manifest.get("training", {}).get("market", {}).get("fitted_to", {})
+    if fitted.get("sha256") == window.digest and fitted.get("last_day", "") >= window.start.isoformat():
+        _note(f"{policy.name} was trained on this file up to {fitted['last_day']}: these days are not out of sample")
 
 
 def _print_json(data: Any) -> None:

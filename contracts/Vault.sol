@@ -50,7 +50,8 @@ import {HighWaterMark} from "./libraries/HighWaterMark.sol";
 /// The high-water mark follows the share price up, at most at `MarkGrowthRate`, and never falls by itself. When the share
 /// price is under `mark x (1 - MaxDrawdown)`, anyone may call `trip()`, and any withdrawal trips as well: the vault is then
 /// halted for good. Halted, it takes no deposit and no rebalance; anyone may `unwind` strategies to idle. Leaving stays
-/// open. Only governance resumes, and the mark then starts anew at the present share price.
+/// open. Only governance resumes, and the mark then starts anew at the present share price. In a vault that is empty but
+/// for dust there is nothing to protect and a unit of rounding would look like a crash: there the mark is the price.
 ///
 /// DEAD MAN'S SWITCH
 /// When neither a rebalance nor a heartbeat of the keeper has come for `MaxSilence` seconds, anyone may `unwind`.
@@ -98,6 +99,10 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     uint256 internal constant BASIS_POINTS = 1e4;
     uint256 internal constant VIRTUAL_SHARES = 1e6;
     uint8 internal constant DECIMALS_OFFSET = 6;
+    /// @dev A vault with less than these assets, and less than these shares, is empty but for dust. Either alone would not
+    /// do: a crash leaves few assets, and a gift to an empty vault makes few shares worth much.
+    uint256 internal constant DUST_ASSETS = 1e3;
+    uint256 internal constant DUST_SHARES = DUST_ASSETS * VIRTUAL_SHARES;
     uint256 public constant MAX_STRATEGIES = 16;
     /// @dev Gas for one question to a strategy, and for one call that must not be fatal: generous for honest ones, and a
     /// hostile one that burns all it is given still leaves a block's worth of room to get out.
@@ -504,7 +509,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @inheritdoc IVault
     function highWaterMark() public view returns (uint256) {
-        return _markAt(_readBooks().price);
+        return _markAt(_readBooks());
     }
 
     /// @inheritdoc IVault
@@ -825,7 +830,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
             emit FeeCharged(feeRecipient, books.feeShares, books.price);
         }
         if (_feeRate() != 0 && books.price > _feeMark) _feeMark = books.price;
-        _startMark(_markAt(books.price));
+        _startMark(_markAt(books));
     }
 
     function _accrueValued() internal returns (Books memory books) {
@@ -845,10 +850,11 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         if (rate != 0 && feeRecipient == address(0)) rate = 0;
     }
 
-    function _markAt(uint256 price) internal view returns (uint256) {
+    function _markAt(Books memory books) internal view returns (uint256) {
+        if (books.nav < DUST_ASSETS && books.supply < DUST_SHARES) return books.price;
         uint256 mark = _hot.mark;
-        if (price <= mark) return mark;
-        return HighWaterMark.follow(mark, price, _markGrowthRate, block.timestamp - _hot.markedAt);
+        if (books.price <= mark) return mark;
+        return HighWaterMark.follow(mark, books.price, _markGrowthRate, block.timestamp - _hot.markedAt);
     }
 
     /// @dev A price beyond 120 bits (an empty vault that was sent all the money in the world) is recorded as the largest:
@@ -904,7 +910,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         if (_hot.halted) return false;
         Books memory books = _readBooks();
         if (books.broken != address(0)) return false;
-        return books.price >= _drawdownFloor(_markAt(books.price));
+        return books.price >= _drawdownFloor(_markAt(books));
     }
 
     /// @dev Where `maxDeposit` says 0, nothing must still be able to go in: 0 passes in every state.

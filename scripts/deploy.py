@@ -66,7 +66,9 @@ class Span(click.ParamType):
 @click.option("--fee-recipient", metavar="ADDRESS", help="Gets the performance fee, where the limits file has one.")
 @click.option("--policy", metavar="FILE|NAME", help="Policy to commit: its file (.npz or .json), or a baseline's name.")
 @click.option("--policy-hash", metavar="0x...", help="Digest of the policy to commit, instead of --policy.")
-@click.option("--out", type=FILE, help="Address book to write.  [default: deployments/<chain id>.json]")
+@click.option(
+    "--out", type=FILE, help="Address book to write.  [default: deployments/<chain id>.json, or none: --rehearse]"
+)
 @click.option("--rehearse", is_flag=True, help="Put a devnet on the (Anvil) network first, and deploy onto that.")
 @click.option("--dry-run", is_flag=True, help="Check everything and show the plan; send nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before sending to a chain that is not an Anvil.")
@@ -114,7 +116,8 @@ def cli(
         devnet = _devnet(provider.web3, book, rehearse)
         digest = _digest(policy, policy_hash)
         plan = _plan(provider.web3, account, limits, devnet, pools, digest, delay, allow_no_delay, wanted)
-        _deploy(provider, account, plan, out, dry_run, yes)
+        book_path = out or (None if rehearse else Path("deployments") / f"{plan.chain_id}.json")
+        _deploy(provider, account, plan, book_path, dry_run, yes)
     except (AgentError, DeploymentError, DevnetError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -203,8 +206,6 @@ def _deploy(provider: Any, account: Any, plan: "DeploymentPlan", out: Path | Non
         click.confirm(f"Send this to chain {plan.chain_id} as {plan.deployer}?", abort=True)
     chain = Chain(provider.web3, ApeSender(provider, account))
     deployment = deploy_vault(chain, plan, lambda line: click.echo(f"  {line}"))
-    path = out or Path("deployments") / f"{plan.chain_id}.json"
-    kept = deployment.save(path)
 
     state = deployment.state
     click.echo(f"\nVerified at block {state.block}. What the vault enforces, as read from the chain:")
@@ -213,4 +214,6 @@ def _deploy(provider: Any, account: Any, plan: "DeploymentPlan", out: Path | Non
     click.echo("\nWho may do what:")
     for line in role_lines(state):
         click.echo(f"  - {line}")
-    click.echo(f"\nAddress book: {path}" + (f" (the older one is now {kept})" if kept else ""))
+    if out is not None:
+        kept = deployment.save(out)
+        click.echo(f"\nAddress book: {out}" + (f" (the older one is now {kept})" if kept else ""))

@@ -153,8 +153,11 @@ def load_history(path: Path | str, parts: Sequence[str] = COMPOUND_PARTS) -> Rat
     except UnicodeDecodeError as error:
         raise DataFileError(f"{source} is not UTF-8 text: save it as CSV in UTF-8") from error
     reader = csv.reader(io.StringIO(text, newline=""))
-    header = [name.strip() for name in next(reader, [])]
-    lines = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        lines = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise DataFileError(f"{source} line {reader.line_num} is not CSV: {error}") from error
     if not header or not lines:
         raise EmptyDataError(f"{source} holds no data: it needs a header line and one line per day")
     digest = hashlib.sha256(raw).hexdigest()

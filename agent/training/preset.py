@@ -122,8 +122,15 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".toml")))
 
 
-def load_preset(name_or_path: str | Path) -> Preset:
+def load_preset(name_or_path: str | Path, **instead: float | None) -> Preset:
     """Return a preset by name or from a TOML file.
+
+    Parameters
+    ----------
+    name_or_path
+        A shipped preset's name, or a file.
+    instead
+        Entries (`seconds`, `steps`, `seed`) to use instead of the file's; none are left alone.
 
     Raises
     ------
@@ -143,6 +150,6 @@ def load_preset(name_or_path: str | Path) -> Preset:
     except tomllib.TOMLDecodeError as error:
         raise PresetError(f"preset {text} is not valid TOML: {error}") from error
     try:
-        return Preset.model_validate(data)
+        return Preset.model_validate({**data, **{key: value for key, value in instead.items() if value is not None}})
     except ValidationError as error:
         raise PresetError(f"preset {text}: {describe(error)}") from error

@@ -27,7 +27,7 @@ def learn(market: SyntheticMarket, limits: LimitsFile, seed: int, seconds: float
     from agent.training.preset import load_preset
     from agent.training.train import train
 
-    preset = load_preset(PRESET).model_copy(update={"seed": seed, "seconds": seconds})
+    preset = load_preset(PRESET, seed=seed, seconds=seconds)
     path, bar = out / "policy.npz", sys.stderr.isatty()
     result = train(preset, limits.limits(), path, market=market, names=limits.names, progress=bar)
     return Learned(result.policy, result.path, result.seconds, result.steps)

@@ -124,9 +124,14 @@ def test_train_then_evaluate__on_history_that_ends_before(
     manifest = json.loads(policy.with_suffix(".json").read_text())
     assert manifest["training"]["market"]["fitted_to"]["last_day"] == "2021-07-09"
     assert json.loads(out)["digest"] == manifest["digest"]
-    code, out, _ = _agent(capsys, monkeypatch, "evaluate", policy, "--data", history, "--start", "2021-07-10", "--json")
+    code, out, err = _agent(
+        capsys, monkeypatch, "evaluate", policy, "--data", history, "--start", "2021-07-10", "--json"
+    )
     assert code == 0
     assert json.loads(out)["policies"][0]["digest"] == manifest["digest"]
+    assert "not out of sample" not in err
+    _, _, err = _agent(capsys, monkeypatch, "evaluate", policy, "--data", history, "--start", "2021-07-09")
+    assert "up to 2021-07-09: these days are not out of sample" in err
     code, _, err = _agent(capsys, monkeypatch, *common, "--until", "2021-02-01")
     assert code == 0
     assert "31 days are too few to fit a market: using the shipped parameters" in err

@@ -100,6 +100,9 @@ def test_load_history__no_file_or_no_text__refused(tmp_path: Path) -> None:
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(DataFileError, match="UTF-8"):
         load_history(tmp_path / "binary.csv")
+    (tmp_path / "endless.csv").write_text('date,a,b\n"' + "x" * 200_000)
+    with pytest.raises(DataFileError, match="not CSV"):
+        load_history(tmp_path / "endless.csv")
 
 
 def test_load_history__compound__percent_and_common_days(write: Write) -> None:

@@ -19,7 +19,7 @@ def test_replay__random_rebalances_deposits_and_withdrawals__nav_path_of_the_vau
     rows = _Rows(house)
     house.deposit("alice", 5_000_000 * UNIT)
     rows.note(rows.prices(), None, 0.0, rows.nav())
-    for _ in range(40):
+    for _ in range(30):
         for market in house.devnet.markets.values():
             if generator.random() < 0.3:
                 follow_supply_rate(market, float(generator.uniform(0.0005, 0.25)))
@@ -36,7 +36,7 @@ def test_replay__random_rebalances_deposits_and_withdrawals__nav_path_of_the_vau
     path = portfolio.replay(prices, weights, traded, chain[0], flows=flows)
     assert np.isfinite(path).all()
     assert np.abs(path / chain - 1).max() <= MAX_RELATIVE_ERROR
-    assert traded.sum() > 30, "hardly anything was traded: nothing is shown"
+    assert traded.sum() > 20, "hardly anything was traded: nothing is shown"
     assert (weights[traded] == 0).any(), "no position was left altogether"
     assert house.vault.functions.sharePrice().call() > WAD, "no interest was earned"
 

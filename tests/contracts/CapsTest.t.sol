@@ -71,7 +71,8 @@ abstract contract CapsTest is BaseTest {
     /// @dev A gain inside the transaction widens nothing: the cap is a share of the NAV before it.
     function test_relativeCapIsOfNavBefore(uint256 bonus) public {
         bonus = bound(bonus, 10 * UNIT, 100 * UNIT);
-        // On deposit, strategy `b` gives the vault's position in `a` a present.
+        // On deposit, strategy `a` doubles NAV, and `b` then lifts `a` over its cap of what NAV was.
+        a.setCallback(address(asset), abi.encodeCall(Token.mint, (address(vault), NAV * UNIT)));
         b.setCallback(address(asset), abi.encodeCall(Token.mint, (address(a), bonus)));
         IVault.Rebalance memory request = _request(0.6e18, 0.3e18, 0);
         vm.expectPartialRevert(IVault.RelativeCapExceeded.selector);

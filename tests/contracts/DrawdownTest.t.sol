@@ -3,6 +3,7 @@ pragma solidity ^0.8.24;
 
 import {IVault} from "../../contracts/interfaces/IVault.sol";
 import {BaseTest} from "./BaseTest.sol";
+import {Token} from "./mocks/Token.sol";
 
 abstract contract DrawdownTest is BaseTest {
     function setUp() public override {
@@ -43,6 +44,19 @@ abstract contract DrawdownTest is BaseTest {
         vault.trip();
 
         a.lose(2);
+        vault.trip();
+    }
+
+    /// @dev Exactly at the floor is within the limit, also when there is no room at all.
+    function test_trip_exactlyAtTheFloor() public {
+        vm.prank(GOVERNANCE);
+        vault.tighten(IVault.Limit.MaxDrawdown, 0);
+        assertEq(vault.sharePrice(), vault.drawdownFloor());
+        vm.expectRevert(abi.encodeWithSelector(IVault.DrawdownWithinLimit.selector, 1e18, 1e18));
+        vault.trip();
+        _rebalance(0.5e18, HOLD, HOLD);
+
+        a.lose(1);
         vault.trip();
     }
 
@@ -99,6 +113,15 @@ abstract contract DrawdownTest is BaseTest {
         bytes memory error =
             abi.encodeWithSelector(IVault.DrawdownExceeded.selector, vault.sharePrice(), vault.drawdownFloor());
         _refused(HOLD, HOLD, HOLD, error);
+    }
+
+    /// @dev Nor may it lift itself over the floor: below it, only tripping and leaving are left.
+    function test_rebalance_refusedUnderTheFloorThoughItGains() public {
+        _loseShareOfNav(0.11e18);
+        b.setCallback(address(asset), abi.encodeCall(Token.mint, (address(a), 50 * UNIT)));
+        bytes memory error =
+            abi.encodeWithSelector(IVault.DrawdownExceeded.selector, vault.sharePrice(), vault.drawdownFloor());
+        _refused(0.4e18, 0.3e18, HOLD, error);
     }
 
     /// @dev A rebalance that itself loses too much is undone.

@@ -103,6 +103,47 @@ abstract contract SharePriceTest is BaseTest {
         assertEq(vault.highWaterMark(), 1e18);
     }
 
+    /// @dev When the last holder has left, what rounding left behind is nobody's price: the vault opens anew.
+    function test_mark_isThePriceInAnEmptyVault(uint256 gain, uint256 wait) public {
+        _deposit(ALICE, 1000 * UNIT);
+        _rebalance(0.6e18, 0.2e18, 0.1e18);
+        // Only the strategy that is drawn from last gains: there a unit of the vault's is less than a share.
+        c.gain(bound(gain, 0, 500 * UNIT));
+        vm.warp(block.timestamp + bound(wait, 0, 4 * 365 days));
+        _redeemAll(ALICE);
+        assertEq(vault.totalSupply(), 0);
+
+        vm.expectPartialRevert(IVault.DrawdownWithinLimit.selector);
+        vault.trip();
+        assertEq(vault.maxDeposit(BOB), type(uint256).max);
+        _deposit(BOB, 100 * UNIT);
+        assertApproxEqRel(_redeemAll(BOB), 100 * UNIT, 1e13);
+    }
+
+    /// @dev A gift to an empty vault makes shares dear; few of them are then worth much, and protected like any.
+    function test_mark_protectsFewShares(uint256 gift) public {
+        gift = bound(gift, UNIT, 100_000 * UNIT);
+        asset.mint(address(vault), gift);
+        _deposit(ALICE, 1000 * UNIT);
+        assertApproxEqRel(vault.highWaterMark(), vault.sharePrice(), 1e14, "but for rounding");
+        _rebalance(0.6e18, 0, 0);
+        _loseShareOfNav(0.11e18);
+        vault.trip();
+    }
+
+    /// @dev A crash that leaves next to nothing trips all the same.
+    function test_mark_protectsAgainstACrash() public {
+        _setCaps(a, 1e18, type(uint128).max);
+        vm.prank(GOVERNANCE);
+        vault.loosen(IVault.Limit.IdleFloor, 0);
+        _deposit(ALICE, 1000 * UNIT);
+        _rebalance(1e18, 0, 0);
+        a.lose(1000 * UNIT);
+        assertEq(vault.totalAssets(), 0);
+        assertEq(vault.maxDeposit(BOB), 0);
+        vault.trip();
+    }
+
     /// @dev A new growth rate counts from now on, not for the time before.
     function test_mark_newRateDoesNotReachBack(uint64 rate, uint256 wait) public {
         rate = uint64(bound(rate, 0, 10e18));
