@@ -23,7 +23,10 @@ FURTHER_AIM = 12_000
 @click.command(short_help="Measure gas and compare it with the committed snapshot")
 @click.option("--check", is_flag=True, help="End with exit code 1 when a figure is not the committed one.")
 def cli(check: bool) -> None:
-    """Run the gas tests, each call a transaction of its own, write snapshots/, and show what changed since the commit."""
+    """Run the gas tests, write snapshots/, and show what changed since the commit.
+
+    Each call is measured as a transaction of its own.
+    """
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     before = committed(SNAPSHOT)
     (ROOT / SNAPSHOT).unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """The halmos proofs: properties of the libraries and of the share conversions, for every value within stated bounds."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ def proofs(options: Options, say: Say) -> Findings:
     root = workspace("proofs", ["contracts", "tests/proofs"])
     report = root / "halmos.json"
     report.unlink(missing_ok=True)
+    queries = root / "queries"  # those that ran out of time stay here
+    shutil.rmtree(queries, ignore_errors=True)
+    queries.mkdir()
     say("compiling and proving")
     done = run(
         [
@@ -38,7 +42,7 @@ def proofs(options: Options, say: Say) -> Findings:
             *("--solver-command", f"{VENV / 'bin/python'} {Path(__file__).with_name('solver.py')}"),
         ],
         cwd=root,
-        env={"FOUNDRY_TEST": "tests/proofs"},
+        env={"FOUNDRY_TEST": "tests/proofs", "TMPDIR": str(queries)},
         good=(0, 1),
         timeout=1800,
     )

@@ -75,14 +75,16 @@ contract BucketProof is Proof {
 
     function check_waitingGivesBackAtMostTheRefill(uint64 capacity, uint16 refill, uint64 used, uint16 wait) external {
         _start(capacity, refill, used, wait);
-        assert(_bucket.usedNow() + uint256(refill) * wait >= used);
+        unchecked {
+            assert(_bucket.usedNow() + uint256(refill) * (block.timestamp - RECORDED) >= used);
+        }
     }
 
     /// @dev The bound on what any window allows, for any number of spendings, is an induction over them. Let `spent` be what
     /// was spent since the window began and `earned` what the refill was worth since, and suppose `spent <= used + earned`,
     /// as it is at the beginning, where both are 0. A wait worth `back` and a spending leave `usedThen`, which the two
     /// assumptions describe: `check_waitingGivesBackAtMostTheRefill` with `check_whatIsSpentIsTakenExactly` proves the first,
-    /// `check_noSpendingGoesOverTheCapacity` the second. The supposition holds again, and no more than
+    /// `check_whatIsThereIsTheCapacityLessWhatIsUsed` the second. The supposition holds again, and no more than
     /// `capacity + earned` was spent: what the bucket promises.
     function check_noWindowAllowsMoreThanCapacityAndRefill(
         uint64 capacity,
@@ -102,17 +104,16 @@ contract BucketProof is Proof {
         assert(spentThen <= capacity + earnedThen);
     }
 
-    function check_noSpendingGoesOverTheCapacity(
-        uint64 capacity,
-        uint16 refill,
-        uint64 used,
-        uint16 wait,
-        uint256 amount
-    ) external {
+    /// @dev With `check_exactlyWhatIsThereCanBeSpent`: after a spending, what is used is at most the capacity.
+    function check_whatIsThereIsTheCapacityLessWhatIsUsed(uint64 capacity, uint16 refill, uint64 used, uint16 wait)
+        external
+    {
         _start(capacity, refill, used, wait);
-        (bool ok,) = _bucket.spend(amount);
-        if (!ok || amount == 0) return;
-        assert(_bucket.used <= capacity);
+        uint256 usedNow = _bucket.usedNow();
+        uint256 available = _bucket.available();
+        unchecked {
+            assert(available == (usedNow < capacity ? capacity - usedNow : 0));
+        }
     }
 
     /// @dev False on purpose: a bucket whose capacity was lowered has less than that. See `MUST_FAIL` of the audit.
