@@ -4,7 +4,7 @@ It has no lists, so they are made from its events; what an event tells is then r
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
@@ -62,17 +62,20 @@ class Authority:
         Role -> role that may cancel its calls; role -> role that grants it.
     closed
         The vault is closed: nobody may call restricted functions, whatever the role.
+    problem
+        Why nothing of this could be read; None when it was.
     """
 
     address: ChecksumAddress
-    members: tuple[Member, ...]
-    names: Mapping[int, str]
-    functions: Mapping[tuple[ChecksumAddress, str], int]
-    guardians: Mapping[int, int]
-    admins: Mapping[int, int]
-    grant_delays: Mapping[int, int]
-    closed: bool
-    pending: tuple[Operation, ...]
+    members: tuple[Member, ...] = ()
+    names: Mapping[int, str] = field(default_factory=dict)
+    functions: Mapping[tuple[ChecksumAddress, str], int] = field(default_factory=dict)
+    guardians: Mapping[int, int] = field(default_factory=dict)
+    admins: Mapping[int, int] = field(default_factory=dict)
+    grant_delays: Mapping[int, int] = field(default_factory=dict)
+    closed: bool = False
+    pending: tuple[Operation, ...] = ()
+    problem: str | None = None
 
     def name(self, role: int) -> str:
         """Return what the role is called."""
@@ -101,7 +104,7 @@ class Authority:
 def read_authority(
     w3: Web3, address: str, vault: Contract, functions: Sequence[str], block: int, since: int | None = None
 ) -> Authority:
-    """Read an AccessManager at `block`.
+    """Read an AccessManager at `block`; where the address is none, the answer says so in `problem`.
 
     Parameters
     ----------
@@ -113,10 +116,14 @@ def read_authority(
     Raises
     ------
     InspectionError
-        When the address is no AccessManager, or the node cannot give its events.
+        When the node cannot give its events.
     """
     manager = contract_at(w3, address, access_manager())
-    _require_manager(manager, block)
+    if not _is_manager(manager, block):
+        return Authority(
+            manager.address,
+            problem="it is no OpenZeppelin AccessManager: who may change limits, and when, cannot be told",
+        )
     first = creation_block(w3, manager.address, block) if since is None else since
     events = _events(w3, manager, first, block)
     granted = {(int(e["roleId"]), e["account"]) for name, e in events if name == "RoleGranted"}
@@ -165,17 +172,15 @@ def creation_block(w3: Web3, address: ChecksumAddress, block: int) -> int:
     return low
 
 
-def _require_manager(manager: Contract, block: int) -> None:
+def _is_manager(manager: Contract, block: int) -> bool:
+    if not manager.w3.eth.get_code(manager.address, block):
+        return False
     try:
-        setback = manager.functions.minSetback().call(block_identifier=block)
-        manager.functions.getRoleAdmin(ADMIN).call(block_identifier=block)
-    except (Web3Exception, OverflowError) as error:
-        raise InspectionError(
-            f"the vault's authority {manager.address} is no OpenZeppelin AccessManager: who may change its limits, and "
-            "when, cannot be told"
-        ) from error
-    if not isinstance(setback, int):
-        raise InspectionError(f"the vault's authority {manager.address} is no OpenZeppelin AccessManager")
+        for call in (manager.functions.minSetback(), manager.functions.isTargetClosed(manager.address)):
+            call.call(block_identifier=block)
+    except (Web3Exception, OverflowError):
+        return False
+    return True
 
 
 def _events(w3: Web3, manager: Contract, first: int, last: int) -> list[tuple[str, Any]]:

@@ -91,7 +91,10 @@ class VaultState:
         return self.timestamp > self.silent_from
 
     def notice(self, *functions: str) -> int | None:
-        """Return the least delay before anybody can call one of these functions, however they come by the role."""
+        """Return the least delay before anybody can call one of these functions, however they come by the role.
+
+        None when nobody ever can. Not to be asked where the authority has a `problem`.
+        """
         table = self.authority.functions
         return self.authority.notice([table[self.vault, name] for name in functions])
 

@@ -83,6 +83,8 @@ def book_lines(state: VaultState) -> list[str]:
 def role_lines(state: VaultState) -> list[str]:
     """Return who may do what to the vault, after which delay."""
     authority = state.authority
+    if authority.problem is not None:
+        return alarms(state)
     by_role: dict[int, list[str]] = {}
     for (target, function), role in authority.functions.items():
         if target == state.vault:
@@ -107,6 +109,13 @@ def alarms(state: VaultState) -> list[str]:
     """Return what a depositor should not put up with."""
     told = []
     authority = state.authority
+    if authority.problem is not None:
+        return [f"WARNING: the vault's authority is {authority.address}; {authority.problem}."]
+    told += [
+        f"WARNING: the keeper also has the role {authority.name(member.role)}."
+        for member in authority.members
+        if member.account == state.keeper
+    ]
     for member in authority.who(ADMIN):
         if member.delay == 0:
             told.append(f"WARNING: {member.account} is admin without a delay: it can change everything at once.")
@@ -126,6 +135,8 @@ def alarms(state: VaultState) -> list[str]:
 def pending_lines(state: VaultState) -> list[str]:
     """Return what is announced, in plain words, soonest first."""
     told = []
+    if state.authority.problem is not None:
+        return ["Cannot be told."]
     for operation in state.authority.pending:
         when = f"from {moment(operation.ready_at)} on"
         if operation.ready_at <= state.timestamp:
@@ -204,7 +215,7 @@ def to_json(state: VaultState) -> dict[str, Any]:
             "day": state.limits.worst_loss(DAY) / WAD,
             "week": state.limits.worst_loss(7 * DAY) / WAD,
         },
-        "notice": state.notice(*_LOOSENING),
+        "notice": None if authority.problem else state.notice(*_LOOSENING),
         "fee_recipient": state.fee_recipient,
         "strategies": [
             {
@@ -255,6 +266,8 @@ def _fee_line(state: VaultState) -> str:
 
 
 def _notice_line(state: VaultState) -> str:
+    if state.authority.problem is not None:
+        return "WHETHER THESE LIMITS CAN BE LOOSENED, and after which notice, cannot be told."
     notice = state.notice(*_LOOSENING)
     if notice is None:
         return "Nobody can ever loosen a limit, add a strategy, change policy or keeper, or end a halt."

@@ -120,6 +120,8 @@ def test_inspect__badly_governed__warned(house: House) -> None:
     house.govern(manager.grantRole(ADMIN, stranger, 0))
     assert f"WARNING: {stranger} is admin without a delay" in report(house)
     assert "LIMITS CAN BE LOOSENED AT ONCE" in report(house)
+    house.govern(manager.grantRole(GUARDIAN, house.devnet.accounts["keeper"], 0))
+    assert "WARNING: the keeper also has the role GUARDIAN" in report(house)
     house.govern(manager.setTargetFunctionRole(house.vault.address, [selector(house.vault, "setKeeper")], PUBLIC))
     assert "WARNING: anybody may call setKeeper" in report(house)
 
@@ -154,10 +156,18 @@ def test_inspect__not_a_vault__named_error(house: House) -> None:
         inspect_vault(w3, house.vault.address, NOBODY)
     with pytest.raises(InspectionError, match="is it a VaultLens"):
         inspect_vault(w3, house.vault.address, house.usdc.address)
+
+
+def test_inspect__authority_that_is_no_access_manager__walls_are_told_and_warned_of(house: House) -> None:
     limits = house.deployment.plan.limits.struct()
-    odd = house.chain.deploy(load_contract("Vault"), house.usdc.address, "O", "O", house.usdc.address, NOBODY, limits)
-    with pytest.raises(InspectionError, match="no OpenZeppelin AccessManager"):
-        inspect_vault(w3, odd.address)
+    for authority in (house.usdc.address, house.devnet.accounts["stranger"]):
+        vault = house.chain.deploy(load_contract("Vault"), house.usdc.address, "O", "O", authority, NOBODY, limits)
+        state = inspect_vault(house.w3, vault.address)
+        told = "\n".join(lines(state))
+        assert "at most 0.6 % in a day" in told
+        assert "WHETHER THESE LIMITS CAN BE LOOSENED" in told
+        assert f"WARNING: the vault's authority is {authority}; it is no OpenZeppelin AccessManager" in told
+        assert to_json(state)["warnings"]
 
 
 def test_command__text_json_and_errors(house: House) -> None:
