@@ -41,8 +41,10 @@ class Mutant:
         `opposite` or `modifier`.
     line
         Line of `start`, from 1.
-    old
-        The text that is replaced.
+    old, new
+        The text that is replaced, and what replaces it.
+    before, after
+        The whole lines around it, without and with the fault, in one line: they tell one `<` from another.
     """
 
     file: str
@@ -52,15 +54,15 @@ class Mutant:
     line: int
     old: str
     new: str
+    before: str
+    after: str
 
     def apply(self, source: bytes) -> bytes:
         """Return the source with the fault in it."""
         return source[: self.start] + self.new.encode() + source[self.end :]
 
     def __str__(self) -> str:
-        old = " ".join(self.old.split())
-        shown = old if len(old) <= 70 else old[:67] + "..."
-        return f"{self.file.split('/')[-1]}:{self.line} {self.kind}: `{shown}` -> `{self.new or 'nothing'}`"
+        return f"{self.file.split('/')[-1]}:{self.line} {self.kind}: `{self.before}` becomes `{self.after}`"
 
 
 def find(file: str, source: bytes, tree: Node) -> list[Mutant]:
@@ -85,7 +87,10 @@ def _of_node(file: str, source: bytes, node: Node) -> Iterator[Mutant]:
     def mutant(kind: str, span: tuple[int, int], new: str) -> Mutant:
         start, end = span
         line = source.count(b"\n", 0, start) + 1
-        return Mutant(file, kind, start, end, line, source[start:end].decode(), new)
+        first, last = source.rfind(b"\n", 0, start) + 1, source.find(b"\n", end)
+        head, old, tail = (source[i:j].decode() for i, j in ((first, start), (start, end), (end, last)))
+        before, after = (" ".join((head + text + tail).split()) for text in (old, new))
+        return Mutant(file, kind, start, end, line, old, new, before, after)
 
     match node.get("nodeType"):
         case "BinaryOperation":
