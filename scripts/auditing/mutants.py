@@ -39,53 +39,64 @@ class Mutant:
     kind
         `comparison`, `arithmetic`, `logic`, `require`, `condition`, `constant`, `statement`, `assignment`, `increment`,
         `opposite` or `modifier`.
+    where
+        Name of the function around it.
     line
         Line of `start`, from 1.
-    old
-        The text that is replaced.
+    old, new
+        The text that is replaced, and what replaces it.
+    before, after
+        The whole lines around it, without and with the fault, in one line: they tell one `<` from another.
     """
 
     file: str
+    where: str
     kind: str
     start: int
     end: int
     line: int
     old: str
     new: str
+    before: str
+    after: str
 
     def apply(self, source: bytes) -> bytes:
         """Return the source with the fault in it."""
         return source[: self.start] + self.new.encode() + source[self.end :]
 
     def __str__(self) -> str:
-        old = " ".join(self.old.split())
-        shown = old if len(old) <= 70 else old[:67] + "..."
-        return f"{self.file.split('/')[-1]}:{self.line} {self.kind}: `{shown}` -> `{self.new or 'nothing'}`"
+        return f"{self.file.split('/')[-1]}:{self.line} {self.kind}: `{self.before}` becomes `{self.after}`"
 
 
 def find(file: str, source: bytes, tree: Node) -> list[Mutant]:
     """Return every mutant of a source file, in the order of the text; `tree` is its AST from the compiler."""
-    found = {(m.start, m.end, m.new): m for node in _walk(tree) for m in _of_node(file, source, node)}
+    found = {(m.start, m.end, m.new): m for where, node in _walk(tree) for m in _of_node(file, where, source, node)}
     return [found[key] for key in sorted(found)]
 
 
-def _walk(node: object) -> Iterator[Node]:
+def _walk(node: object, where: str = "") -> Iterator[tuple[str, Node]]:
+    """Yield every node that may be mutated, with the name of the function around it."""
     if isinstance(node, dict):
         if node.get("nodeType") in ("InlineAssembly", "ErrorDefinition", "EventDefinition", "ImportDirective"):
             return
-        yield node
+        if node.get("nodeType") == "FunctionDefinition":
+            where = node["name"] or node["kind"]
+        yield where, node
         for child in node.values():
-            yield from _walk(child)
+            yield from _walk(child, where)
     elif isinstance(node, list):
         for child in node:
-            yield from _walk(child)
+            yield from _walk(child, where)
 
 
-def _of_node(file: str, source: bytes, node: Node) -> Iterator[Mutant]:
+def _of_node(file: str, where: str, source: bytes, node: Node) -> Iterator[Mutant]:
     def mutant(kind: str, span: tuple[int, int], new: str) -> Mutant:
         start, end = span
         line = source.count(b"\n", 0, start) + 1
-        return Mutant(file, kind, start, end, line, source[start:end].decode(), new)
+        first, last = source.rfind(b"\n", 0, start) + 1, source.find(b"\n", end)
+        head, old, tail = (source[i:j].decode() for i, j in ((first, start), (start, end), (end, last)))
+        before, after = (" ".join((head + text + tail).split()) for text in (old, new))
+        return Mutant(file, where, kind, start, end, line, old, new, before, after)
 
     match node.get("nodeType"):
         case "BinaryOperation":

@@ -198,7 +198,7 @@ def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
 
 def key(mutant: Mutant) -> str:
     """A name for a mutant that stays when lines move."""
-    return f"{Path(mutant.file).name} {mutant.kind}: {' '.join(mutant.old.split())} -> {mutant.new or 'nothing'}"
+    return f"{Path(mutant.file).name} {mutant.where}: {mutant.before} => {mutant.after}"
 
 
 def load_explained(path: Path) -> dict[str, str]:
