@@ -96,6 +96,28 @@ abstract contract SharePriceTest is BaseTest {
         assertEq(vault.highWaterMark(), mark);
     }
 
+    /// @dev Whoever moves money records the mark, so that it is there when the price comes back.
+    function test_mark_isRecordedByEveryAction(uint256 which) public {
+        _deposit(ALICE, 1000 * UNIT);
+        _rebalance(0.5e18, 0.2e18, 0);
+        _fund(ALICE, 10 * UNIT);
+        a.gain(50 * UNIT);
+        vm.warp(block.timestamp + 365 days);
+        uint256 mark = vault.highWaterMark();
+        assertApproxEqRel(mark, 1.05e18, 1e12);
+
+        which %= 5;
+        if (which == 4) _rebalance(0.5e18, HOLD, 0);
+        vm.startPrank(ALICE);
+        if (which == 0) vault.deposit(UNIT, ALICE);
+        if (which == 1) vault.mint(UNIT, ALICE);
+        if (which == 2) vault.withdraw(UNIT, ALICE, ALICE);
+        if (which == 3) vault.redeem(UNIT, ALICE, ALICE);
+        vm.stopPrank();
+        a.lose(40 * UNIT);
+        assertEq(vault.highWaterMark(), mark);
+    }
+
     /// @dev Without a record in between, time alone lifts nothing once the price is back.
     function test_mark_followsThePriceNotTheClock() public {
         _deposit(ALICE, 1000 * UNIT);
