@@ -115,15 +115,15 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /* STORAGE THAT EVERY OPERATION READS */
 
-    /// @dev One slot.
-    /// @param mark High-water mark of the share price (WAD).
-    /// @param markedAt When it was recorded.
+    /// @dev High-water mark of the share price (WAD). As wide as any price: 120 bits would do for every vault that is in
+    /// use, but a gift of a few assets to an empty one lifts the price beyond them, and a mark that cannot follow is blind.
+    uint208 internal _mark;
+    uint48 internal _markedAt;
+
     /// @param maxDrawdown `Limit.MaxDrawdown`.
     /// @param performanceFee `Limit.PerformanceFee`, in basis points.
     /// @param count Number of strategies.
     struct Hot {
-        uint120 mark;
-        uint40 markedAt;
         uint64 maxDrawdown;
         uint16 performanceFee;
         uint8 count;
@@ -243,7 +243,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     function trip() external nonReentrant {
         require(!_hot.halted, VaultHalted());
         Books memory books = _accrueValued();
-        uint256 floor = _drawdownFloor(_hot.mark);
+        uint256 floor = _drawdownFloor(_mark);
         require(books.price < floor, DrawdownWithinLimit(books.price, floor));
         _trip(books.price);
     }
@@ -851,17 +851,18 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     }
 
     function _markAt(Books memory books) internal view returns (uint256) {
-        if (books.nav < DUST_ASSETS && books.supply < DUST_SHARES) return books.price;
-        uint256 mark = _hot.mark;
+        bool empty = books.supply == 0 || (books.supply < DUST_SHARES && books.nav < DUST_ASSETS);
+        if (empty) return books.price;
+        uint256 mark = _mark;
         if (books.price <= mark) return mark;
-        return HighWaterMark.follow(mark, books.price, _markGrowthRate, block.timestamp - _hot.markedAt);
+        return HighWaterMark.follow(mark, books.price, _markGrowthRate, block.timestamp - _markedAt);
     }
 
-    /// @dev A price beyond 120 bits (an empty vault that was sent all the money in the world) is recorded as the largest:
+    /// @dev A price beyond 208 bits (an empty vault that was sent all the money in the world) is recorded as the largest:
     /// to revert instead would lock the vault.
     function _startMark(uint256 price) internal {
-        _hot.mark = uint120(Math.min(price, type(uint120).max));
-        _hot.markedAt = uint40(block.timestamp);
+        _mark = uint208(Math.min(price, type(uint208).max));
+        _markedAt = uint48(block.timestamp);
     }
 
     function _sharePrice(uint256 nav, uint256 supply) internal pure returns (uint256) {
@@ -875,13 +876,13 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     /// @dev Neither deposits nor rebalances happen at a price that is unknown or past the drawdown limit.
     function _checkTradable(Books memory books) internal view returns (uint256 floor) {
         require(books.broken == address(0), ValuationFailed(books.broken));
-        floor = _drawdownFloor(_hot.mark);
+        floor = _drawdownFloor(_mark);
         require(books.price >= floor, DrawdownExceeded(books.price, floor));
     }
 
     function _trip(uint256 price) internal {
         _hot.halted = true;
-        emit Tripped(msg.sender, price, _hot.mark);
+        emit Tripped(msg.sender, price, _mark);
     }
 
     /* INTERNAL: ERC-4626 */
@@ -930,7 +931,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     }
 
     function _leave(address receiver, address owner, uint256 assets, uint256 shares, Books memory books) internal {
-        bool past = books.broken == address(0) && books.price < _drawdownFloor(_hot.mark);
+        bool past = books.broken == address(0) && books.price < _drawdownFloor(_mark);
         if (past && !_hot.halted) _trip(books.price);
         _pull(assets, books);
         _withdraw(msg.sender, receiver, owner, assets, shares);

@@ -30,7 +30,7 @@ abstract contract DepositTest is BaseTest {
     }
 
     function test_deposit_closedWhenHalted() public {
-        _deposit(ALICE, 100 * UNIT);
+        _deposit(ALICE, 100_000 * UNIT);
         _fund(BOB, UNIT);
         _halt();
 
@@ -53,7 +53,7 @@ abstract contract DepositTest is BaseTest {
 
     function test_deposit_closedUnderDrawdownFloor(uint256 loss) public {
         loss = bound(loss, DECIMALS == 0 ? 0.12e18 : 0.1001e18, 0.5e18);
-        _deposit(ALICE, 100 * UNIT);
+        _deposit(ALICE, 100_000 * UNIT);
         _rebalance(0.6e18, 0, 0);
         _loseShareOfNav(loss);
         _fund(BOB, UNIT);
