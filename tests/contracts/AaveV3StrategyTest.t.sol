@@ -234,6 +234,8 @@ abstract contract AaveV3StrategyTest is BaseTest {
         assertApproxEqAbs(_worth(ALICE), left * 2 / 3, 4);
         assertApproxEqAbs(_worth(BOB), left / 3, 4);
 
+        uint256 assets = bound(later, 1, left);
+        assertGe(strategy.previewRedeem(strategy.previewWithdraw(assets)), assets, "charged for what is paid");
         _put(MALLORY, later);
         assertEq(strategy.booked(), strategy.scaledAssets(), "written off");
         donation = bound(donation, 1, lost);
