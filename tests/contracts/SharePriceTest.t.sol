@@ -142,6 +142,21 @@ abstract contract SharePriceTest is BaseTest {
         assertApproxEqRel(_redeemAll(BOB), 100 * UNIT, 1e13);
     }
 
+    /// @dev Nor is rounding a crash to whoever left a few base units behind, to halt the vault for everybody after them.
+    function test_mark_isThePriceInAVaultOfDust(uint256 gain, uint256 dust) public {
+        if (DECIMALS == 0) return; // a whole asset is a base unit: nothing is dust
+        _deposit(ALICE, 1000 * UNIT);
+        _deposit(MALLORY, bound(dust, 1, 100));
+        _rebalance(0.6e18, 0.2e18, 0.1e18);
+        c.gain(bound(gain, 0, 500 * UNIT));
+        vm.warp(block.timestamp + 4 * 365 days);
+        _redeemAll(ALICE);
+
+        vm.expectPartialRevert(IVault.DrawdownWithinLimit.selector);
+        vault.trip();
+        assertEq(vault.maxDeposit(BOB), type(uint256).max);
+    }
+
     /// @dev A gift to an empty vault makes shares dear; few of them are then worth much, and protected like any.
     function test_mark_protectsFewShares(uint256 gift) public {
         if (DECIMALS == 0) return; // a loss of this size is within rounding
