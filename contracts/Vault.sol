@@ -85,6 +85,9 @@ import {HighWaterMark} from "./libraries/HighWaterMark.sol";
 ///   shares they mint and burn, and leaving costs what `previewRedeem` says. The loss budget bounds what rebalancing loses
 ///   where it costs more; a withdrawal through such a strategy charges the difference to those who stay.
 /// - A strategy that lies about its value can take what was deposited into it, up to its cap.
+/// - A new vault is seeded. Whoever deposits a little into an empty one and then gives as much lifts the share price ahead of
+///   the mark, whose growth is bounded; until it has caught up, later depositors are protected only past the gift. A first
+///   deposit of any size makes such a gift dear.
 /// - The authority is configured as `scripts/deploy.py` does and checks: an admin without a delay could do anything at once.
 contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTransient {
     using BoundedCall for address;

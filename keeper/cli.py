@@ -237,7 +237,8 @@ def _stop_on_signals() -> threading.Event:
     def ask(number: int, _frame: object) -> None:
         stop.set()
         signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once; the journal bears that
-        click.echo("Stopping after this cycle ...", err=True)
+        # Not `print`: the signal may have come in the middle of one, and the buffer of stderr is not re-entrant.
+        os.write(2, b"Stopping after this cycle ...\n")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask)

@@ -4,8 +4,9 @@ import logging
 import shutil
 import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,7 +67,8 @@ def cli(
     began = time.monotonic()
     console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
     _quiet_logs()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     anvil: Anvil | None = None
     try:
         limits = load_limits(LIMITS)
@@ -118,6 +120,7 @@ def _run(
         f"[bold]3. Training[/bold] PPO, {train_seconds:.0f} s, on markets drawn from a model, {series.market_source}"
     )
     learned = learn(series.market, limits, seed, train_seconds, out)
+    _go_on()
     stage.commit(learned.policy.digest)
     console.print(f"            policy {learned.policy.digest} announced, and {span(DEFAULT_DELAY)} later committed")
     align(stage, series.rates[0])
@@ -151,7 +154,7 @@ def _run(
 
 
 @contextmanager
-def _bar(console: Console, total: int) -> Iterator[object]:
+def _bar(console: Console, total: int) -> Iterator[Callable[[Day], None]]:
     columns = (
         TextColumn("           "),
         BarColumn(),
@@ -161,7 +164,12 @@ def _bar(console: Console, total: int) -> Iterator[object]:
     )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=total)
-        yield lambda day: progress.update(task, advance=1, description=_short(day))
+
+        def step(day: Day) -> None:
+            _go_on()
+            progress.update(task, advance=1, description=_short(day))
+
+        yield step
 
 
 def _short(day: Day) -> str:
@@ -197,8 +205,18 @@ def _quiet_logs() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
+_interrupted = threading.Event()
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    _interrupted.set()
     raise KeyboardInterrupt
+
+
+def _go_on() -> None:
+    """Raise again what a signal raised: inside a destructor or a callback Python drops the exception."""
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -44,6 +44,11 @@ class Stage:
         return self.devnet.w3
 
     @property
+    def url(self) -> str:
+        """RPC URL of the chain."""
+        return str(getattr(self.w3.provider, "endpoint_uri", ""))
+
+    @property
     def vault(self) -> Contract:
         """The vault."""
         return self.deployment.vault
@@ -64,7 +69,7 @@ class Stage:
 
     def snapshot(self) -> Snapshot:
         """Read the vault through its lens at the newest block."""
-        rpc_client = Rpc(str(self.w3.provider.endpoint_uri))
+        rpc_client = Rpc(self.url)
         lens, vault = self.deployment.lens.address, self.vault.address
         return read_snapshot(rpc_client, lens=lens, vault=vault, max_block_age=math.inf, clock=self.now)
 
@@ -92,7 +97,7 @@ class Stage:
         password.write_text(self.password)
         config.write_text(
             f"""# The demo's keeper. Its chain is gone when the demo ends.
-rpc_url = "{self.w3.provider.endpoint_uri}"
+rpc_url = "{self.url}"
 chain_id = {self.w3.eth.chain_id}
 deployment = "deployment.json"
 policy = "{policy}"

@@ -160,7 +160,12 @@ def replaying(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, Path
     out = tmp_path / "out"
     process = start("--days", "200", "--train-seconds", "2", "--out", out)
     days = out / "days.csv"
-    wait_for("the fifth day", lambda: days.exists() and len(days.read_text().splitlines()) > 5, 120)
+
+    def fifth_day() -> bool:
+        assert process.poll() is None, process.communicate()[0]
+        return days.exists() and len(days.read_text().splitlines()) > 5
+
+    wait_for("the fifth day", fifth_day, 120)
     (anvil,) = children(process.pid)
     yield process, anvil, out
     process.kill()
