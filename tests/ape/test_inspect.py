@@ -107,12 +107,13 @@ def test_inspect__halted_silent_and_robbed__says_so(house: House) -> None:
 
 def test_inspect__a_strategy_that_reverts__quarantine(house: House) -> None:
     house.deposit("alice", 1_000_000 * UNIT)
-    house.rebalance([WAD // 2, WAD // 4, 0])
+    # Half a USDC over 250,000: a second's interest must not carry the position over a whole number.
+    house.rebalance([WAD // 2, WAD // 4 + WAD // 2_000_000, 0])
     rpc(house.w3, "anvil_setCode", house.strategies[0].address, "0x60006000fd")
     told = report(house)
     assert "QUARANTINE" in told
     assert f"({house.strategies[0].address}): CANNOT BE READ" in told
-    assert "Bulkhead USDC on aave-b: 249,999" in told
+    assert "Bulkhead USDC on aave-b: 250,000" in told
 
 
 def test_inspect__badly_governed__warned(house: House) -> None:
