@@ -22,7 +22,6 @@ from agent.errors import AgentError
 from agent.limits import LimitsFile, load_limits
 from keeper.errors import KeeperError, RpcUnavailableError
 from scripts.demonstration import stress
-from scripts.demonstration.errors import DemoError
 from scripts.demonstration.learn import learn
 from scripts.demonstration.picture import draw
 from scripts.demonstration.record import Day, Diary
@@ -86,7 +85,7 @@ def cli(
         )
         advice = f"Look at {out / 'anvil.log'} and run `make demo` again."
         raise SystemExit(_say_error(console, f"{what}. {advice}", out, 1)) from None
-    except (AgentError, KeeperError, DevnetError, DeploymentError, DemoError, OSError) as error:
+    except (AgentError, KeeperError, DevnetError, DeploymentError, OSError) as error:
         raise SystemExit(_say_error(console, str(error), out, 1)) from None
     finally:
         if anvil is not None:

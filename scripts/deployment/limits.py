@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Any, Self
 
 from agent.limits import LimitsFile
+from keeper.snapshot import LimitsSnapshot
 from scripts.deployment.words import DAY, WAD, WEEK, percent, span
 
 MOST_DRAWDOWN = 0.50
@@ -55,19 +56,8 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class LimitValues:
-    """`IVault.Limits`: ratios in WAD, refills in WAD per second, times in seconds."""
-
-    idle_floor: int
-    max_drawdown: int
-    mark_growth_rate: int
-    cooldown: int
-    max_silence: int
-    loss_capacity: int
-    loss_refill: int
-    turnover_capacity: int
-    turnover_refill: int
-    performance_fee: int
+class LimitValues(LimitsSnapshot):
+    """The limits that the keeper reads, as a deployment writes them."""
 
     @classmethod
     def from_file(cls, limits: LimitsFile) -> Self:
