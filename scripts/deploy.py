@@ -1,5 +1,6 @@
 """`ape run deploy`: a vault with chosen limits on any network, verified on chain afterwards."""
 
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,19 @@ class Span(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+class Amount(click.ParamType):
+    """An amount of money, in whole units."""
+
+    name = "AMOUNT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Return the amount."""
+        try:
+            return Decimal(str(value))
+        except InvalidOperation:
+            self.fail(f"{value!r} is no amount: write it as 100 or 0.5", param, ctx)
+
+
 @click.command(cls=NetworkCommand, short_help="Deploy a vault with chosen limits, and verify it")
 @account_option()
 @click.option(
@@ -64,6 +78,13 @@ class Span(click.ParamType):
 @click.option("--delay", type=Span(), default="2d", show_default=True, help="Of governance: 2d, 36h or seconds.")
 @click.option("--no-delay", "allow_no_delay", is_flag=True, help="Let --delay be 0, on a local chain.")
 @click.option("--fee-recipient", metavar="ADDRESS", help="Gets the performance fee, where the limits file has one.")
+@click.option(
+    "--seed",
+    type=Amount(),
+    default="0",
+    metavar="AMOUNT",
+    help="First deposit, in the asset, by the deployer; nobody gets it back. It keeps the vault from ever being empty.",
+)
 @click.option("--policy", metavar="FILE|NAME", help="Policy to commit: its file (.npz or .json), or a baseline's name.")
 @click.option("--policy-hash", metavar="0x...", help="Digest of the policy to commit, instead of --policy.")
 @click.option(
@@ -83,6 +104,7 @@ def cli(
     out: Path | None,
     delay: int,
     allow_no_delay: bool,
+    seed: Decimal,
     rehearse: bool,
     dry_run: bool,
     yes: bool,
@@ -115,7 +137,7 @@ def cli(
     try:
         devnet = _devnet(provider.web3, book, rehearse)
         digest = _digest(policy, policy_hash)
-        plan = _plan(provider.web3, account, limits, devnet, pools, digest, delay, allow_no_delay, wanted)
+        plan = _plan(provider.web3, account, limits, devnet, pools, digest, delay, allow_no_delay, seed, wanted)
         book_path = out or (None if rehearse else Path("deployments") / f"{plan.chain_id}.json")
         _deploy(provider, account, plan, book_path, dry_run, yes)
     except (AgentError, DeploymentError, DevnetError) as error:
@@ -149,6 +171,7 @@ def _plan(
     policy_hash: str,
     delay: int,
     allow_no_delay: bool,
+    seed: Decimal,
     wanted: dict[str, str | None],
 ) -> "DeploymentPlan":
     from agent.limits import load_limits
@@ -187,6 +210,7 @@ def _plan(
         pools=known,
         name=wanted["name"],
         symbol=wanted["symbol"],
+        seed=seed,
     )
 
 

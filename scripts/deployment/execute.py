@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eth_typing import ChecksumAddress
+from web3 import Web3
 from web3.contract import Contract
 
 from scripts.deployment.contracts import access_manager, load_contract
@@ -19,6 +20,9 @@ from scripts.deployment.roles import hand_over
 from scripts.deployment.verification import verify
 from scripts.deployment.words import WAD
 from scripts.protocols.chain import Chain
+
+NOBODY = Web3.to_checksum_address("0x000000000000000000000000000000000000dEaD")
+"""Holds the shares of the seed. Nobody has its key."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,11 @@ def deploy_vault(chain: Chain, plan: DeploymentPlan, say: Callable[[str], None] 
         chain.send(vault.functions.loosen(Limit.PERFORMANCE_FEE, plan.limits.performance_fee))
         chain.send(vault.functions.setFeeRecipient(plan.fee_recipient))
         say("Fee set")
+    if plan.seed:
+        asset = chain.at(plan.asset, load_contract("IVault").abi)  # an ERC-20 among other things
+        chain.send(asset.functions.approve(vault.address, plan.seed))
+        chain.send(vault.functions.deposit(plan.seed, NOBODY))
+        say(f"Seeded         {plan.seed / 10**plan.asset_decimals:,} {plan.asset_symbol}")
     chain.send(hand_over(authority, vault, plan.deployer, plan.governance, plan.guardian, plan.delay))
     say(f"Guardian       {plan.guardian}")
     say(f"Governance     {plan.governance}")

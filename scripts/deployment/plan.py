@@ -54,6 +54,8 @@ class DeploymentPlan:
     limits: LimitValues
     fee_recipient: ChecksumAddress | None
     strategies: tuple[PlannedStrategy, ...]
+    seed: int = 0
+    """First deposit, base units; its shares go to nobody, so that the vault is never empty again."""
 
     def lines(self) -> list[str]:
         """Return the plan as text, one thing a line."""
@@ -75,6 +77,8 @@ class DeploymentPlan:
             f"  budgets     loss {_budget(self.limits.loss_capacity, self.limits.loss_refill)}; "
             f"turnover {_budget(self.limits.turnover_capacity, self.limits.turnover_refill)}",
         ]
+        if self.seed:
+            told.append(f"  seed        {self.seed / unit:,} {self.asset_symbol}, whose shares go to nobody")
         if self.fee_recipient is not None:
             told.append(f"  fee         {percent(self.limits.performance_fee)} of gains to {self.fee_recipient}")
         for strategy in self.strategies:
@@ -94,6 +98,11 @@ class DeploymentPlan:
             )
         if self.delay == 0:
             told.append("governance has no delay: depositors have no notice of anything; for play only")
+        if self.seed == 0:
+            told.append(
+                "the vault starts empty: whoever deposits little and then gives as much would put the share price "
+                "ahead of its high-water mark; give it a first deposit with --seed, or make one before others do"
+            )
         return told
 
 
@@ -113,6 +122,7 @@ def make_plan(
     pools: Mapping[str, str] | None = None,
     name: str | None = None,
     symbol: str | None = None,
+    seed: Decimal = Decimal(0),
 ) -> DeploymentPlan:
     """Check limits, addresses and funds, and return the plan.
 
@@ -138,6 +148,8 @@ def make_plan(
         Name -> Aave V3 pool, for the strategies that the limits file names.
     name, symbol
         Of the vault's shares; made from the asset's symbol when left out.
+    seed
+        First deposit, whole asset units, out of the deployer's own; nobody gets it back.
 
     Raises
     ------
@@ -169,6 +181,7 @@ def make_plan(
     asset_symbol, decimals = _read_asset(w3, asset_address, reasons)
     strategies = _plan_strategies(w3, limits, asset_address, decimals, pools or {}, reasons)
     _check_funds(w3, Web3.to_checksum_address(deployer), len(strategies), reasons)
+    base_units = _check_seed(w3, asset_address, Web3.to_checksum_address(deployer), seed, decimals, reasons)
     if reasons:
         raise PlanRefusedError(reasons)
     return DeploymentPlan(
@@ -187,6 +200,7 @@ def make_plan(
         limits=LimitValues.from_file(limits),
         fee_recipient=addresses.get("fee recipient"),
         strategies=strategies,
+        seed=base_units,
     )
 
 
@@ -295,6 +309,22 @@ def _check_funds(w3: Web3, deployer: ChecksumAddress, strategies: int, reasons: 
             f"deployer: {deployer} has {owned / WAD:.4f} of the native coin, but about {needed / WAD:.4f} may be "
             f"needed ({gas:,} gas); send it some"
         )
+
+
+def _check_seed(
+    w3: Web3, asset: ChecksumAddress, deployer: ChecksumAddress, seed: Decimal, decimals: int, reasons: list[str]
+) -> int:
+    """Return the seed in base units."""
+    if seed == 0 or reasons:
+        return 0
+    if not seed.is_finite() or seed < 0 or seed != seed.quantize(Decimal(1).scaleb(-decimals)):
+        reasons.append(f"seed: {seed} is no amount of an asset with {decimals} decimals")
+        return 0
+    amount = int(seed.scaleb(decimals))
+    owned = int(contract_at(w3, asset, load_contract("Vault")).functions.balanceOf(deployer).call())
+    if owned < amount:
+        reasons.append(f"seed: {deployer} has {owned / 10**decimals:,} of the asset, but {seed:,} are to be deposited")
+    return amount
 
 
 def _address(label: str, value: str, reasons: list[str]) -> ChecksumAddress | None:

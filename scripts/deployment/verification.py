@@ -14,6 +14,8 @@ from scripts.deployment.plan import DeploymentPlan
 from scripts.deployment.roles import ADMIN, GOVERNOR, GUARDIAN, ROLE_NAMES, function_roles, memberships
 from scripts.protocols.chain import contract_at
 
+VIRTUAL_SHARES = 10**6
+"""Shares per base unit of the first deposit, as the vault defines them."""
 _Check = tuple[str, Any, Any]  # what, as it is, as it was planned
 
 
@@ -57,7 +59,7 @@ def _vault(found: VaultState, plan: DeploymentPlan) -> Iterator[_Check]:
     yield "halted", found.halted, False
     yield "valued", found.valued, True
     yield "epoch", found.epoch, 0
-    yield "shares", found.total_supply, 0
+    yield "shares", found.total_supply, plan.seed * VIRTUAL_SHARES
 
 
 def _strategies(

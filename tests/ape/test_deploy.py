@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,28 @@ def test_deploy__performance_fee__charged_on_gains_only(devnet: Devnet, limits: 
     devnet.chain.send(usdc.functions.transfer(made.vault.address, 10**11), sender=alice)
     devnet.chain.send(vault.deposit(0, alice.address), sender=alice)
     assert vault.convertToAssets(vault.balanceOf(carol).call()).call() == pytest.approx(2 * 10**10, rel=1e-6)
+
+
+def test_deploy__seed__a_gift_to_the_first_depositors_is_dear(devnet: Devnet, limits: LimitsFile) -> None:
+    alice, usdc = devnet.sender("alice"), devnet.usdc
+    unseeded = plan_for(devnet, limits)
+    assert any("starts empty" in line for line in unseeded.lines())
+    owned = usdc.functions.balanceOf(devnet.accounts["deployer"]).call()
+    with pytest.raises(PlanRefusedError, match="are to be deposited"):
+        plan_for(devnet, limits, seed=Decimal(owned + 1).scaleb(-6))
+    with pytest.raises(PlanRefusedError, match="6 decimals"):
+        plan_for(devnet, limits, seed=Decimal("0.0000001"))
+    devnet.chain.send(usdc.functions.transfer(devnet.accounts["deployer"], 100 * 10**6), sender=alice)
+    plan = plan_for(devnet, limits, seed=Decimal(100))
+    assert not any("starts empty" in line for line in plan.lines())
+    vault = deploy_vault(devnet.chain, plan).vault.functions
+    assert vault.totalAssets().call() == 100 * 10**6
+    assert vault.maxWithdraw(DEAD).call() == 100 * 10**6  # nobody has that key
+    devnet.chain.send(usdc.functions.approve(vault.address, 10**6), sender=alice)
+    devnet.chain.send(vault.deposit(10**6, alice.address), sender=alice)
+    devnet.chain.send(usdc.functions.transfer(vault.address, 10**6), sender=alice)
+    # Without the seed, this gift would nearly double the share price.
+    assert vault.sharePrice().call() < 1.01 * 10**18
 
 
 @pytest.mark.parametrize(("delay", "reason"), [(0, "leave in time"), (DAY - 1, "leave in time"), (DAY, "")])
