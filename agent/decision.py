@@ -152,7 +152,7 @@ def decide(
     over = (_spending(target - weights, costs) > most) & traded.any(-1, keepdims=True)
     cut = over.any(-1)
     if cut.any():
-        partial = _part_way(target[cut], traded[cut], weights[cut], caps[cut], budget[cut], most[cut], costs)
+        partial = _part_way(target[cut], traded[cut], weights[cut], caps[cut], budget[cut], most[cut], costs.of(cut))
         target[cut], traded[cut] = _drop_small(partial, partial, weights[cut], caps[cut], budget[cut], rules)
 
     turnover, loss = np.moveaxis(_spending(target - weights, costs), -1, 0)

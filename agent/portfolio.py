@@ -12,8 +12,9 @@ What it assumes:
 - Deposits and withdrawals change the supply of shares, never the share price. The high-water mark is a share price;
   it rises no faster than `mark_growth_rate` a year, simple. Past `max_drawdown` below it the vault halts for good:
   no rebalance is accepted any more.
-- A rebalance within the cooldown, or over what is left of the loss or turnover budget, is refused as a whole, as the
-  vault reverts it. Caps and the idle floor are the decision's business. Fees to the recipient are not modelled.
+- A rebalance within the cooldown, over what is left of the loss or turnover budget, or that withdraws more than a
+  strategy can pay out, is refused as a whole, as the vault reverts it. Caps and the idle floor are the decision's
+  business. Fees to the recipient are not modelled.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Costs:
     gas_per_move
         Further units for each strategy deposited to or withdrawn from. Calibrate both from receipts.
     entry, exit
-        Share of a deposit or a withdrawal that is lost on the way, scalar or `(n,)`; zero for lending pools.
+        Share of a deposit or a withdrawal that is lost on the way: one for all, `(n,)` per strategy, or `(B, n)` or
+        `(B, 1)` per vault of a batch; zero for lending pools.
     """
 
     gas_base: float = 250_000.0
@@ -50,6 +52,20 @@ class Costs:
         """Return the units of gas for `(..., n)` moved flags, `(...,)`; zero where nothing moves."""
         count = np.asarray(moves, dtype=np.float64).sum(-1)
         return np.where(count > 0, self.gas_base + self.gas_per_move * count, 0.0)
+
+    def switch(self, batch: int) -> FloatArray:
+        """Return `(B,)` what moving a unit from one strategy to another is expected to cost, as a share of it."""
+        entry, leave = (np.asarray(cost, dtype=np.float64) for cost in (self.entry, self.exit))
+        mean = (cost.mean(-1) if cost.ndim else cost for cost in (entry, leave))
+        return rows(sum(mean), batch)
+
+    def of(self, vaults: BoolArray) -> Costs:
+        """Return the costs of some vaults of the batch, `(B,)` flags."""
+        entry, leave = (
+            cost[vaults] if isinstance(cost, np.ndarray) and cost.ndim == 2 else cost
+            for cost in (self.entry, self.exit)
+        )
+        return self if entry is self.entry and leave is self.exit else replace(self, entry=entry, exit=leave)
 
 
 @dataclass(frozen=True)
@@ -179,16 +195,39 @@ class MarketRow:
     Attributes
     ----------
     growth
-        `(B, n)` factor by which a position in each strategy grows **after** the decision.
+        `(B, n)` factor by which interest lets a small position in each strategy grow **after** the decision.
     gas_cost
         `(B,)` price of one unit of gas at the decision, asset units.
     seconds
         Time until the next decision.
+    factors
+        `(B, n)` what positions are multiplied by besides; nothing by default.
+    depth
+        `(B, n)` what others supply to each pool after the decision, asset units; without end by default.
+    liquidity
+        `(B, n)` most that can be withdrawn at the decision, asset units; without end by default.
     """
 
     growth: FloatArray
     gas_cost: FloatArray
     seconds: float
+    factors: FloatArray | None = None
+    depth: FloatArray | None = None
+    liquidity: FloatArray | None = None
+
+    def gain(self, assets: FloatArray) -> FloatArray:
+        """Return the `(B, n)` factors by which positions of these sizes grow until the next decision.
+
+        A deposit of `own` beside the others' `depth` lowers the pool's utilisation by `depth / (depth + own)`. Under
+        the kink of an Aave-like rate curve the borrowers' rate is proportional to the utilisation and the suppliers'
+        is the borrowers' times the utilisation, so the interest falls by the square.
+        """
+        growth = self.growth
+        if self.depth is not None:
+            whole = self.depth + assets
+            others = 1.0 - assets / np.where(whole > 0, whole, 1.0)
+            growth = 1.0 + (growth - 1.0) * others**2
+        return growth if self.factors is None else growth * self.factors
 
 
 @dataclass(frozen=True)
@@ -207,7 +246,8 @@ class StepResult:
     moved
         `(B, n)` strategies that were deposited to or withdrawn from.
     refused
-        `(B,)` the vault turned the rebalance away: halted, within the cooldown, or over a budget.
+        `(B,)` the vault turned the rebalance away: halted, within the cooldown, over a budget, or more than a strategy
+        can pay out.
     tripped
         `(B,)` the drawdown limit was broken in this step.
     """
@@ -239,14 +279,14 @@ def step(
     traded
         `(B, n)` strategies to move; the others are held (`HOLD` on chain).
     row
-        Gas price now and growth until the next decision.
+        Gas price and liquidity now, and what positions earn until the next decision.
     limits
         For cooldown, budgets, the growth of the mark and the drawdown limit. Caps are the decision's business.
     costs
         Gas units and entry and exit costs.
     """
-    after, gas, turnover, moved, refused = rebalance(state, weights, traded, row.gas_cost, costs, limits)
-    final, tripped = accrue(after, row.growth, row.seconds, limits)
+    after, gas, turnover, moved, refused = rebalance(state, weights, traded, row.gas_cost, costs, limits, row.liquidity)
+    final, tripped = accrue(after, row.gain(after.assets), row.seconds, limits)
     return StepResult(final, gas, turnover, moved, refused, tripped)
 
 
@@ -257,11 +297,13 @@ def rebalance(
     gas_cost: FloatArray,
     costs: Costs,
     limits: Limits,
+    liquidity: FloatArray | None = None,
 ) -> tuple[PortfolioState, FloatArray, FloatArray, BoolArray, BoolArray]:
     """Move the traded positions to their targets, as `Vault.rebalance` does, and take it out of the budgets.
 
     Withdrawals come before deposits; where costs leave less cash than the deposits need, all deposits shrink alike.
-    Where cooldown, budgets or a halt are in the way, nothing moves.
+    Where cooldown, budgets or a halt are in the way, or a strategy cannot pay out `(B, n)` what is withdrawn, nothing
+    moves.
 
     Returns
     -------
@@ -280,6 +322,8 @@ def rebalance(
     turnover_used, moves = limits.turnover_budget.spend(state.turnover_used, _turnover(withdrawn, deposited, nav))
     loss_used, loses = limits.loss_budget.spend(state.loss_used, _loss(withdrawn, deposited, nav, costs))
     refused = wanted & (shut | ~moves | ~loses)
+    if liquidity is not None:
+        refused |= (withdrawn > liquidity).any(-1)
     done = (wanted & ~refused)[:, None]
     withdrawn, deposited = np.where(done, withdrawn, 0.0), np.where(done, deposited, 0.0)
     moved = (withdrawn > 0) | (deposited > 0)

@@ -159,7 +159,7 @@ class Engine:
             state.halted,
             state.headroom(config.limits),
         )
-        row = MarketRow(self._growth[self._path, self._row], gas, self._seconds)
+        row = self._market_row(gas)
         result = step(state, decision.weights, decision.traded, row, config.limits, config.costs)
         reward = self._reward(state, result.state, row, decision.weights)
         self._state = result.state
@@ -169,6 +169,18 @@ class Engine:
         terminated = result.state.halted | (result.state.net_worth < config.ruin * config.nav)
         truncated = (self._age >= config.episode_rows) & ~terminated
         return Transition(self.observe().vector(), reward, terminated, truncated, decision, result)
+
+    def _market_row(self, gas: FloatArray) -> MarketRow:
+        """Return what follows a decision at every vault's own row, as `MarketPath.row` does."""
+        path, row, bank = self._path, self._row, self._bank
+        return MarketRow(
+            growth=self._growth[path, row],
+            gas_cost=gas,
+            seconds=self._seconds,
+            factors=None if bank.factors is None else bank.factors[path, row + 1],
+            depth=None if bank.depth is None else bank.depth[path, row + 1],
+            liquidity=None if bank.liquidity is None else bank.liquidity[path, row],
+        )
 
     def _reward(self, before: PortfolioState, after: PortfolioState, row: MarketRow, weights: FloatArray) -> FloatArray:
         """Log growth of net worth, and what concentration costs, over that of an equally weighted vault.

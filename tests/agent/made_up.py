@@ -11,17 +11,17 @@ from agent.market.replay import RateHistory
 from agent.units import DAY
 
 
-def path_of(rates: object, gas: float = 0.0, losses: object = None) -> MarketPath:
-    """Return a daily path of one batch row from `(T, n)` or of many from `(B, T, n)`."""
+def path_of(rates: object, gas: float = 0.0, **more: object) -> MarketPath:
+    """Return a daily path of one batch row from `(T, n)` or of many from `(B, T, n)`; more fields likewise."""
     array = np.asarray(rates, dtype=np.float64)
     array = array[None] if array.ndim == 2 else array
-    lost = None if losses is None else np.broadcast_to(np.asarray(losses, dtype=np.float64), array.shape)
+    given = {name: np.broadcast_to(np.asarray(values, dtype=np.float64), array.shape) for name, values in more.items()}
     return MarketPath(
         DAY * np.arange(array.shape[1], dtype=np.int64),
         array,
         np.full(array.shape[:2], gas),
         tuple(f"pool-{index}" for index in range(array.shape[2])),
-        lost,
+        **given,
     )
 
 

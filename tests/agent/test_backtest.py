@@ -56,11 +56,11 @@ def test_run__its_share_prices_and_weights__replay_gives_its_nav(market: Synthet
 
 
 def test_run__a_strategy_fails__vault_halts_and_trades_no_more(setting: Setting) -> None:
-    losses = np.zeros((30, 3))
-    losses[10, 1] = 0.4
+    factors = np.ones((30, 3))
+    factors[10, 1] = 0.6
     rates = np.tile([0.01, 0.05, 0.02], (30, 1))
     rates[10:] = [0.05, 0.01, 0.02]
-    result = run(load_policy("greedy"), path_of(rates, losses=losses), setting)
+    result = run(load_policy("greedy"), path_of(rates, factors=factors), setting)
     assert result.halted.all()
     assert not result.traded[0, 10:].any()
     assert result.reasons[Reason.HALTED] == 19

@@ -269,3 +269,20 @@ def test_decide__loss_budget__expected_costs_must_fit(limits: Limits) -> None:
     assert reason(0.0005) is Reason.CUT
     assert reason(0.00001) is Reason.LOSS
     assert reason(-0.00001) is Reason.LOSS  # the keeper takes off what rounding loses
+
+
+def test_decide__costs_per_vault__each_cut_by_its_own(rng: np.random.Generator) -> None:
+    limits, entry = Limits.uniform(3, 0.6), rng.choice([0.0, 0.001, 0.003], (64, 1))
+    wanted, weights = rng.normal(0, 1, (64, 3)), rng.dirichlet(np.ones(3), 64) * 0.95
+    left, nav = _random_headroom(rng, 64), np.full(64, 1e7)
+    whole = decide(wanted, weights, nav, 0.0, limits, Costs(entry=entry, exit=entry / 2), RULES, headroom=left)
+    assert {Reason.TRADE, Reason.CUT} <= set(whole.reason)
+    assert len(np.unique(whole.loss)) > 3
+    for i in range(64):
+        part, cost = slice(i, i + 1), float(entry[i, 0])
+        alone = Headroom(left.wait[part], left.turnover[part], left.loss[part])
+        costs = Costs(entry=cost, exit=cost / 2)
+        one = decide(wanted[part], weights[part], nav[part], 0.0, limits, costs, RULES, headroom=alone)
+        assert np.array_equal(one.weights[0], whole.weights[i])
+        assert one.reason[0] is whole.reason[i]
+        assert one.loss[0] == whole.loss[i]

@@ -38,11 +38,7 @@ class OnePath:
         self.names = path.names
 
     def sample(self, rng: np.random.Generator, batch: int, length: int) -> MarketPath:
-        part = self.path.rows(0, length)
-        losses = None if part.losses is None else np.repeat(part.losses, batch, 0)
-        return MarketPath(
-            part.timestamps, np.repeat(part.rates, batch, 0), np.repeat(part.gas_cost, batch, 0), part.names, losses
-        )
+        return self.path.rows(0, length).take(np.zeros(batch, dtype=np.int64))
 
 
 def _config(limits: Limits, **changes: Any) -> EnvConfig:
@@ -109,7 +105,8 @@ def test_fault_1_look_ahead__memory_without_skill_earns_nothing(
 
     honest = edge()
     assert abs(honest.mean()) < 4 * honest.std() / np.sqrt(len(honest)) + 1e-4
-    monkeypatch.setattr(MarketPath, "growth", lambda self: 1 + self.rates[:, :-1] / 365)  # the fault put back
+    # The fault put back:
+    monkeypatch.setattr(MarketPath, "growth", lambda self, decisions: 1 + self.rates[:, :-1][:, decisions] / 365)
     assert edge().mean() > 0.02
 
 
@@ -148,9 +145,9 @@ def test_fault_3_length__truncates_and_never_terminates(market: SyntheticMarket,
 
 
 def test_fault_3_halt__terminates_and_is_not_truncated(limits: Limits) -> None:
-    losses = np.zeros((14, 3))
-    losses[3, 0] = 0.5
-    env = LendingEnv(OnePath(path_of(np.full((14, 3), 0.02), losses=losses)), _config(limits, episode_rows=3))
+    factors = np.ones((14, 3))
+    factors[3, 0] = 0.5
+    env = LendingEnv(OnePath(path_of(np.full((14, 3), 0.02), factors=factors)), _config(limits, episode_rows=3))
     env.reset(seed=1)
     steps = [env.step(np.array([1.0, -1.0, -1.0], dtype=np.float32)) for _ in range(3)]
     assert [s[2:4] for s in steps] == [(False, False), (False, False), (True, False)]
@@ -158,9 +155,9 @@ def test_fault_3_halt__terminates_and_is_not_truncated(limits: Limits) -> None:
 
 
 def test_fault_3_vec_halt__restarts_with_the_flag_of_a_termination(limits: Limits) -> None:
-    losses = np.zeros((14, 3))
-    losses[2] = 0.5
-    market = OnePath(path_of(np.full((14, 3), 0.02), losses=losses))
+    factors = np.ones((14, 3))
+    factors[2] = 0.5
+    market = OnePath(path_of(np.full((14, 3), 0.02), factors=factors))
     env = LendingVecEnv(market, _config(limits), 2, np.random.default_rng(0), bank_paths=1, bank_rows=11)
     env.reset()
     env.step(np.zeros((2, 3)))

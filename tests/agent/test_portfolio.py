@@ -273,3 +273,68 @@ def test_step__batch__equals_one_at_a_time_with_budgets(seed: int) -> None:
             assert alone.refused[0] == result.refused[i]
             for name, values in vars(alone.state).items():
                 assert np.array_equal(values[0], getattr(whole, name)[i]), name
+
+
+# --- depth, liquidity, costs per vault -----------------------------------------------------------------------------
+
+
+def test_gain__own_deposit__dilutes_interest_by_the_square_of_the_utilisation() -> None:
+    row = MarketRow(np.full((1, 3), 1.01), np.zeros(1), 1.0, depth=np.array([[300.0, np.inf, 300.0]]))
+    gain = row.gain(np.array([[100.0, 100.0, 0.0]]))
+    assert gain[0] == pytest.approx([1 + 0.01 * (300 / 400) ** 2, 1.01, 1.01], rel=1e-15)
+
+
+def test_gain__factors__multiply_after_interest() -> None:
+    row = MarketRow(np.full((1, 2), 1.01), np.zeros(1), 1.0, factors=np.array([[0.5, 1.0]]))
+    assert row.gain(np.ones((1, 2))).tolist() == [[1.01 * 0.5, 1.01]]
+
+
+def test_step__depth__counts_what_is_held_after_the_rebalance(limits: Limits) -> None:
+    row = replace(_row(1.1, 1.1, 1.1), depth=np.full((1, 3), 500.0))
+    result = step(PortfolioState.open(1000.0, 3), np.array([[0.5, 0.0, 0.0]]), ALL, row, limits, FREE)
+    assert result.state.nav[0] == pytest.approx(1000 + 500 * 0.1 / 4)
+
+
+def test_step__more_than_a_strategy_can_pay_out__refused_as_a_whole(limits: Limits) -> None:
+    held = replace(PortfolioState.open(1000.0, 3), assets=np.array([[500.0, 100.0, 0.0]]), idle=np.array([400.0]))
+    target = np.array([[0.2, 0.0, 0.5]])
+    for paid_out, refused in ((300.0, False), (299.0, True), (0.0, True)):
+        row = replace(_row(1, 1, 1, gas=1.0), liquidity=np.array([[paid_out, 100.0, 0.0]]))
+        result = step(held, target, ALL, row, limits, Costs())
+        assert result.refused[0] == refused
+        assert (result.gas[0] == 0) == refused
+        assert (result.state.assets[0, 2] == 0) == refused
+    row = replace(_row(1, 1, 1), liquidity=np.zeros((1, 3)))
+    assert not step(held, np.array([[0.5, 0.1, 0.3]]), ALL, row, limits, FREE).refused[0]  # it withdraws nothing
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=50, deadline=None)
+def test_step__costs_depth_and_liquidity_per_vault__equal_one_at_a_time(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    limits = _walled(loss_budget=Budget(0.003, 0.001))
+    entry, leave = rng.uniform(0, 0.01, (8, 1)), rng.uniform(0, 0.01, (8, 3))
+    whole = PortfolioState.open(10 ** rng.uniform(3, 8, 8), 3, 8)
+    parts = [replace(PortfolioState.open(1.0, 3), idle=whole.idle[[i]], supply=whole.supply[[i]]) for i in range(8)]
+    for _ in range(4):
+        weights, traded = rng.dirichlet(np.ones(4), 8)[:, :3], rng.random((8, 3)) < 0.7
+        arrays = [rng.uniform(1, 1.1, (8, 3)), rng.uniform(0.9, 1.1, (8, 3)), 10 ** rng.uniform(3, 8, (8, 3))]
+        arrays.append(10 ** rng.uniform(3, 8, (8, 3)))
+        row = MarketRow(arrays[0], np.ones(8), 86_400.0, *arrays[1:])
+        result = step(whole, weights, traded, row, limits, Costs(entry=entry, exit=leave))
+        whole = result.state
+        for i in range(8):
+            one = slice(i, i + 1)
+            costs = Costs(entry=float(entry[i, 0]), exit=leave[i])
+            row = MarketRow(arrays[0][one], np.ones(1), 86_400.0, *(values[one] for values in arrays[1:]))
+            alone = step(parts[i], weights[one], traded[one], row, limits, costs)
+            parts[i] = alone.state
+            assert alone.refused[0] == result.refused[i]
+            for name, values in vars(alone.state).items():
+                assert np.array_equal(values[0], getattr(whole, name)[i]), name
+
+
+def test_costs__switch__mean_of_entering_and_leaving() -> None:
+    assert Costs().switch(2).tolist() == [0.0, 0.0]
+    assert Costs(entry=0.001, exit=np.array([0.002, 0.004])).switch(2) == pytest.approx([0.004, 0.004])
+    assert Costs(entry=np.array([[0.001], [0.002]])).switch(2).tolist() == [0.001, 0.002]
