@@ -1,0 +1,93 @@
+"""`agent evaluate`: compare policies with the baselines, on drawn markets or on history."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.commands.common import DAY, PATH, history_of, limits_of, names_of, note, print_json, print_table
+
+if TYPE_CHECKING:
+    from agent.market.replay import RateHistory
+    from agent.policy import Policy
+
+
+@click.command()
+@click.argument("policies", nargs=-1, required=True)
+@click.option("--limits", "limits_file", type=PATH, help="Limits file (TOML) of the vault. [default: caps of 60 %]")
+@click.option("--data", type=PATH, help="CSV of daily rates to replay. [default: markets drawn from a model]")
+@click.option("--parts", help="Markets of a Compound V2 file, separated by commas. [default: dai_1,usdc,usdt]")
+@click.option("--start", type=DAY, help="First day of the replay. [default: the first of the file]")
+@click.option("--days", type=click.IntRange(2, 36_500), help="Days. [default: all of the file; 365 of a drawn market]")
+@click.option("--paths", type=click.IntRange(1, 10_000), default=32, show_default=True, help="Markets to draw.")
+@click.option("--seed", type=click.IntRange(min=0), default=20_000, show_default=True, help="Seed to draw them with.")
+@click.option("--nav", type=click.FloatRange(min=0, min_open=True), default=1e7, show_default=True, help="Assets.")
+@click.option("--gas-gwei", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Price of gas.")
+@click.option("--eth-price", type=click.FloatRange(min=0), default=3000.0, show_default=True, help="Price of ETH.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def evaluate(
+    policies: tuple[str, ...],
+    limits_file: Path | None,
+    data: Path | None,
+    parts: str | None,
+    start: datetime | None,
+    days: int | None,
+    paths: int,
+    seed: int,
+    nav: float,
+    gas_gwei: float,
+    eth_price: float,
+    as_json: bool,
+) -> None:
+    """Compare POLICIES with all baselines.
+
+    A policy is a file made by `agent train`, or a baseline's name (equal-weight, hold, greedy, greedy-band).
+    """
+    from dataclasses import replace
+
+    import numpy as np
+
+    from agent.evaluation.backtest import Setting, compare
+    from agent.evaluation.baselines import BASELINES
+    from agent.market.path import gas_cost
+    from agent.market.synthetic import shipped_market
+    from agent.policy import load_policy
+
+    if data is None and (start is not None or parts is not None):
+        raise click.UsageError("--start and --parts choose from the history of --data: give --data too")
+    if data is None:
+        names = names_of(limits_file)
+        market = replace(shipped_market(names), gwei=gas_gwei, eth_price=eth_price)
+        length = (days or 365) + 1
+        path = market.sample(np.random.default_rng(seed), paths, length)
+        source = f"{paths} markets of {length - 1} days drawn from the shipped model with seed {seed}"
+    else:
+        window = history_of(data, parts).window(
+            None if start is None else start.date(), None if days is None else days + 1
+        )
+        path = window.path(gas_cost(gas_gwei, eth_price))
+        source = f"{window.source}, {len(window) - 1} days from {window.start}: {', '.join(window.names)}"
+    chosen = list(dict.fromkeys([*policies, *BASELINES]))
+    loaded = [load_policy(name, path.count) for name in chosen]
+    if data is not None:
+        for policy in loaded:
+            _note_if_seen(policy, window)
+    setting = Setting(limits_of(limits_file, path.count), nav=nav)
+    results = compare(loaded, path, setting)
+    if as_json:
+        digests = [{"source": name, "digest": policy.digest} for name, policy in zip(chosen, loaded, strict=True)]
+        print_json({"market": source, "policies": [{**a, **b} for a, b in zip(digests, results, strict=True)]})
+        return
+    click.echo(f"{source}\n")
+    print_table(results)
+
+
+def _note_if_seen(policy: Policy, window: RateHistory) -> None:
+    """Say so where a policy was trained on the very days it is now tested on."""
+    manifest = getattr(policy, "manifest", {})
+    fitted = manifest.get("training", {}).get("market", {}).get("fitted_to", {})
+    if fitted.get("sha256") == window.digest and fitted.get("last_day", "") >= window.start.isoformat():
+        note(f"{policy.name} was trained on this file up to {fitted['last_day']}: these days are not out of sample")
