@@ -1,0 +1,187 @@
+"""`FastPPO` is stable-baselines3's PPO: the same rollout, the same update, the same file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
+from stable_baselines3.common.vec_env import VecEnv
+from torch import nn
+
+from agent.errors import PolicyShapeError, PresetError
+from agent.training.ppo import OPTIMIZER, FastPPO
+
+ENVS, STEPS = 24, 12
+
+
+class Drift(VecEnv):
+    """A made-up task without randomness: episodes of five to nine steps, some cut, some over."""
+
+    def __init__(self) -> None:
+        self.render_mode = None
+        super().__init__(ENVS, spaces.Box(-3, 3, (6,), np.float32), spaces.Box(-1, 1, (3,), np.float32))
+        self.reset()
+
+    def reset(self) -> NDArray[np.float32]:
+        self.state = np.linspace(-2, 2, ENVS * 6).reshape(ENVS, 6)
+        self.age = np.zeros(ENVS, dtype=int)
+        return self.state.astype(np.float32)
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        assert np.abs(actions).max() <= 1.0
+        self.actions = actions
+
+    def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
+        self.state = np.sin(self.state + np.tile(self.actions, 2) + 0.3)
+        reward = self.state.sum(1) - (self.actions**2).sum(1)
+        self.age += 1
+        dones = self.age >= 5 + np.arange(ENVS) % 5
+        infos: list[dict[str, Any]] = [{} for _ in range(ENVS)]
+        for index in np.flatnonzero(dones):
+            infos[index] = {
+                "terminal_observation": self.state[index].astype(np.float32),
+                "TimeLimit.truncated": bool(index % 3),
+                "episode": {"r": 1.0, "l": int(self.age[index])},
+            }
+            self.state[index], self.age[index] = 0.1 * index, 0
+        return self.state.astype(np.float32), reward.astype(np.float32), dones, infos
+
+    def close(self) -> None: ...
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        return [getattr(self, attr_name)] * ENVS
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None: ...
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        return []
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        return [False] * ENVS
+
+
+def _make(kind: type[PPO], **changes: Any) -> PPO:
+    settings: dict[str, Any] = {
+        "n_steps": STEPS,
+        "batch_size": 96,
+        "n_epochs": 3,
+        "ent_coef": 0.01,
+        "learning_rate": 3e-3,
+        "gamma": 0.9,
+        "gae_lambda": 0.8,
+        "seed": 7,
+        "device": "cpu",
+    }
+    policy = {"net_arch": [32, 16], "activation_fn": nn.ReLU, "log_std_init": -0.3, "optimizer_kwargs": OPTIMIZER}
+    return kind("MlpPolicy", Drift(), policy_kwargs=policy, **{**settings, **changes})
+
+
+def _gather(model: PPO) -> None:
+    """Gather one rollout with `ENVS * STEPS` normal numbers from the seed 1."""
+    _, callback = model._setup_learn(10_000, ConvertCallback(lambda *_: True))
+    torch.manual_seed(1)
+    assert model.collect_rollouts(model.env, callback, model.rollout_buffer, STEPS)
+
+
+@pytest.fixture
+def both() -> tuple[FastPPO, PPO]:
+    """Both learners with the same weights, after the same rollout."""
+    fast, plain = _make(FastPPO), _make(PPO)
+    assert isinstance(fast, FastPPO)
+    fast.generator = torch.default_generator
+    plain.policy.load_state_dict(fast.policy.state_dict())
+    _gather(fast)
+    _gather(plain)
+    return fast, plain
+
+
+def test_collect__same_noise__same_rollout_values_and_advantages(both: tuple[FastPPO, PPO]) -> None:
+    fast, plain = both
+    theirs, ours = plain.rollout_buffer, fast.rollout
+    for name, mine in [
+        ("observations", ours.observations),
+        ("actions", ours.actions),
+        ("rewards", ours.rewards),
+        ("values", ours.values),
+        ("log_probs", ours.log_probs),
+        ("episode_starts", ours.starts[:-1]),
+        ("advantages", fast.advantages),
+        ("returns", fast.advantages + ours.values),
+    ]:
+        assert np.abs(mine.numpy() - getattr(theirs, name)).max() < 1e-5, name
+    assert ours.starts.sum() > ENVS  # episodes ended on the way, some of them cut: the bootstrap was used
+    assert fast.num_timesteps == plain.num_timesteps == ENVS * STEPS
+    assert [episode["l"] for episode in fast.ep_info_buffer or []] == [e["l"] for e in plain.ep_info_buffer or []]
+
+
+@pytest.mark.parametrize("chunk", [1024, 40])  # a minibatch at once, and in parts
+@pytest.mark.parametrize("clip", [0.2, 0.01])  # the second binds for most
+def test_train__same_rollout_and_order__same_update(
+    both: tuple[FastPPO, PPO], monkeypatch: pytest.MonkeyPatch, chunk: int, clip: float
+) -> None:
+    fast, plain = both
+    before = nn.utils.parameters_to_vector(fast.policy.parameters()).clone()
+    monkeypatch.setattr("agent.training.ppo._CHUNK", chunk)
+    for model in both:
+        model.clip_range = lambda _: clip
+    orders = [np.random.default_rng(epoch).permutation(ENVS * STEPS) for epoch in range(fast.n_epochs)]
+    theirs, ours = iter(orders), iter(orders)
+    monkeypatch.setattr(np.random, "permutation", lambda _: next(theirs))  # env by env
+    monkeypatch.setattr(  # step by step
+        fast, "permutation", lambda _: torch.as_tensor([i % STEPS * ENVS + i // STEPS for i in next(ours)])
+    )
+    for model in both:
+        model.train()
+    after, expected = (nn.utils.parameters_to_vector(model.policy.parameters()) for model in both)
+    assert (after - expected).abs().max() < 1e-5
+    assert (expected - before).abs().max() > 1e-2
+    for name, value in plain.logger.name_to_value.items():
+        if name in ("train/loss", "train/approx_kl", "train/entropy_loss"):
+            continue  # theirs are of the last minibatch, of the last epoch, and from before the last update
+        if name.startswith("train/"):
+            assert fast.logger.name_to_value[name] == pytest.approx(value, abs=1e-4), name
+
+
+def test_save__loads_with_plain_ppo_and_predicts_the_same(tmp_path: Path) -> None:
+    fast = _make(FastPPO)
+    fast.learn(2 * ENVS * STEPS)
+    fast.save(tmp_path / "model.zip")
+    seen = np.random.default_rng(0).uniform(-3, 3, (50, 6)).astype(np.float32)
+    expected, _ = fast.predict(seen, deterministic=True)
+    for kind in (PPO, FastPPO):
+        loaded = kind.load(tmp_path / "model.zip", device="cpu")
+        assert np.array_equal(loaded.predict(seen, deterministic=True)[0], expected)
+        assert loaded.num_timesteps == 2 * ENVS * STEPS
+
+
+def test_learn__same_seed_same_weights_other_seed_others() -> None:
+    weights = []
+    for seed in (3, 3, 4):
+        model = _make(FastPPO, seed=seed)
+        model.learn(2 * ENVS * STEPS)
+        weights.append(nn.utils.parameters_to_vector(model.policy.parameters()))
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+class _Stop(BaseCallback):
+    def _on_step(self) -> bool:
+        return self.n_calls < 5
+
+
+def test_learn__callback_says_stop__stops_at_once() -> None:
+    model = _make(FastPPO)
+    model.learn(10_000, callback=_Stop())
+    assert model.num_timesteps == 5 * ENVS
+
+
+def test_fast_ppo__what_it_does_not_do__refused() -> None:
+    with pytest.raises(PresetError, match="target_kl"):
+        _make(FastPPO, target_kl=0.1)
+    with pytest.raises(PolicyShapeError, match="Tanh"):
+        FastPPO("MlpPolicy", Drift(), device="cpu")
