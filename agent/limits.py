@@ -206,6 +206,45 @@ def project_capped(wanted: FloatArray, caps: FloatArray, budget: FloatArray) -> 
     return np.asarray(clipped.reshape(shape))
 
 
+def project_between(wanted: FloatArray, low: FloatArray, high: FloatArray, total: FloatArray) -> FloatArray:
+    """Project onto `{low <= w <= high, sum(w) = total}`, exactly.
+
+    The solution is `clip(wanted - tau, low, high)` with the one `tau`, of either sign, that meets the total. A constant
+    added to all of `wanted` changes only `tau`; with one that is large enough this is the projection onto a capped
+    simplex.
+
+    Parameters
+    ----------
+    wanted
+        `(..., n)`; clipped to +-1e6.
+    low, high
+        `(..., n)` bounds, or one for all.
+    total
+        `(...,)`; between the sums of the bounds.
+
+    Returns
+    -------
+    FloatArray
+        `(..., n)`.
+
+    Raises
+    ------
+    NotFiniteError
+        If anything is NaN.
+    LimitsError
+        If nothing lies between the bounds and sums to the total.
+    """
+    asked = np.clip(np.asarray(wanted, dtype=np.float64), -_REACH, _REACH)
+    least, most = np.broadcast_to(low, asked.shape), np.broadcast_to(high, asked.shape)
+    room = most - least
+    budget = total - least.sum(-1)
+    if (room < 0).any() or (budget < 0).any() or (budget > room.sum(-1) + 1e-12).any():
+        raise LimitsError(f"no weights between {low} and {high} sum to {total}")
+    above = asked - least
+    lifted = above + np.maximum((room - above).max(-1, keepdims=True), 0.0)
+    return np.asarray(np.minimum(least + project_capped(lifted, room, budget), most))
+
+
 def _project_over(raw: FloatArray, caps: FloatArray, budgets: FloatArray) -> FloatArray:
     """Project rows that exceed their budget: `(B, n)`, `(B, n)`, `(B,)` to `(B, n)`."""
     points = np.sort(np.concatenate([np.zeros((len(raw), 1)), np.maximum(raw, 0), np.maximum(raw - caps, 0)], -1), -1)

@@ -17,8 +17,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from agent.actions import to_weights
 from agent.digest import canonical_json, digest_of, sha256_hex
 from agent.errors import (
+    ObservationError,
     PolicyDigestError,
     PolicyFileError,
     PolicyShapeError,
@@ -27,7 +29,8 @@ from agent.errors import (
 )
 from agent.evaluation.baselines import BASELINES
 from agent.limits import MAX_STRATEGIES
-from agent.observation import VERSION, Observation, vector_size
+from agent.observation import CHAIN, Observation, vector_size
+from agent.observation.versions import VERSIONS
 from agent.units import FloatArray
 
 FORMAT = "bulkhead-policy-1"
@@ -48,17 +51,6 @@ class Policy(Protocol):
         """Return wanted weights `(B, n)`: any numbers; `agent.decision` makes them admissible."""
 
 
-def action_to_weights(actions: FloatArray) -> FloatArray:
-    """Map a network's outputs to wanted weights: the one mapping, for training, backtest and keeper.
-
-    Outputs are clipped to [-1, 1], as the action space of the environments is, and shifted to [1, 3]. Projected onto
-    the limits this is a sparsemax (Martins and Astudillo, "From softmax to sparsemax", 2016): only differences
-    matter, a difference of one is enough to fill a strategy before another gets anything, and it takes no exponential
-    on chain. All that the limits allow is deployed: lending rates are not negative, and leaving is for the walls.
-    """
-    return np.asarray(2.0 + np.clip(np.asarray(actions, dtype=np.float64), -1.0, 1.0))
-
-
 @dataclass(frozen=True)
 class NumpyPolicy:
     """A trained network: affine layers with ReLU between them, float64.
@@ -73,12 +65,15 @@ class NumpyPolicy:
         Pairs of a matrix `(inputs, outputs)` and a bias `(outputs,)`.
     manifest
         What the file says about itself: strategies, limits, seeds, training data, evaluation.
+    version
+        Observation version it was trained with.
     """
 
     name: str
     digest: str
     layers: tuple[tuple[FloatArray, FloatArray], ...]
     manifest: dict[str, Any]
+    version: str = CHAIN
 
     @property
     def count(self) -> int:
@@ -92,12 +87,19 @@ class NumpyPolicy:
         ------
         PolicyShapeError
             If the observation is of another number of strategies.
+        PolicyVersionError
+            If it is of another version.
         """
+        if observation.version != self.version:
+            raise PolicyVersionError(
+                f"policy {self.name} is for observation {self.version!r}, but is shown {observation.version!r}: "
+                "choose a policy of that version"
+            )
         if observation.count != self.count:
             raise PolicyShapeError(
                 f"policy {self.name} is for {self.count} strategies but the vault has {observation.count}: train anew"
             )
-        return action_to_weights(forward(self.layers, observation.vector()))
+        return to_weights(self.version, forward(self.layers, observation.vector()))
 
 
 def forward(layers: Sequence[tuple[FloatArray, FloatArray]], inputs: FloatArray) -> FloatArray:
@@ -110,7 +112,10 @@ def forward(layers: Sequence[tuple[FloatArray, FloatArray]], inputs: FloatArray)
 
 
 def save_policy(
-    path: Path | str, layers: Sequence[tuple[FloatArray, FloatArray]], manifest: dict[str, Any]
+    path: Path | str,
+    layers: Sequence[tuple[FloatArray, FloatArray]],
+    manifest: dict[str, Any],
+    version: str = CHAIN,
 ) -> NumpyPolicy:
     """Write `path` (`.npz`) and its manifest (`.json` beside it) and return the policy as it will be loaded.
 
@@ -123,6 +128,8 @@ def save_policy(
     manifest
         Plain data that says where the policy comes from: `name` and `strategies` at least. Format, observation
         version, layer shapes and digests are added.
+    version
+        Observation version it was trained with.
     """
     target = Path(path).with_suffix(".npz")
     buffer = io.BytesIO()
@@ -134,7 +141,7 @@ def save_policy(
     content: dict[str, Any] = {
         **manifest,
         "format": FORMAT,
-        "observation": VERSION,
+        "observation": version,
         "layers": [list(np.shape(matrix)) for matrix, _ in layers],
         "parameters_sha256": sha256_hex(buffer.getvalue()),
     }
@@ -150,7 +157,12 @@ def save_policy(
     return load_policy_file(target)
 
 
-def load_policy(path_or_name: Path | str, strategies: int | None = None, digest: str | None = None) -> Policy:
+def load_policy(
+    path_or_name: Path | str,
+    strategies: int | None = None,
+    digest: str | None = None,
+    version: str | None = None,
+) -> Policy:
     """Return a baseline by name or a trained policy from its file.
 
     Parameters
@@ -161,6 +173,8 @@ def load_policy(path_or_name: Path | str, strategies: int | None = None, digest:
         Number of strategies it must be for, if known.
     digest
         Digest it must have (the one committed on chain), if known.
+    version
+        Observation version it must be for, if known; baselines are for all.
 
     Raises
     ------
@@ -177,6 +191,10 @@ def load_policy(path_or_name: Path | str, strategies: int | None = None, digest:
         if strategies is not None and loaded.count != strategies:
             raise PolicyShapeError(
                 f"policy {text} is for {loaded.count} strategies but the vault has {strategies}: train anew"
+            )
+        if version is not None and loaded.version != version:
+            raise PolicyVersionError(
+                f"policy {text} is for observation {loaded.version!r} but {version!r} is observed: choose another one"
             )
         policy = loaded
     else:
@@ -208,7 +226,7 @@ def load_policy_file(path: Path | str) -> NumpyPolicy:
             f"{parameters} is truncated or not the file that {manifest_path.name} describes: export the policy again"
         )
     layers = _read_layers(raw, parameters, manifest)
-    return NumpyPolicy(str(manifest["name"]), str(manifest["digest"]), layers, manifest)
+    return NumpyPolicy(str(manifest["name"]), str(manifest["digest"]), layers, manifest, str(manifest["observation"]))
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -231,9 +249,10 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise PolicyFileError(f"{path} holds numbers that no manifest has ({error})") from error
     if manifest["digest"] != expected:
         raise PolicyDigestError(f"{path} was changed after it was written: its digest is {expected}")
-    if manifest["observation"] != VERSION:
+    if manifest["observation"] not in VERSIONS:
+        known = ", ".join(VERSIONS)
         raise PolicyVersionError(
-            f"{path} is for observation {manifest['observation']!r} but this version observes {VERSION!r}: train anew"
+            f"{path} is for observation {manifest['observation']!r} but this version observes {known}: train anew"
         )
     return manifest
 
@@ -249,7 +268,10 @@ def _read_layers(raw: bytes, path: Path, manifest: dict[str, Any]) -> tuple[tupl
         raise PolicyFileError(f"{path} does not hold the layers of its manifest ({error})") from error
     if not layers or len(manifest["strategies"]) not in range(1, MAX_STRATEGIES + 1):
         raise PolicyShapeError(f"{path} has no layers, or not 1 to {MAX_STRATEGIES} strategies")
-    width = vector_size(len(manifest["strategies"]))
+    try:
+        width = vector_size(len(manifest["strategies"]), manifest["observation"])
+    except ObservationError as error:
+        raise PolicyShapeError(f"{path}: {error}") from error
     for index, (matrix, bias) in enumerate(layers):
         if matrix.ndim != 2 or bias.shape != matrix.shape[1:] or matrix.shape[0] != width:
             raise PolicyShapeError(f"{path}: layer {index} of shape {matrix.shape} does not take {width} inputs")

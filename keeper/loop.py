@@ -20,7 +20,7 @@ import structlog
 
 from agent.decision import DecisionRules
 from agent.errors import AgentError, ObservationError
-from agent.observation import RateMemory
+from agent.observation import CHAIN, RateMemory
 from agent.policy import Policy, load_policy
 from keeper.chain.rpc import CallRevertedError, Rpc
 from keeper.chain.signer import Signer, open_keystore
@@ -312,7 +312,7 @@ class Keeper:
 
 def _load_policy(config: KeeperConfig) -> Policy:
     try:
-        return load_policy(config.policy)
+        return load_policy(config.policy, version=CHAIN)
     except AgentError as error:
         raise PolicyError(f"`policy`: {error}. Nothing is traded without it.") from error
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
+from agent.actions import to_weights
 from agent.decision import Decision, DecisionRules, decide
 from agent.errors import MarketDataError, ShapeError
 from agent.limits import Limits
 from agent.market.path import MarketPath
-from agent.observation import Observation, RateMemory, observe
-from agent.policy import action_to_weights
+from agent.observation import CHAIN, Observation, RateMemory, observe
 from agent.portfolio import Costs, MarketRow, PortfolioState, StepResult, step
 from agent.units import YEAR, BoolArray, FloatArray, IntArray
 
@@ -149,7 +149,7 @@ class Engine:
         config, state = self.config, self._state
         gas = self._bank.gas_cost[self._path, self._row]
         decision = decide(
-            action_to_weights(actions),
+            to_weights(CHAIN, actions),
             state.weights,
             state.nav,
             gas,

@@ -17,7 +17,7 @@ from agent.observation import vector_size
 
 
 def action_space(count: int) -> spaces.Box:
-    """Return the action space for `count` strategies; `agent.policy.action_to_weights` says what an action means."""
+    """Return the action space for `count` strategies; `agent.actions` says what an action means."""
     return spaces.Box(-1.0, 1.0, (count,), np.float32)
 
 

@@ -1,108 +1,42 @@
-"""The one definition of what a policy sees: observation version `chain-1`.
+"""The one definition of what a policy sees.
 
-The environments and the keeper build the same `Observation` from the same numbers, all of which a contract could
-read at that block or keep in storage: weights, idle, supply rates, two running means of the rates, the drawdown, and
-the gas price. Nothing comes from after the block.
+The environments, the backtest and the keeper build the same `Observation` from the same numbers. Those of version
+`chain-2` a contract could read at that block or keep in storage: weights, idle, supply rates, two running means of the
+rates, the drawdown, the gas price, and what moving is configured to cost. Nothing comes from after the block.
 
-`Observation.vector()` is what a network is fed. Rates enter as *spreads in units of their own recent level*, so that
-0.5 % against 0.4 % in a calm market looks like 15 % against 12 % in a wild one.
+`Observation.vector()` is what a network is fed; `agent.observation.versions` defines it for every version.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from agent.errors import NotFiniteError, ObservationError, ShapeError
+from agent.errors import NotFiniteError, ShapeError
+from agent.observation.memory import FAST_SECONDS, SLOW_SECONDS, RateMemory, checked_rates
+from agent.observation.versions import CHAIN, DEFI, DEFI_FEATURES, RWA, RWA_FEATURES, Version, version_of
 from agent.portfolio import Costs, PortfolioState
-from agent.units import DAY, YEAR, FloatArray, rows
+from agent.units import FloatArray, rows
 
-VERSION = "chain-1"
-"""Changes whenever a number of `Observation.vector()` changes its meaning; a policy file names the one it needs."""
-
-FAST_SECONDS = 3.0 * DAY
-SLOW_SECONDS = 21.0 * DAY
-"""Time constants of the two exponential means of the rates."""
-
-_LEAST_LEVEL = 0.001  # APR; below it spreads are noise and are not blown up
-_BOUND = 3.0  # features are clipped here, in units of order one
-_TYPICAL_RATE = 0.05
-
-
-@dataclass(frozen=True)
-class RateMemory:
-    """Exponential means of the rates: the only state of an observation, `2 n + 1` numbers.
-
-    The decay depends on the time between blocks, not on how often one looks.
-
-    Attributes
-    ----------
-    fast, slow
-        `(B, n)` means with time constants of 3 and 21 days, APR.
-    timestamp
-        Seconds; the block of the last rates that were taken in.
-    """
-
-    fast: FloatArray
-    slow: FloatArray
-    timestamp: int
-
-    @classmethod
-    def start(cls, rates: FloatArray, timestamp: int) -> RateMemory:
-        """Begin with the `(B, n)` rates of one block as both means."""
-        checked = _rates(rates)
-        return cls(checked.copy(), checked.copy(), int(timestamp))
-
-    def update(self, rates: FloatArray, timestamp: int) -> RateMemory:
-        """Take in the `(B, n)` rates of a block; the same block again changes nothing.
-
-        Raises
-        ------
-        ObservationError
-            If the block is older than the last one, or has another number of strategies.
-        """
-        checked = _rates(rates)
-        if checked.shape != self.fast.shape:
-            raise ObservationError(
-                f"the rate memory is for {self.fast.shape[1]} strategies but {checked.shape[1]} rates were read: "
-                "start a new memory after strategies were added"
-            )
-        elapsed = int(timestamp) - self.timestamp
-        if elapsed < 0:
-            raise ObservationError(
-                f"block time went backwards, from {self.timestamp} to {timestamp}: the memory belongs to another chain"
-            )
-        fast, slow = np.exp(-elapsed / FAST_SECONDS), np.exp(-elapsed / SLOW_SECONDS)
-        return RateMemory(
-            self.fast * fast + checked * (1.0 - fast), self.slow * slow + checked * (1.0 - slow), int(timestamp)
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the memory of one vault (`B = 1`) as plain numbers, for the journal."""
-        if len(self.fast) != 1:
-            raise ObservationError("only the memory of a single vault is stored")
-        return {"fast": self.fast[0].tolist(), "slow": self.slow[0].tolist(), "timestamp": self.timestamp}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> RateMemory:
-        """Return what `to_json` stored, bit for bit.
-
-        Raises
-        ------
-        ObservationError
-            If an entry is missing or is not what it must be.
-        """
-        try:
-            fast, slow = _rates(np.array([data["fast"]], float)), _rates(np.array([data["slow"]], float))
-            timestamp = int(data["timestamp"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ObservationError(f"stored rate memory is damaged ({error}): start a new one") from error
-        if fast.shape != slow.shape:
-            raise ObservationError("stored rate memory is damaged (means of different lengths): start a new one")
-        return cls(fast, slow, timestamp)
+__all__ = [
+    "CHAIN",
+    "DEFI",
+    "DEFI_FEATURES",
+    "FAST_SECONDS",
+    "RWA",
+    "RWA_FEATURES",
+    "SLOW_SECONDS",
+    "Observation",
+    "RateMemory",
+    "Version",
+    "observation",
+    "observe",
+    "vector_names",
+    "vector_size",
+    "version_of",
+]
 
 
 @dataclass(frozen=True)
@@ -123,6 +57,14 @@ class Observation:
         `(B,)` fall of the share price under the high-water mark.
     gas_share
         `(B,)` gas of a rebalance that moves every strategy, as a share of NAV.
+    move_cost
+        `(B,)` what moving a unit from one strategy to another is expected to cost, as a share of it.
+    features
+        `(B, k)` what else is known of the market, in the order and the units of the version; none for `chain-2`.
+    elapsed
+        `(B,)` seconds since the run or the episode began; only `defi-1` needs it.
+    version
+        Which vector this is seen as, and how a network's outputs are understood.
     """
 
     weights: FloatArray
@@ -132,6 +74,10 @@ class Observation:
     slow: FloatArray
     drawdown: FloatArray
     gas_share: FloatArray
+    move_cost: FloatArray
+    features: FloatArray | None = None
+    elapsed: FloatArray | None = None
+    version: str = CHAIN
 
     def __len__(self) -> int:
         return len(self.idle)
@@ -142,50 +88,32 @@ class Observation:
         return int(self.weights.shape[1])
 
     def vector(self) -> FloatArray:
-        """Return the network's input, `(B, 4 n + 5)`, every number of order one and within [-3, 3].
-
-        In order: weights `n`; idle; spread of each rate over their mean `n`; rate over its fast mean `n`; fast over
-        slow mean `n`; mean rate over its slow mean; that slow level (5 % = 1); drawdown (10 % = 1); days of interest
-        that one rebalance costs. Spreads and differences are in units of the slow level.
-        """
-        level = np.maximum(self.slow.mean(-1, keepdims=True), _LEAST_LEVEL)
-        mean = self.rates.mean(-1, keepdims=True)
-        parts = [
-            self.weights,
-            self.idle[:, None],
-            (self.rates - mean) / level,
-            (self.rates - self.fast) / level,
-            (self.fast - self.slow) / level,
-            mean / level - 1.0,
-            level / _TYPICAL_RATE,
-            10.0 * self.drawdown[:, None],
-            self.gas_share[:, None] / (level * (DAY / YEAR)),
-        ]
-        return np.asarray(np.clip(np.concatenate(parts, axis=-1), -_BOUND, _BOUND))
+        """Return the network's input, `(B, m)`, every number of order one and within [-3, 3]."""
+        return version_of(self.version).vector(self)
 
 
-def vector_size(count: int) -> int:
+def vector_size(count: int, version: str = CHAIN) -> int:
     """Return the length of `Observation.vector()` for `count` strategies."""
-    return 4 * count + 5
+    return len(vector_names([""] * count, version))
 
 
-def vector_names(strategies: Sequence[str]) -> tuple[str, ...]:
+def vector_names(strategies: Sequence[str], version: str = CHAIN) -> tuple[str, ...]:
     """Return what each number of `Observation.vector()` is called, for manifests and reports."""
-    return (
-        *(f"weight {name}" for name in strategies),
-        "idle",
-        *(f"spread {name}" for name in strategies),
-        *(f"over fast mean {name}" for name in strategies),
-        *(f"trend {name}" for name in strategies),
-        "level over slow mean",
-        "slow level",
-        "drawdown",
-        "gas in days of interest",
-    )
+    kind = version_of(version)
+    kind.check_market(len(strategies))
+    return kind.names(strategies)
 
 
 def observe(
-    state: PortfolioState, rates: FloatArray, memory: RateMemory, gas_cost: FloatArray | float, costs: Costs
+    state: PortfolioState,
+    rates: FloatArray,
+    memory: RateMemory,
+    gas_cost: FloatArray | float,
+    costs: Costs,
+    *,
+    version: str = CHAIN,
+    features: FloatArray | None = None,
+    elapsed: FloatArray | float | None = None,
 ) -> Observation:
     """Build the observation of a batch of vaults from a state of the money math.
 
@@ -200,9 +128,27 @@ def observe(
     gas_cost
         `(B,)` asset units per unit of gas.
     costs
-        For the units of gas.
+        For the units of gas and what moving costs.
+    version
+        Observation version.
+    features
+        `(B, k)` features of the market row, for the versions that have any; left out of the others.
+    elapsed
+        `(B,)` seconds since the run or the episode began, for the versions that need it.
     """
-    return observation(state.weights, state.idle_weight, state.nav, state.drawdown, rates, memory, gas_cost, costs)
+    return observation(
+        state.weights,
+        state.idle_weight,
+        state.nav,
+        state.drawdown,
+        rates,
+        memory,
+        gas_cost,
+        costs,
+        version=version,
+        features=features,
+        elapsed=elapsed,
+    )
 
 
 def observation(
@@ -214,6 +160,10 @@ def observation(
     memory: RateMemory,
     gas_cost: FloatArray | float,
     costs: Costs,
+    *,
+    version: str = CHAIN,
+    features: FloatArray | None = None,
+    elapsed: FloatArray | float | None = None,
 ) -> Observation:
     """Build an observation from plain arrays, as the keeper reads them: `(B, n)`, `(B,)`, `(B,)`, `(B,)`, `(B, n)`.
 
@@ -223,23 +173,30 @@ def observation(
         If a number is missing: there is then no honest observation, and nothing may be decided.
     ShapeError
         If the arrays do not belong together.
+    ObservationError
+        If the version is unknown, or lacks features or time.
     """
-    checked = _rates(rates)
-    if weights.shape != checked.shape or memory.fast.shape != checked.shape or idle.shape != (len(checked),):
+    checked = checked_rates(rates)
+    batch, count = checked.shape
+    if weights.shape != checked.shape or memory.fast.shape != checked.shape or idle.shape != (batch,):
         raise ShapeError("weights, rates and memory must be of the same vaults and strategies")
-    price = rows(gas_cost, len(checked))
-    every_move = costs.gas_base + costs.gas_per_move * checked.shape[1]
-    gas_share = np.where(nav > 0, price * every_move / np.where(nav > 0, nav, 1.0), 1.0)
-    made = Observation(weights, idle, checked, memory.fast, memory.slow, drawdown, gas_share)
-    if not all(np.isfinite(field).all() for field in vars(made).values()):
+    kind = version_of(version)
+    price = rows(gas_cost, batch)
+    every_move = costs.gas_base + costs.gas_per_move * count
+    made = Observation(
+        weights,
+        idle,
+        checked,
+        memory.fast,
+        memory.slow,
+        drawdown,
+        gas_share=np.where(nav > 0, price * every_move / np.where(nav > 0, nav, 1.0), 1.0),
+        move_cost=costs.switch(batch),
+        features=features if kind.features else None,
+        elapsed=rows(elapsed, batch) if kind.timed and elapsed is not None else None,
+        version=version,
+    )
+    kind.check(made)
+    if not all(np.isfinite(field).all() for field in vars(made).values() if isinstance(field, np.ndarray)):
         raise NotFiniteError("an observation must be of finite numbers only: a read failed or a price is missing")
     return made
-
-
-def _rates(rates: FloatArray) -> FloatArray:
-    checked = np.asarray(rates, dtype=np.float64)
-    if checked.ndim != 2:
-        raise ShapeError(f"rates must have the shape (vaults, strategies), not {checked.shape}")
-    if not np.isfinite(checked).all():
-        raise NotFiniteError("rates must be finite: a strategy whose rate cannot be read must not be traded on")
-    return checked

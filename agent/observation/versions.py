@@ -9,10 +9,22 @@ file names the version it was trained with, and is refused with any other.
 
 The last two need features of the market row besides its rates: a `MarketPath` for them has `feature_names` equal to
 `DEFI_FEATURES` or `RWA_FEATURES`, and `features (B, T, k)` in that order and in the units written here. Scaling to
-order one is this module's business, not the market's.
+order one is this module's business, not the market's. All numbers are clipped to [-3, 3].
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agent.errors import ObservationError
+from agent.units import DAY, YEAR, FloatArray
+
+if TYPE_CHECKING:
+    from agent.observation import Observation
 
 CHAIN = "chain-2"
 DEFI = "defi-1"
@@ -49,3 +61,207 @@ RWA_FEATURES: tuple[str, ...] = (
     "mnt_price",  # USD
 )
 """What a market supplies for `rwa-1`, in this order."""
+
+BOUND = 3.0
+"""Numbers of a vector are clipped here, in units of order one."""
+
+_LEAST_LEVEL = 0.001  # APR; below it spreads are noise and are not blown up
+_TYPICAL_RATE = 0.05
+_DEFI_RATE = 0.1  # fees of liquidity positions are larger
+_MONTH = 30.0  # days
+_PEG = 50.0  # 2 % off the peg is one
+
+
+@dataclass(frozen=True)
+class Version:
+    """One way to see an observation.
+
+    Attributes
+    ----------
+    name
+        What policy files call it; another one whenever a number changes its meaning.
+    features
+        Names of the market's features that it needs, in order.
+    vector
+        From an observation to `(B, m)` numbers within [-3, 3].
+    names
+        From the strategies' names to `m` names of these numbers.
+    count
+        Number of strategies; any if none.
+    timed
+        Whether it needs the time since the run began.
+    """
+
+    name: str
+    features: tuple[str, ...]
+    vector: Callable[[Observation], FloatArray]
+    names: Callable[[Sequence[str]], tuple[str, ...]]
+    count: int | None = None
+    timed: bool = False
+
+    def check(self, seen: Observation) -> None:
+        """Refuse an observation that this version's vector cannot be made of.
+
+        Raises
+        ------
+        ObservationError
+            If strategies, features or time are not what the version needs.
+        """
+        self.check_market(seen.count)
+        if self.features and (seen.features is None or seen.features.shape != (len(seen), len(self.features))):
+            raise ObservationError(f"observation {self.name} needs the features {', '.join(self.features)} per vault")
+        if self.timed and seen.elapsed is None:
+            raise ObservationError(f"observation {self.name} needs the time since the run began")
+
+    def check_market(self, count: int, features: tuple[str, ...] | None = None) -> None:
+        """Refuse a market of `count` strategies, and with these features, if this version cannot observe it.
+
+        Raises
+        ------
+        ObservationError
+            If there are other strategies or features than needed.
+        """
+        if self.count not in (None, count):
+            raise ObservationError(f"observation {self.name} is of {self.count} strategies, not {count}")
+        if self.features and features not in (None, self.features):
+            raise ObservationError(
+                f"observation {self.name} needs a market with the features {', '.join(self.features)}, in this order"
+            )
+
+
+def version_of(name: str) -> Version:
+    """Return an observation version by its name.
+
+    Raises
+    ------
+    ObservationError
+        If there is none of this name.
+    """
+    if name not in VERSIONS:
+        raise ObservationError(f"no observation version {name!r}: choose one of {', '.join(VERSIONS)}")
+    return VERSIONS[name]
+
+
+def _chain(seen: Observation) -> FloatArray:
+    """Return `(B, 4 n + 6)`: see `_chain_names`.
+
+    Rates enter as *spreads in units of their own recent level*, so that 0.5 % against 0.4 % in a calm market looks like
+    15 % against 12 % in a wild one: spread of each rate over their mean, rate over its fast mean, fast over slow mean,
+    mean rate over its slow mean, all in units of the slow level; that level (5 % = 1); drawdown (10 % = 1); days of
+    interest that the gas of one rebalance costs; months of interest that moving costs.
+    """
+    level = np.maximum(seen.slow.mean(-1, keepdims=True), _LEAST_LEVEL)
+    mean = seen.rates.mean(-1, keepdims=True)
+    daily = level * (DAY / YEAR)
+    return _bounded(
+        seen.weights,
+        seen.idle[:, None],
+        (seen.rates - mean) / level,
+        (seen.rates - seen.fast) / level,
+        (seen.fast - seen.slow) / level,
+        mean / level - 1.0,
+        level / _TYPICAL_RATE,
+        10.0 * seen.drawdown[:, None],
+        seen.gas_share[:, None] / daily,
+        seen.move_cost[:, None] / (daily * _MONTH),
+    )
+
+
+def _chain_names(strategies: Sequence[str]) -> tuple[str, ...]:
+    return (
+        *(f"weight {name}" for name in strategies),
+        "idle",
+        *(f"spread {name}" for name in strategies),
+        *(f"over fast mean {name}" for name in strategies),
+        *(f"trend {name}" for name in strategies),
+        "level over slow mean",
+        "slow level",
+        "drawdown",
+        "gas in days of interest",
+        "move cost in months of interest",
+    )
+
+
+def _defi(seen: Observation) -> FloatArray:
+    """Return `(B, 20)`: weights, rates, then prices, network and time; see `_defi_names`.
+
+    Rates: 10 % = 1. Prices: 10 % off the trailing mean = 1. Volatility: 100 % a year = 1. Pegs: 2 % off = 1. Gas: the
+    natural logarithm, 19 gwei = 1. The episode is taken to be a day long: progress runs from 0 to 1 and starts anew.
+    """
+    eth, btc, volatility, dai, usdc, usdt, gas, congestion, hour = _columns(seen)
+    elapsed = np.zeros((len(seen), 1)) if seen.elapsed is None else seen.elapsed[:, None]
+    return _bounded(
+        seen.weights,
+        seen.rates / _DEFI_RATE,
+        10.0 * (eth - 1.0),
+        10.0 * (btc - 1.0),
+        volatility,
+        _PEG * (dai - 1.0),
+        _PEG * (usdc - 1.0),
+        _PEG * (usdt - 1.0),
+        np.log1p(gas) / np.log1p(19.0),
+        congestion,
+        elapsed % DAY / DAY,
+        hour / 12.0 - 1.0,
+    )
+
+
+def _defi_names(strategies: Sequence[str]) -> tuple[str, ...]:
+    before_hour, hour = DEFI_FEATURES[:-1], DEFI_FEATURES[-1]
+    return (
+        *(f"weight {name}" for name in strategies),
+        *(f"rate {name}" for name in strategies),
+        *before_hour,
+        "progress",
+        hour,
+    )
+
+
+def _rwa(seen: Observation) -> FloatArray:
+    """Return `(B, 18)`: rates, the market's features, then weights; see `_rwa_names`.
+
+    Rates: 5 % = 1. Prices: natural logarithm over 3000 (ETH), 60,000 (BTC) and 0.7 (MNT). Dominance: 20 points over
+    50 % = 1. Pegs: 2 % off = 1. Volatility: 100 % a year = 1 (ETH), 5 % a year = 1 (USDY). Gas: 0.02 gwei = 1.
+    """
+    eth, btc, dominance, fed, usdy, meth, eth_vol, usdy_vol, usdy_lending, meth_lending, gas, mnt = _columns(seen)
+    return _bounded(
+        seen.rates / _TYPICAL_RATE,
+        np.log(np.maximum(eth, 1e-9) / 3000.0),
+        np.log(np.maximum(btc, 1e-9) / 60_000.0),
+        5.0 * (dominance - 0.5),
+        fed / _TYPICAL_RATE,
+        _PEG * (usdy - 1.0),
+        _PEG * (meth - 1.0),
+        eth_vol,
+        20.0 * usdy_vol,
+        usdy_lending / _TYPICAL_RATE,
+        meth_lending / _TYPICAL_RATE,
+        gas / 0.02,
+        np.log(np.maximum(mnt, 1e-9) / 0.7),
+        seen.weights,
+    )
+
+
+def _rwa_names(strategies: Sequence[str]) -> tuple[str, ...]:
+    return (*(f"rate {name}" for name in strategies), *RWA_FEATURES, *(f"weight {name}" for name in strategies))
+
+
+def _columns(seen: Observation) -> list[FloatArray]:
+    """Return the features one by one, `(B, 1)` each."""
+    features = np.zeros((len(seen), 0)) if seen.features is None else seen.features
+    return [features[:, index : index + 1] for index in range(features.shape[1])]
+
+
+def _bounded(*parts: FloatArray) -> FloatArray:
+    return np.asarray(np.clip(np.concatenate(parts, axis=-1), -BOUND, BOUND))
+
+
+VERSIONS: dict[str, Version] = {
+    entry.name: entry
+    for entry in (
+        Version(CHAIN, (), _chain, _chain_names),
+        Version(DEFI, DEFI_FEATURES, _defi, _defi_names, DEFI_VENUES, timed=True),
+        Version(RWA, RWA_FEATURES, _rwa, _rwa_names, RWA_ASSETS),
+    )
+}
+"""Every observation version by its name."""

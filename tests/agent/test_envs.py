@@ -12,6 +12,7 @@ from gymnasium.utils.env_checker import check_env as gymnasium_check
 from made_up import path_of
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
+from agent.actions import to_weights
 from agent.bucket import UNBOUNDED, Budget
 from agent.decision import Reason
 from agent.envs import ENV_ID, EnvConfig
@@ -23,8 +24,8 @@ from agent.evaluation.backtest import Setting, run
 from agent.limits import Limits, load_limits
 from agent.market.path import MarketPath
 from agent.market.synthetic import SyntheticMarket
-from agent.observation import Observation
-from agent.policy import action_to_weights, load_policy
+from agent.observation import CHAIN, Observation
+from agent.policy import load_policy
 from agent.portfolio import Costs
 
 FREE = Costs(0.0, 0.0)
@@ -213,7 +214,7 @@ def test_fault_9_env_backtest_and_policy__one_decision(market: SyntheticMarket, 
         name, digest = "fixed", "0x00"
 
         def act(self, observation: Observation) -> np.ndarray:
-            return action_to_weights(np.tanh(observation.vector()[:, 4:7]))
+            return to_weights(CHAIN, np.tanh(observation.vector()[:, 4:7]))
 
     engine = Engine(path, config, 1, np.random.default_rng(0))
     nav = [float(engine.state.nav[0])]

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from agent.bucket import UNBOUNDED, Budget
 from agent.errors import LimitsError, LimitsFileError, NotFiniteError, ShapeError
-from agent.limits import Limits, load_limits, project_capped
+from agent.limits import Limits, load_limits, project_between, project_capped
 
 GOOD = """
 idle_floor = 0.02
@@ -101,6 +101,38 @@ def test_project__wrong_count__refused(limits: Limits) -> None:
 
 def test_project_capped__no_budget__all_zero() -> None:
     assert project_capped(np.ones((2, 3)), np.ones((2, 3)), np.array([0.0, -0.5])).tolist() == [[0.0] * 3] * 2
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=300, deadline=None)
+def test_project_between__anything__is_feasible_and_nearest(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 17))
+    low = rng.uniform(-0.2, 0.3, count)
+    high = low + rng.uniform(0, 0.8, count) * (rng.random(count) < 0.9)
+    total = low.sum() + rng.choice([0.0, rng.random(), 1.0]) * (high - low).sum()
+    wanted = rng.choice([0.01, 1, 30]) * rng.normal(0, 1, count)
+    weights = project_between(wanted, low, high, np.asarray(total))
+    assert (weights >= low).all()
+    assert (weights <= high).all()
+    assert weights.sum() == pytest.approx(total, abs=1e-12)
+    # Nearest on a plane with bounds: no move from one weight to another brings it nearer.
+    gain = wanted - weights
+    can_rise, can_fall = weights < high - 1e-9, weights > low + 1e-9
+    if can_rise.any() and can_fall.any():
+        assert gain[can_rise].max() - gain[can_fall].min() <= 1e-9
+
+
+def test_project_between__batch_equals_row_by_row_and_the_impossible_is_refused(rng: np.random.Generator) -> None:
+    wanted = rng.normal(0, 1, (50, 3))
+    whole = project_between(wanted, np.asarray(0.05), np.asarray(0.6), np.asarray(1.0))
+    for row, one in zip(whole, wanted, strict=True):
+        assert np.array_equal(project_between(one, np.asarray(0.05), np.asarray(0.6), np.asarray(1.0)), row)
+    for low, high, total in ((0.4, 0.6, 1.0), (0.05, 0.3, 1.0), (0.6, 0.4, 1.0)):
+        with pytest.raises(LimitsError, match="sum to"):
+            project_between(wanted, np.asarray(low), np.asarray(high), np.asarray(total))
+    with pytest.raises(NotFiniteError):
+        project_between(wanted * np.nan, np.asarray(0.05), np.asarray(0.6), np.asarray(1.0))
 
 
 @pytest.mark.parametrize(

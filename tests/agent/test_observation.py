@@ -8,7 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import NotFiniteError, ObservationError, ShapeError
-from agent.observation import RateMemory, observation, observe, vector_names, vector_size
+from agent.observation import (
+    CHAIN,
+    DEFI,
+    DEFI_FEATURES,
+    RWA,
+    RWA_FEATURES,
+    Observation,
+    RateMemory,
+    observation,
+    observe,
+    vector_names,
+    vector_size,
+)
 from agent.portfolio import Costs, PortfolioState
 from agent.units import DAY
 
@@ -108,3 +120,80 @@ def test_observe__state_and_plain_arrays__same_observation() -> None:
     other = observation(state.weights, state.idle_weight, state.nav, state.drawdown, RATES, memory, 2e-6, COSTS)
     assert np.array_equal(one.vector(), other.vector())
     assert one.gas_share[0] == pytest.approx(2e-6 * 1_000_000 / 1e6)
+
+
+def test_vector__chain__move_cost_in_months_of_interest() -> None:
+    rates = np.full((2, 3), 0.0365)
+    costs = Costs(entry=np.array([[0.0], [0.001]]), exit=np.array([[0.0], [0.002]]))
+    memory = RateMemory.start(rates, 0)
+    seen = observe(PortfolioState.open(1e7, 3, 2), rates, memory, 0.0, costs)
+    assert seen.move_cost == pytest.approx([0.0, 0.003])
+    assert seen.vector()[:, -1] == pytest.approx([0.0, 0.003 / (0.0365 / 365 * 30)])
+    assert vector_names("abc")[-1] == "move cost in months of interest"
+
+
+def _market(version: str, **changes: float) -> Observation:
+    """A quiet market of a version, everything at its typical value but for the changes."""
+    quiet = {
+        DEFI: dict.fromkeys(DEFI_FEATURES, 1.0) | {"gas_gwei": 19.0, "hour": 12.0, "congestion": 0.5},
+        RWA: dict.fromkeys(RWA_FEATURES, 1.0)
+        | {"eth_price": 3000.0, "btc_price": 60_000.0, "btc_dominance": 0.5, "fed_funds": 0.05, "gas_gwei": 0.02}
+        | {"usdy_volatility": 0.05, "usdy_lending": 0.05, "meth_lending": 0.05, "mnt_price": 0.7},
+    }[version]
+    features = np.array([list((quiet | changes).values())])
+    count = {DEFI: 5, RWA: 3}[version]
+    rates = np.full((1, count), 0.05)
+    return observe(
+        PortfolioState.open(1e6, count), rates, RateMemory.start(rates, 0), 0.0, COSTS,
+        version=version, features=features, elapsed=1.75 * DAY,
+    )  # fmt: skip
+
+
+def test_vector__defi__twenty_numbers_as_documented() -> None:
+    names = vector_names("abcde", DEFI)
+    assert len(names) == len(_market(DEFI).vector()[0]) == 20
+    assert dict(zip(names, _market(DEFI).vector()[0], strict=True)) == pytest.approx(
+        {f"weight {name}": 0.0 for name in "abcde"}
+        | {f"rate {name}": 0.5 for name in "abcde"}
+        | {"eth_to_mean": 0, "btc_to_mean": 0, "eth_volatility": 1, "dai_peg": 0, "usdc_peg": 0, "usdt_peg": 0}
+        | {"gas_gwei": 1, "congestion": 0.5, "progress": 0.75, "hour": 0}
+    )
+
+
+def test_vector__rwa__eighteen_numbers_as_documented() -> None:
+    names = vector_names("abc", RWA)
+    assert names == (
+        "rate a", "rate b", "rate c", "eth_price", "btc_price", "btc_dominance", "fed_funds", "usdy_peg", "meth_peg",
+        "eth_volatility", "usdy_volatility", "usdy_lending", "meth_lending", "gas_gwei", "mnt_price",
+        "weight a", "weight b", "weight c",
+    )  # fmt: skip
+    assert _market(RWA).vector()[0] == pytest.approx([1, 1, 1, 0, 0, 0, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize(("version", "names"), [(DEFI, DEFI_FEATURES), (RWA, RWA_FEATURES)])
+def test_vector__each_feature__moves_its_own_number_alone(version: str, names: tuple[str, ...]) -> None:
+    called = vector_names(["s"] * {DEFI: 5, RWA: 3}[version], version)
+    quiet = _market(version)
+    for name in names:
+        assert quiet.features is not None
+        value = float(quiet.features[0, names.index(name)]) * 1.01
+        changed = np.nonzero(_market(version, **{name: value}).vector()[0] != quiet.vector()[0])[0]
+        assert [called[index] for index in changed] == [name]
+
+
+def test_observation__version_without_what_it_needs__refused() -> None:
+    rates, state = np.full((1, 5), 0.05), PortfolioState.open(1e6, 5)
+    memory, features = RateMemory.start(rates, 0), np.ones((1, len(DEFI_FEATURES)))
+    with pytest.raises(ObservationError, match="needs the features"):
+        observe(state, rates, memory, 0.0, COSTS, version=DEFI, elapsed=0.0)
+    with pytest.raises(ObservationError, match="needs the features"):
+        observe(state, rates, memory, 0.0, COSTS, version=DEFI, features=features[:, 1:], elapsed=0.0)
+    with pytest.raises(ObservationError, match="time"):
+        observe(state, rates, memory, 0.0, COSTS, version=DEFI, features=features)
+    with pytest.raises(ObservationError, match="3 strategies, not 5"):
+        observe(state, rates, memory, 0.0, COSTS, version=RWA, features=features)
+    with pytest.raises(ObservationError, match="chain-1"):
+        observe(state, rates, memory, 0.0, COSTS, version="chain-1")
+    with pytest.raises(NotFiniteError):
+        observe(state, rates, memory, 0.0, COSTS, version=DEFI, features=features * np.nan, elapsed=0.0)
+    assert observe(state, rates, memory, 0.0, COSTS, version=CHAIN, features=features).features is None

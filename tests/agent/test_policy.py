@@ -17,15 +17,15 @@ from agent.errors import (
 )
 from agent.evaluation.baselines import BASELINES, fill_in_order
 from agent.limits import Limits
-from agent.observation import Observation, RateMemory, observe, vector_size
-from agent.policy import NumpyPolicy, action_to_weights, load_policy, save_policy
+from agent.observation import CHAIN, RWA, Observation, RateMemory, observe, vector_size
+from agent.policy import NumpyPolicy, load_policy, save_policy
 from agent.portfolio import Costs, PortfolioState
 
 NAMES = ["a", "b", "c"]
 
 
-def _layers(rng: np.random.Generator, count: int = 3) -> list[tuple[np.ndarray, np.ndarray]]:
-    sizes = [vector_size(count), 8, 8, count]
+def _layers(rng: np.random.Generator, count: int = 3, version: str = CHAIN) -> list[tuple[np.ndarray, np.ndarray]]:
+    sizes = [vector_size(count, version), 8, 8, count]
     return [(rng.normal(0, 0.3, (i, o)), rng.normal(0, 0.1, o)) for i, o in pairwise(sizes)]
 
 
@@ -92,9 +92,21 @@ def test_load__committed_digest_is_another__refused(saved: Path) -> None:
 
 
 def test_load__other_observation_version__refused(saved: Path) -> None:
-    _rewrite(saved.with_suffix(".json"), observation="chain-0")
-    with pytest.raises(PolicyVersionError, match="chain-0"):
+    _rewrite(saved.with_suffix(".json"), observation="chain-1")
+    with pytest.raises(PolicyVersionError, match="chain-1"):
         load_policy(saved)
+
+
+def test_load_and_act__version_that_is_not_observed__refused(tmp_path: Path, rng: np.random.Generator) -> None:
+    policy = save_policy(tmp_path / "rwa.npz", _layers(rng, version=RWA), {"name": "x", "strategies": NAMES}, RWA)
+    assert policy.version == RWA
+    assert load_policy(tmp_path / "rwa.npz", version=RWA).digest == policy.digest
+    with pytest.raises(PolicyVersionError, match="'rwa-1' but 'chain-2' is observed"):
+        load_policy(tmp_path / "rwa.npz", version=CHAIN)
+    with pytest.raises(PolicyVersionError, match="shown 'chain-2'"):
+        policy.act(_observation([0.01, 0.02, 0.03]))
+    with pytest.raises(PolicyShapeError, match="3 strategies, not 4"):
+        save_policy(tmp_path / "x.npz", _layers(rng, 4), {"name": "x", "strategies": [*NAMES, "d"]}, RWA)
 
 
 def test_load__other_number_of_strategies__refused(saved: Path) -> None:
@@ -141,12 +153,6 @@ def test_load__pickle_inside__never_run(saved: Path) -> None:
     _rewrite(saved.with_suffix(".json"), parameters_sha256=sha256_hex(saved.read_bytes()))
     with pytest.raises(PolicyFileError):
         load_policy(saved)
-
-
-def test_action_to_weights__clipped_like_the_action_space__all_deployed(limits: Limits) -> None:
-    assert action_to_weights(np.array([-9.0, 0.0, 9.0])).tolist() == [1.0, 2.0, 3.0]
-    for action in ([-1, -1, -1], [1, -1, -1], [0.3, 0.2, 0.9]):
-        assert limits.project(action_to_weights(np.array(action)), 1.0).sum() == pytest.approx(0.98)
 
 
 def test_baselines__digests__distinct_and_stable() -> None:

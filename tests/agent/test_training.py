@@ -53,8 +53,8 @@ def test_export__numpy_equals_torch(trained: TrainingResult) -> None:
 def test_train__manifest__says_where_the_policy_comes_from(trained: TrainingResult) -> None:
     manifest = json.loads(trained.path.with_suffix(".json").read_text())
     assert manifest["strategies"] == ["x", "y", "z"]
-    assert manifest["observation"] == "chain-1"
-    assert manifest["layers"] == [[17, 64], [64, 64], [64, 3]]
+    assert manifest["observation"] == "chain-2"
+    assert manifest["layers"] == [[18, 64], [64, 64], [64, 3]]
     assert manifest["limits"]["relative_caps"] == [0.6] * 3
     assert manifest["training"]["preset"]["seed"] == 1
     assert manifest["training"]["market"]["digest"] == shipped_market(("x", "y", "z")).digest

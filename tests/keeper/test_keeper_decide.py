@@ -401,7 +401,7 @@ def test_chain_weights__held_position_over_its_cap_by_one_unit__is_brought_to_it
 def test_decision_hash__changes_with_every_part() -> None:
     seen = decide(snapshot(), None, EqualWeight(), SETTINGS)
     assert seen.request is not None
-    base = Observation(*(np.full(shape, 0.1) for shape in [(1, 2), (1,), (1, 2), (1, 2), (1, 2), (1,), (1,)]))
+    base = Observation(*(np.full(shape, 0.1) for shape in [(1, 2), (1,), (1, 2), (1, 2), (1, 2), *3 * [(1,)]]))
     hashes = {
         decision_hash(base, (1, 2)),
         decision_hash(base, (1, 3)),
