@@ -13,7 +13,6 @@ plain `PPO.load`. Only how it is computed differs:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,13 +26,12 @@ from torch import Tensor, nn
 
 from agent.errors import PresetError
 from agent.training.export import affine_layers
-from agent.training.rollout import Ended, Rollout
+from agent.training.rollout import Ended, Rollout, entropy, log_prob
 
 OPTIMIZER: dict[str, Any] = {"fused": True, "eps": 1e-5}
 """For `policy_kwargs["optimizer_kwargs"]`: stable-baselines3's epsilon, and one kernel for all parameters."""
 
 _CHUNK = 1024  # rows; activations of 256 + 128 + 64 units for as many rows are 2 MB
-_HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 
 
 class FastPPO(PPO):
@@ -76,7 +74,7 @@ class FastPPO(PPO):
             actions = self.actor.forward(observations) + std * noise
             rollout.observations[step], rollout.actions[step] = observations, actions
             rollout.values[step] = self.critic.forward(observations)[:, 0]
-            rollout.log_probs[step] = _log_prob(noise, self.policy.log_std)
+            rollout.log_probs[step] = log_prob(noise, self.policy.log_std)
             clipped = np.clip(actions.numpy(), self.action_space.low, self.action_space.high)  # type: ignore[attr-defined]
             self._last_obs, rewards, dones, infos = env.step(clipped)  # type: ignore[assignment]
             rollout.rewards[step], rollout.starts[step + 1] = torch.as_tensor(rewards), torch.as_tensor(dones)
@@ -137,7 +135,7 @@ class FastPPO(PPO):
         seen, actions, old, gains, returns = chunk
         log_std = self.policy.log_std
         noise = (actions - self.actor.forward(seen)) / log_std.exp()
-        log_ratio = _log_prob(noise, log_std) - old
+        log_ratio = log_prob(noise, log_std) - old
         ratio = log_ratio.exp()
         plain, clipped = ratio * gains, ratio.clamp(1.0 - clip, 1.0 + clip) * gains
         by_log_prob = torch.where(plain <= clipped, -share * plain, 0.0)[:, None]  # no gradient where clipping binds
@@ -154,7 +152,7 @@ class FastPPO(PPO):
         figures = dict(
             zip(("policy_gradient_loss", "value_loss", "approx_kl", "clip_fraction"), means.tolist(), strict=True)
         )
-        figures["entropy_loss"] = -float((log_std + 0.5 + _HALF_LOG_TWO_PI).sum())
+        figures["entropy_loss"] = -float(entropy(log_std))
         figures["explained_variance"] = float(1.0 - (returns - values).var() / returns.var())
         figures["std"], figures["clip_range"] = float(log_std.exp().mean()), clip
         for name, value in figures.items():
@@ -201,11 +199,6 @@ class Perceptron:
             if index:
                 through = torch.mm(slope, layer.weight, out=self._slopes[index - 1][: len(slope)])
                 slope = torch.ops.aten.threshold_backward.grad_input(through, below, 0, grad_input=through)
-
-
-def _log_prob(noise: Tensor, log_std: Tensor) -> Tensor:
-    """Return the log density `(rows,)` of normal actions `mean + noise x std`."""
-    return -0.5 * noise.square().sum(-1) - (log_std.sum() + _HALF_LOG_TWO_PI * noise.shape[-1])
 
 
 def _gradient(parameter: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ import torch
 from torch import Tensor
 
 from agent.units import BoolArray, IntArray
+
+_HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 
 
 @dataclass(frozen=True)
@@ -100,3 +103,13 @@ class Ended:
             np.array(cut, dtype=np.int64),
             torch.as_tensor(np.array(last, dtype=np.float32)),
         )
+
+
+def log_prob(noise: Tensor, log_std: Tensor) -> Tensor:
+    """Return the log density `(...)` of the normal actions `mean + noise x std`, `noise` being `(..., k)`."""
+    return -0.5 * noise.square().sum(-1) - (log_std.sum() + _HALF_LOG_TWO_PI * noise.shape[-1])
+
+
+def entropy(log_std: Tensor) -> Tensor:
+    """Return the entropy of normal actions, which no observation changes."""
+    return (log_std + 0.5 + _HALF_LOG_TWO_PI).sum()
