@@ -71,6 +71,14 @@ class MissingColumnError(MarketDataError):
     """A column that the format needs is not there."""
 
 
+class UnknownMarketError(MarketDataError):
+    """The file has no such market or network."""
+
+
+class AmbiguousMarketError(MarketDataError):
+    """A symbol stands for more than one market."""
+
+
 class BadValueError(MarketDataError):
     """A cell is not the number or the date it must be."""
 
@@ -93,3 +101,23 @@ class TooFewDaysError(MarketDataError):
 
 class WindowError(MarketDataError):
     """The window asked for lies outside the history."""
+
+
+class TasksError(AgentError):
+    """Tasks that cannot be run, or that had to succeed and did not."""
+
+
+class RayMissingError(TasksError):
+    """A Ray cluster was asked for but Ray is not installed."""
+
+
+class RayAddressError(TasksError, ValueError):
+    """No Ray cluster that can be used answers at the address."""
+
+
+class IntegerFormError(PolicyError):
+    """A policy has no integer form: too large, not a plain ReLU network, or not of finite numbers."""
+
+
+class SweepError(AgentError):
+    """A search that cannot be run or resumed, or that found nothing."""

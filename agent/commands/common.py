@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +22,53 @@ PATH = click.Path(path_type=Path, dir_okay=False)
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 
-def history_of(path: Path, parts: str | None) -> RateHistory:
-    """Read market history; `parts` as on the command line, separated by commas."""
-    from agent.market.replay import COMPOUND_PARTS, load_history
+@dataclass(frozen=True)
+class Reading:
+    """How a history file is to be read: the options that `history_options` adds to a command."""
 
-    return load_history(path, COMPOUND_PARTS if parts is None else [part.strip() for part in parts.split(",")])
+    parts: str | None
+    network: str | None
+    max_gap_days: float | None
+    gas: Path | None
+
+    @property
+    def chosen(self) -> bool:
+        """Whether any of them was given."""
+        return any(value is not None for value in vars(self).values())
+
+    def load(self, path: Path) -> RateHistory:
+        """Read market history."""
+        from agent.market.replay import load_history
+
+        parts = None if self.parts is None else [part.strip() for part in self.parts.split(",")]
+        return load_history(path, parts, network=self.network, max_gap_days=self.max_gap_days, gas=self.gas)
+
+
+def history_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a history file to a command, which gets them as one argument, `reading`."""
+
+    @wraps(command)
+    def gathered(
+        *args: Any, parts: str | None, network: str | None, max_gap_days: float | None, gas: Path | None, **others: Any
+    ) -> Any:
+        return command(*args, reading=Reading(parts, network, max_gap_days, gas), **others)
+
+    for option in (
+        click.option("--gas", type=PATH, help="File of daily gas prices (date, eth_usd, avg_gas_gwei)."),
+        click.option(
+            "--max-gap-days",
+            type=click.FloatRange(min=0, min_open=True),
+            help="Most days between two rows of an Aave V3 file. [default: 2.5]",
+        ),
+        click.option("--network", help="Network of an Aave V3 file. [default: ethereum]"),
+        click.option(
+            "--parts",
+            help="Markets of a Compound V2 file, or symbols or addresses of an Aave V3 file, separated by commas. "
+            "[default: dai_1,usdc,usdt; USDC,USDT,DAI,USDS,USDe,PYUSD]",
+        ),
+    ):
+        gathered = option(gathered)
+    return gathered
 
 
 def limits_of(path: Path | None, count: int) -> Limits:

@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 import click
+import numpy as np
 
-from agent.commands.common import DAY, PATH, history_of, print_json
+from agent.commands.common import DAY, PATH, Reading, history_options, print_json
 
 
 @click.group()
@@ -17,30 +18,35 @@ def data() -> None:
 
 @data.command()
 @click.argument("file", type=PATH)
-@click.option("--parts", help="Markets of a Compound V2 file, separated by commas. [default: dai_1,usdc,usdt]")
+@history_options
 @click.option("--start", type=DAY, help="First day of a window that is needed.")
 @click.option("--days", type=click.IntRange(min=1), help="Days that are needed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def check(file: Path, parts: str | None, start: datetime | None, days: int | None, as_json: bool) -> None:
+def check(file: Path, reading: Reading, start: datetime | None, days: int | None, as_json: bool) -> None:
     """Check that FILE can be replayed; say what is in it, or which line is wrong.
 
     \b
-    Two formats are recognised by their header:
+    Three formats, CSV or Parquet, are recognised by their columns:
       date,NAME,NAME,...   one line a day, 2 to 16 markets, supply rates as APR
                            fractions per year (0.035 is 3.5 %)
-      Compound V2          columns date, part, supply_apr_pct (percent) among others
+      Compound V2          columns date, part, supply_apr_pct (percent) among others;
+                           tvl_usd, if there, is what others supply
+      Aave V3              columns snapshot_utc, network, symbol, supply_apr (fraction),
+                           liquidity_index, asset, last_update_ts among others
     """
-    history = history_of(file, parts).window(None if start is None else start.date(), days)
-    rates = history.rates
+    history = reading.load(file).window(None if start is None else start.date(), days)
     markets = [
         {
             "name": name,
-            "least": float(rates[:, index].min()),
-            "mean": float(rates[:, index].mean()),
-            "greatest": float(rates[:, index].max()),
+            "least": float(history.rates[:, index].min()),
+            "mean": float(history.rates[:, index].mean()),
+            "greatest": float(history.rates[:, index].max()),
+            "mean_earned": None if history.earned is None else float(history.earned[1:, index].mean()),
+            "median_depth": None if history.depth is None else float(np.median(history.depth[:, index])),
         }
         for index, name in enumerate(history.names)
     ]
+    missing = (history.end - history.start).days + 1 - len(history)
     if as_json:
         print_json(
             {
@@ -48,13 +54,19 @@ def check(file: Path, parts: str | None, start: datetime | None, days: int | Non
                 "first_day": history.start.isoformat(),
                 "last_day": history.end.isoformat(),
                 "days": len(history),
+                "days_bridged_by_the_index": missing,
                 "markets": markets,
+                "gas": history.gas is not None,
                 "sha256": history.digest,
             }
         )
         return
-    click.echo(f"{history.source}: {len(history)} days without gaps, {history.start} to {history.end}")
+    gaps = "without gaps" if not missing else f"and {missing} between them that the liquidity index bridges"
+    click.echo(f"{history.source}: {len(history)} days {gaps}, {history.start} to {history.end}")
     for market in markets:
-        click.echo(
-            f"  {market['name']:16s} {market['least']:7.2%} to {market['greatest']:7.2%}, mean {market['mean']:.2%}"
-        )
+        line = f"  {market['name']:16s} {market['least']:7.2%} to {market['greatest']:7.2%}, mean {market['mean']:.2%}"
+        if market["mean_earned"] is not None:
+            line += f", earned {market['mean_earned']:.2%}"
+        if market["median_depth"] is not None:
+            line += f", others supply {market['median_depth']:,.0f} (median)"
+        click.echo(line)

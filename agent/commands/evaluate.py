@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.commands.common import DAY, PATH, history_of, limits_of, names_of, note, print_json, print_table
+from agent.commands.common import (
+    DAY,
+    PATH,
+    Reading,
+    history_options,
+    limits_of,
+    names_of,
+    note,
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from agent.market.replay import RateHistory
@@ -19,20 +29,24 @@ if TYPE_CHECKING:
 @click.argument("policies", nargs=-1, required=True)
 @click.option("--limits", "limits_file", type=PATH, help="Limits file (TOML) of the vault. [default: caps of 60 %]")
 @click.option("--data", type=PATH, help="CSV of daily rates to replay. [default: markets drawn from a model]")
-@click.option("--parts", help="Markets of a Compound V2 file, separated by commas. [default: dai_1,usdc,usdt]")
+@history_options
 @click.option("--start", type=DAY, help="First day of the replay. [default: the first of the file]")
 @click.option("--days", type=click.IntRange(2, 36_500), help="Days. [default: all of the file; 365 of a drawn market]")
 @click.option("--paths", type=click.IntRange(1, 10_000), default=32, show_default=True, help="Markets to draw.")
 @click.option("--seed", type=click.IntRange(min=0), default=20_000, show_default=True, help="Seed to draw them with.")
 @click.option("--nav", type=click.FloatRange(min=0, min_open=True), default=1e7, show_default=True, help="Assets.")
-@click.option("--gas-gwei", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Price of gas.")
-@click.option("--eth-price", type=click.FloatRange(min=0), default=3000.0, show_default=True, help="Price of ETH.")
+@click.option(
+    "--gas-gwei", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Price of gas, without --gas."
+)
+@click.option(
+    "--eth-price", type=click.FloatRange(min=0), default=3000.0, show_default=True, help="Price of ETH, without --gas."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def evaluate(
     policies: tuple[str, ...],
     limits_file: Path | None,
     data: Path | None,
-    parts: str | None,
+    reading: Reading,
     start: datetime | None,
     days: int | None,
     paths: int,
@@ -56,8 +70,8 @@ def evaluate(
     from agent.market.synthetic import shipped_market
     from agent.policy import load_policy
 
-    if data is None and (start is not None or parts is not None):
-        raise click.UsageError("--start and --parts choose from the history of --data: give --data too")
+    if data is None and (start is not None or reading.chosen):
+        raise click.UsageError("--start, --parts, --network and --gas are about the history of --data: give --data too")
     if data is None:
         names = names_of(limits_file)
         market = replace(shipped_market(names), gwei=gas_gwei, eth_price=eth_price)
@@ -65,10 +79,8 @@ def evaluate(
         path = market.sample(np.random.default_rng(seed), paths, length)
         source = f"{paths} markets of {length - 1} days drawn from the shipped model with seed {seed}"
     else:
-        window = history_of(data, parts).window(
-            None if start is None else start.date(), None if days is None else days + 1
-        )
-        path = window.path(gas_cost(gas_gwei, eth_price))
+        window = reading.load(data).window(None if start is None else start.date(), None if days is None else days + 1)
+        path = window.path(gas_cost(gas_gwei, eth_price) if reading.gas is None else None)
         source = f"{window.source}, {len(window) - 1} days from {window.start}: {', '.join(window.names)}"
     chosen = list(dict.fromkeys([*policies, *BASELINES]))
     loaded = [load_policy(name, path.count) for name in chosen]

@@ -7,7 +7,18 @@ from pathlib import Path
 
 import click
 
-from agent.commands.common import DAY, PATH, history_of, limits_of, names_of, note, print_json, print_table, writable
+from agent.commands.common import (
+    DAY,
+    PATH,
+    Reading,
+    history_options,
+    limits_of,
+    names_of,
+    note,
+    print_json,
+    print_table,
+    writable,
+)
 
 
 @click.command()
@@ -15,7 +26,7 @@ from agent.commands.common import DAY, PATH, history_of, limits_of, names_of, no
 @click.option("--out", type=PATH, default=Path("out/policy.npz"), show_default=True, help="Where the policy goes.")
 @click.option("--limits", "limits_file", type=PATH, help="Limits file (TOML) of the vault. [default: caps of 60 %]")
 @click.option("--data", type=PATH, help="CSV of daily rates to fit the market to. [default: the shipped parameters]")
-@click.option("--parts", help="Markets of a Compound V2 file, separated by commas. [default: dai_1,usdc,usdt]")
+@history_options
 @click.option("--until", type=DAY, help="Fit to days before this one only: the day your evaluation starts.")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Time to train, instead of the preset's.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed, instead of the preset's.")
@@ -26,7 +37,7 @@ def train(
     out: Path,
     limits_file: Path | None,
     data: Path | None,
-    parts: str | None,
+    reading: Reading,
     until: datetime | None,
     seconds: float | None,
     seed: int | None,
@@ -48,7 +59,7 @@ def train(
         names = names_of(limits_file)
         market = shipped_market(names)
     else:
-        history = history_of(data, parts)
+        history = reading.load(data)
         names = history.names
         known = history if until is None else history.before(until.date())
         market = fitted_market(known, names)

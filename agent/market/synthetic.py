@@ -27,8 +27,9 @@ import numpy as np
 
 from agent.digest import digest_of
 from agent.errors import AgentError, MarketDataError, TooFewDaysError
+from agent.market.history import DEFAULT_ETH_PRICE, DEFAULT_GWEI, RateHistory
 from agent.market.path import MarketPath, gas_cost
-from agent.market.replay import DEFAULT_ETH_PRICE, DEFAULT_GWEI, RateHistory, load_history
+from agent.market.replay import load_history
 from agent.units import DAY, FloatArray, IntArray
 
 LEAST_FIT_DAYS = 180

@@ -18,6 +18,7 @@ from agent.errors import (
     MissingColumnError,
     RateRangeError,
     TooFewDaysError,
+    UnknownMarketError,
     WindowError,
 )
 from agent.market.path import gas_cost
@@ -83,7 +84,7 @@ def test_load_history__excel_flavour_and_any_order__same_rates(write: Write) -> 
         (lambda t: [t[0].replace("b", "a"), *t[1:]], MissingColumnError, "name of its own"),
         (lambda t: t[:2], TooFewDaysError, "two days"),
         (lambda t: ["date,part,x", "2022-01-01,usdc,1"], MissingColumnError, "supply_apr_pct"),
-        (lambda t: ["date,part,supply_apr_pct", "2022-01-01,usdc.csv,1"], MissingColumnError, "no part 'dai_1'"),
+        (lambda t: ["date,part,supply_apr_pct", "2022-01-01,usdc.csv,1"], UnknownMarketError, "no part 'dai_1'"),
     ],
 )
 def test_load_history__bad_file__named_error_with_line_and_day(
