@@ -1,6 +1,6 @@
-"""Environments over the money math: a Gymnasium env and the batched stable-baselines3 VecEnv.
+"""Environments over the money math: Gymnasium envs and the batched stable-baselines3 VecEnv, thin over one engine.
 
-Importing this package registers `Lending-v0` with Gymnasium.
+Importing this package registers all of `agent.envs.presets.ENVS` with Gymnasium.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import gymnasium
 
 from agent.envs.engine import EnvConfig
+from agent.envs.presets import ENVS, make_env
 
-ENV_ID = "Lending-v0"
+for _preset in ENVS.values():
+    if _preset.env_id not in gymnasium.registry:
+        gymnasium.register(_preset.env_id, entry_point="agent.envs.presets:make_env", kwargs={"name": _preset.name})
 
-if ENV_ID not in gymnasium.registry:
-    gymnasium.register(ENV_ID, entry_point="agent.envs.lending:LendingEnv")
-
-__all__ = ["ENV_ID", "EnvConfig"]
+__all__ = ["ENVS", "EnvConfig", "make_env"]

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from agent.envs.engine import Engine, EnvConfig
-from agent.envs.lending import action_space, observation_space, step_info
+from agent.envs.scalar import action_space, observation_space, step_info
 from agent.market.path import Market
 
 
-class LendingVecEnv(VecEnv):
-    """`batch` copies of `Lending-v0` on a bank of market paths, stepped together.
+class VaultVecEnv(VecEnv):
+    """`batch` copies of a `VaultEnv` on a bank of market paths, stepped together.
 
     Finished episodes start anew at once; the last observation of the old one is in `infos[i]["terminal_observation"]`
     and `infos[i]["TimeLimit.truncated"]` says whether it was cut at its length.
@@ -44,13 +44,12 @@ class LendingVecEnv(VecEnv):
         bank_paths: int = 256,
         bank_rows: int = 400,
     ) -> None:
-        count = len(market.names)
         self.render_mode = None
-        super().__init__(batch, observation_space(count), action_space(count))
+        super().__init__(batch, observation_space(config), action_space(config))
         self.market, self.config = market, config
         self._rng = rng
         self._bank_shape = (bank_paths, max(bank_rows, config.path_rows))
-        self._actions: NDArray[Any] = np.zeros((batch, count))
+        self._actions: NDArray[Any] = np.zeros((batch, config.limits.count))
         self._returns = np.zeros(batch)
         self._lengths = np.zeros(batch, dtype=np.int64)
         self.engine = self._new_engine()
@@ -103,11 +102,11 @@ class LendingVecEnv(VecEnv):
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
         """Refuse: the vaults share one configuration."""
-        raise NotImplementedError("the vaults of a LendingVecEnv share one configuration: make another one")
+        raise NotImplementedError("the vaults of a VaultVecEnv share one configuration: make another one")
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
         """Refuse: there are no single environments behind this one."""
-        raise NotImplementedError(f"a LendingVecEnv has no single environments to call {method_name} on")
+        raise NotImplementedError(f"a VaultVecEnv has no single environments to call {method_name} on")
 
     def env_is_wrapped(self, wrapper_class: type[Any], indices: Any = None) -> list[bool]:
         """Return false for every vault."""

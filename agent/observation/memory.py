@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agent.errors import NotFiniteError, ObservationError, ShapeError
-from agent.units import DAY, FloatArray
+from agent.units import DAY, FloatArray, IntArray
 
 FAST_SECONDS = 3.0 * DAY
 SLOW_SECONDS = 21.0 * DAY
@@ -63,6 +63,30 @@ class RateMemory:
         return RateMemory(
             self.fast * fast + checked * (1.0 - fast), self.slow * slow + checked * (1.0 - slow), int(timestamp)
         )
+
+    @classmethod
+    def after(cls, rates: FloatArray, used: IntArray, seconds: float, timestamp: int) -> RateMemory:
+        """Return what `start` and then `update` at every row would remember, at once.
+
+        Parameters
+        ----------
+        rates
+            `(B, T, n)` rates of rows `seconds` apart.
+        used
+            `(B,)` how many of the rows before the last are remembered, up to `T - 1`.
+        seconds
+            Time between rows.
+        timestamp
+            That of the last row.
+        """
+        age = np.arange(rates.shape[1] - 1, -1, -1)
+        means = []
+        for constant in (FAST_SECONDS, SLOW_SECONDS):
+            kept = np.exp(-seconds / constant) ** age
+            share = np.where(age == used[:, None], kept, kept * (1.0 - np.exp(-seconds / constant)))
+            share = np.where(age > used[:, None], 0.0, share)
+            means.append((share[:, :, None] * rates).sum(1))
+        return cls(means[0], means[1], int(timestamp))
 
     def to_json(self) -> dict[str, Any]:
         """Return the memory of one vault (`B = 1`) as plain numbers, for the journal."""

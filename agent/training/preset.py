@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from agent.decision import DecisionRules
 from agent.envs.engine import EnvConfig
+from agent.envs.lending import lending_config
 from agent.errors import PresetError
 from agent.limits import Limits, describe
 from agent.portfolio import Costs
@@ -104,8 +105,8 @@ class Preset(_Table):
 
     def env_config(self, limits: Limits) -> EnvConfig:
         """Return the environment's configuration under these limits."""
-        return EnvConfig(
-            limits=limits,
+        return lending_config(
+            limits,
             costs=self.costs(),
             rules=self.rules(),
             nav=self.env.nav,

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from agent.digest import digest_of
 from agent.envs.engine import Engine, EnvConfig
-from agent.envs.vec import LendingVecEnv
+from agent.envs.vec import VaultVecEnv
 from agent.errors import PolicyFileError, ShapeError
 from agent.evaluation.backtest import Setting, compare
 from agent.evaluation.baselines import BASELINES
@@ -107,7 +107,7 @@ def train(
     torch.set_num_threads(preset.ppo.torch_threads)
     config = preset.env_config(limits)
     train_seed, score_seed, test_seed, learner_seed = np.random.SeedSequence(preset.seed).spawn(4)
-    env = LendingVecEnv(
+    env = VaultVecEnv(
         source,
         config,
         preset.ppo.envs,
@@ -148,7 +148,7 @@ def train(
     return TrainingResult(policy, path, keeper.curve, evaluation, model.num_timesteps, keeper.elapsed)
 
 
-def _model(preset: Preset, env: LendingVecEnv, seed: int) -> PPO:
+def _model(preset: Preset, env: VaultVecEnv, seed: int) -> PPO:
     ppo = preset.ppo
     return PPO(
         "MlpPolicy",

@@ -15,16 +15,17 @@ from stable_baselines3.common.env_checker import check_env as sb3_check
 from agent.actions import to_weights
 from agent.bucket import UNBOUNDED, Budget
 from agent.decision import Reason
-from agent.envs import ENV_ID, EnvConfig
+from agent.envs import ENVS, EnvConfig, make_env
 from agent.envs.engine import Engine
-from agent.envs.lending import LendingEnv
-from agent.envs.vec import LendingVecEnv
-from agent.errors import MarketDataError, ShapeError
+from agent.envs.lending import lending_config
+from agent.envs.scalar import VaultEnv
+from agent.envs.vec import VaultVecEnv
+from agent.errors import MarketDataError, ObservationError, PresetError, ShapeError
 from agent.evaluation.backtest import Setting, run
 from agent.limits import Limits, load_limits
 from agent.market.path import MarketPath
 from agent.market.synthetic import SyntheticMarket
-from agent.observation import CHAIN, Observation
+from agent.observation import CHAIN, DEFI, RWA, Observation, version_of
 from agent.policy import load_policy
 from agent.portfolio import Costs
 
@@ -43,12 +44,13 @@ class OnePath:
 
 
 def _config(limits: Limits, **changes: Any) -> EnvConfig:
-    plain = EnvConfig(limits, costs=FREE, episode_rows=10, warm_up=0, deployed_share=0.0, concentration_price=0.0)
-    return replace(plain, **changes)
+    plain = {"costs": FREE, "episode_rows": 10, "warm_up": 0, "deployed_share": 0.0, "concentration_price": 0.0}
+    return lending_config(limits, **{**plain, **changes})
 
 
-def test_check_env__gymnasium_and_stable_baselines3__pass() -> None:
-    env = gymnasium.make(ENV_ID)
+@pytest.mark.parametrize("name", ENVS)
+def test_fault_3_check_env__gymnasium_and_stable_baselines3__pass(name: str) -> None:
+    env = gymnasium.make(ENVS[name].env_id)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gymnasium_check(env.unwrapped, skip_render_check=True)
@@ -56,7 +58,7 @@ def test_check_env__gymnasium_and_stable_baselines3__pass() -> None:
 
 
 def test_vec_env__sb3_contract__shapes_types_and_restart(market: SyntheticMarket, limits: Limits) -> None:
-    env = LendingVecEnv(market, _config(limits), 8, np.random.default_rng(0), bank_paths=4, bank_rows=40)
+    env = VaultVecEnv(market, _config(limits), 8, np.random.default_rng(0), bank_paths=4, bank_rows=40)
     first = env.reset()
     assert first.dtype == np.float32
     assert all(env.observation_space.contains(row) for row in first)
@@ -70,27 +72,105 @@ def test_vec_env__sb3_contract__shapes_types_and_restart(market: SyntheticMarket
     assert np.allclose(observation[:, 3], 1.0)  # started anew, all idle
 
 
-def test_scalar_and_batched__same_path_and_actions__same_trajectory(market: SyntheticMarket, limits: Limits) -> None:
-    config = _config(limits, costs=Costs(), deployed_share=0.0)
-    bank = market.sample(np.random.default_rng(5), 6, config.path_rows)
+def _rich_bank(version: str, config: EnvConfig) -> MarketPath:
+    """Paths with everything that a path can have."""
+    rng, count = np.random.default_rng(5), config.limits.count
+    names = version_of(version).features
+    shape = (6, config.path_rows, count)
+    return replace(
+        path_of(rng.uniform(0, 0.2, shape), gas=1e-6),
+        factors=rng.uniform(0.99, 1.01, shape),
+        earned=rng.uniform(0, 0.2, shape),
+        depth=10 ** rng.uniform(6, 9, shape),
+        liquidity=10 ** rng.uniform(5, 9, shape),
+        features=rng.uniform(0.5, 1.5, (*shape[:2], len(names))) if names else None,
+        feature_names=names,
+    )
+
+
+@pytest.mark.parametrize("version", [CHAIN, DEFI, RWA])
+def test_scalar_and_batched__same_path_and_actions__same_trajectory(version: str) -> None:
+    limits = Limits.uniform(5 if version == DEFI else 3, loss_budget=Budget(0.01, 0.001))
+    config = _config(
+        limits, version=version, costs=Costs(exit=0.0005), nav=(1e5, 1e8), leg_cost=(1e-5, 1e-2), episode_rows=30
+    )
+    bank = _rich_bank(version, config)
     batched = Engine(bank, config, 32, np.random.default_rng(1))
     scalars = []
-    for path in batched._path:
-        part = MarketPath(bank.timestamps, bank.rates[path][None], bank.gas_cost[path][None], bank.names)
-        env = LendingEnv(OnePath(part), config)
+    for i, path in enumerate(batched._path):
+        leg = float(batched._leg_cost[i, 0])
+        costs = Costs(entry=leg, exit=0.0005 + leg)
+        alone = replace(config, costs=costs, nav=float(batched.state.nav[i]), leg_cost=None)
+        env = VaultEnv(OnePath(bank.take(path[None])), alone)
         scalars.append((env, env.reset(seed=0)[0]))
     seen = batched.observe().vector().astype(np.float32)
     assert np.array_equal(seen, np.array([observation for _, observation in scalars]))
-    actions = np.random.default_rng(2)
+    actions, refused = np.random.default_rng(2), 0
     for _ in range(config.episode_rows):
-        chosen = actions.uniform(-1, 1, (32, 3))
+        chosen = actions.uniform(-1, 1, (32, limits.count))
         moved = batched.step(chosen)
+        refused += moved.result.refused.sum()
         for i, (env, _) in enumerate(scalars):
             observation, reward, terminated, truncated, info = env.step(chosen[i])
             assert np.array_equal(observation, moved.observation[i].astype(np.float32))
             assert reward == moved.reward[i]
             assert (terminated, truncated) == (moved.terminated[i], moved.truncated[i])
             assert info["nav"] == moved.result.state.nav[i]
+    assert refused > 0  # liquidity did bind
+
+
+def test_engine__ranges_of_nav_and_costs__drawn_anew_for_every_episode(market: SyntheticMarket, limits: Limits) -> None:
+    config = _config(limits, nav=(1e4, 1e8), leg_cost=(1e-5, 1e-2), start_weights=(0.4, 0.35, 0.2))
+    engine = Engine(market.sample(np.random.default_rng(0), 4, 40), config, 500, np.random.default_rng(1))
+    first = engine.observe()
+    for drawn, low, high in ((engine.state.nav, 1e4, 1e8), (first.move_cost / 2, 1e-5, 1e-2)):
+        assert low <= drawn.min() < 1.1 * low
+        assert 0.9 * high < drawn.max() <= high
+        assert np.log(drawn).mean() == pytest.approx(np.log([low, high]).mean(), abs=0.5)
+    assert np.allclose(first.weights, [0.4, 0.35, 0.2])
+    assert np.allclose(first.idle, 0.05)
+    some = np.arange(500) < 250
+    engine.reset(some)
+    again = engine.observe()
+    assert (again.move_cost[250:] == first.move_cost[250:]).all()
+    assert (again.move_cost[:250] != first.move_cost[:250]).all()
+    moved = engine.step(np.tile([1.0, -1.0, -1.0], (500, 1)))
+    lost = 1 - moved.result.state.nav / engine._opening_nav
+    assert np.corrcoef(lost, again.move_cost)[0, 1] > 0.99  # and it is the vault's own cost that it pays
+
+
+def test_engine__ruin__is_a_share_of_the_episodes_own_assets(limits: Limits) -> None:
+    factors = np.ones((14, 3))
+    factors[2] = 0.3
+    loose = replace(limits, max_drawdown=1.0)
+    path = path_of(np.full((14, 3), 0.02), factors=factors)
+    engine = Engine(path, _config(loose, nav=(1e4, 1e8), episode_rows=5), 8, np.random.default_rng(0))
+    ends = [engine.step(np.zeros((8, 3))).terminated for _ in range(2)]
+    rows = engine._row - 2  # where each began
+    assert np.array_equal(ends[-1], (rows == 0) | (rows == 1))
+    assert 0 < ends[-1].sum() < 8
+
+
+def test_engine__impossible_configuration__refused(market: SyntheticMarket, limits: Limits) -> None:
+    for wrong in ({"nav": (0.0, 1.0)}, {"leg_cost": (1e-3, 1e-4)}, {"start_weights": (0.5, 0.5)}):
+        with pytest.raises(ShapeError):
+            _config(limits, **wrong)
+    path = market.sample(np.random.default_rng(0), 2, 40)
+    with pytest.raises(ObservationError, match="needs a market with the features"):
+        Engine(path, _config(limits, version=RWA), 1, np.random.default_rng(0))
+    with pytest.raises(PresetError, match="lending"):
+        make_env("landing")
+
+
+def test_reward__is_the_sum_of_its_parts(market: SyntheticMarket, limits: Limits) -> None:
+    config = _config(limits, concentration_price=0.5)
+    engine = Engine(market.sample(np.random.default_rng(0), 4, 40), config, 16, np.random.default_rng(1))
+    moved = engine.step(np.random.default_rng(2).uniform(-1, 1, (16, 3)))
+    assert set(moved.parts) == {"growth", "concentration"}
+    assert np.array_equal(moved.reward, moved.parts["growth"] + moved.parts["concentration"])
+    assert moved.parts["concentration"] == pytest.approx(
+        -0.5 * ((moved.decision.weights**2).sum(-1) - 0.98**2 / 3), rel=1e-12
+    )
 
 
 def test_fault_1_look_ahead__memory_without_skill_earns_nothing(
@@ -138,7 +218,7 @@ def test_fault_1_look_ahead__other_futures__same_observation_and_decision(
 
 
 def test_fault_3_length__truncates_and_never_terminates(market: SyntheticMarket, limits: Limits) -> None:
-    env = LendingEnv(market, _config(limits, episode_rows=3))
+    env = VaultEnv(market, _config(limits, episode_rows=3))
     env.reset(seed=1)
     flags = [env.step(np.zeros(3, dtype=np.float32))[2:4] for _ in range(3)]
     assert flags == [(False, False), (False, False), (False, True)]
@@ -148,7 +228,7 @@ def test_fault_3_length__truncates_and_never_terminates(market: SyntheticMarket,
 def test_fault_3_halt__terminates_and_is_not_truncated(limits: Limits) -> None:
     factors = np.ones((14, 3))
     factors[3, 0] = 0.5
-    env = LendingEnv(OnePath(path_of(np.full((14, 3), 0.02), factors=factors)), _config(limits, episode_rows=3))
+    env = VaultEnv(OnePath(path_of(np.full((14, 3), 0.02), factors=factors)), _config(limits, episode_rows=3))
     env.reset(seed=1)
     steps = [env.step(np.array([1.0, -1.0, -1.0], dtype=np.float32)) for _ in range(3)]
     assert [s[2:4] for s in steps] == [(False, False), (False, False), (True, False)]
@@ -159,7 +239,7 @@ def test_fault_3_vec_halt__restarts_with_the_flag_of_a_termination(limits: Limit
     factors = np.ones((14, 3))
     factors[2] = 0.5
     market = OnePath(path_of(np.full((14, 3), 0.02), factors=factors))
-    env = LendingVecEnv(market, _config(limits), 2, np.random.default_rng(0), bank_paths=1, bank_rows=11)
+    env = VaultVecEnv(market, _config(limits), 2, np.random.default_rng(0), bank_paths=1, bank_rows=11)
     env.reset()
     env.step(np.zeros((2, 3)))
     _, _, done, infos = env.step(np.zeros((2, 3)))
@@ -181,7 +261,7 @@ def test_fault_7_gas__lowers_the_reward_by_its_money(market: SyntheticMarket, li
 
 def test_fault_8_seeding__seed_decides_everything_and_nothing_global(market: SyntheticMarket, limits: Limits) -> None:
     def play(seed: int) -> np.ndarray:
-        env = LendingVecEnv(market, _config(limits), 4, np.random.default_rng(seed), bank_paths=8, bank_rows=60)
+        env = VaultVecEnv(market, _config(limits), 4, np.random.default_rng(seed), bank_paths=8, bank_rows=60)
         return np.concatenate([env.reset(), *(env.step(np.zeros((4, 3)))[0] for _ in range(15))])
 
     np.random.seed(0)  # noqa: NPY002
@@ -194,7 +274,7 @@ def test_fault_8_seeding__seed_decides_everything_and_nothing_global(market: Syn
 def test_episodes__start_at_random_rows_of_random_paths_with_warm_means(
     market: SyntheticMarket, limits: Limits
 ) -> None:
-    config = EnvConfig(limits, episode_rows=10, warm_up=20)
+    config = lending_config(limits, episode_rows=10, warm_up=20)
     bank = market.sample(np.random.default_rng(0), 16, 100)
     engine = Engine(bank, config, 400, np.random.default_rng(1))
     assert len(np.unique(engine._path)) == 16
@@ -229,9 +309,9 @@ def test_fault_9_env_backtest_and_policy__one_decision(market: SyntheticMarket, 
 def test_engine__market_that_does_not_fit__refused(market: SyntheticMarket, limits: Limits) -> None:
     path = market.sample(np.random.default_rng(0), 2, 20)
     with pytest.raises(MarketDataError, match="too short"):
-        Engine(path, EnvConfig(limits), 1, np.random.default_rng(0))
+        Engine(path, lending_config(limits), 1, np.random.default_rng(0))
     with pytest.raises(ShapeError):
-        Engine(path, EnvConfig(Limits.uniform(4), episode_rows=5), 1, np.random.default_rng(0))
+        Engine(path, lending_config(Limits.uniform(4), episode_rows=5), 1, np.random.default_rng(0))
 
 
 def test_reward__order_one_in_calm_and_wild_markets(market: SyntheticMarket, limits: Limits) -> None:
@@ -239,7 +319,7 @@ def test_reward__order_one_in_calm_and_wild_markets(market: SyntheticMarket, lim
     deviations = []
     for factor in (0.1, 1.0):
         scaled = MarketPath(path.timestamps, path.rates * factor, path.gas_cost, path.names)
-        engine = Engine(scaled, EnvConfig(limits, episode_rows=90, warm_up=5), 64, np.random.default_rng(0))
+        engine = Engine(scaled, lending_config(limits, episode_rows=90, warm_up=5), 64, np.random.default_rng(0))
         actions = np.random.default_rng(1)
         rewards = np.array([engine.step(actions.uniform(-1, 1, (64, 3))).reward for _ in range(60)])
         deviations.append(rewards.std())

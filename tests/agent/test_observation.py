@@ -53,6 +53,22 @@ def test_rate_memory__same_block_again__changes_nothing() -> None:
     assert np.array_equal(again.slow, memory.slow)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_rate_memory__after_many_rows_at_once__as_one_by_one(count: int, rng: np.random.Generator) -> None:
+    rates, used = rng.uniform(0, 0.2, (9, 31, count)), rng.integers(0, 31, 9)
+    used[:2] = 0, 30
+    whole = RateMemory.after(rates, used, 300.0, 77)
+    for i in range(9):
+        memory = RateMemory.start(rates[i : i + 1, 30 - used[i]], 0)
+        for row in range(31 - used[i], 31):
+            memory = memory.update(rates[i : i + 1, row], memory.timestamp + 300)
+        assert np.allclose(whole.fast[i], memory.fast[0], rtol=1e-13)
+        assert np.allclose(whole.slow[i], memory.slow[0], rtol=1e-13)
+    assert np.array_equal(whole.fast[0], rates[0, -1])
+    alone = RateMemory.after(rates[3:4], used[3:4], 300.0, 77)
+    assert np.array_equal(alone.fast[0], whole.fast[3])
+
+
 def test_rate_memory__through_json__bit_for_bit() -> None:
     memory = RateMemory.start(RATES / 3, 5).update(RATES / 7, 90_001)
     back = RateMemory.from_json(json.loads(json.dumps(memory.to_json())))
