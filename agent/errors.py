@@ -55,6 +55,10 @@ class PolicyShapeError(PolicyError):
     """The policy was made for another number of strategies, or its layers do not fit together."""
 
 
+class PolicyMemoryError(PolicyError):
+    """A policy with memory was asked without it, or with another's."""
+
+
 class MarketDataError(AgentError, ValueError):
     """Market history that cannot be replayed or fitted."""
 
@@ -101,6 +105,18 @@ class TooFewDaysError(MarketDataError):
 
 class WindowError(MarketDataError):
     """The window asked for lies outside the history."""
+
+
+class LookAheadError(MarketDataError):
+    """Something would be trained on that is only known after the test has begun."""
+
+
+class ResultsError(AgentError):
+    """Results of a walk-forward that are missing, incomplete, or of something else."""
+
+
+class NotPromotedError(AgentError):
+    """A policy did not pass the gate; the message names the baseline that should serve."""
 
 
 class TasksError(AgentError):

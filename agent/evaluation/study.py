@@ -1,0 +1,151 @@
+"""What a walk-forward tries, written down before it is run: folds, seeds, configurations, costs and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from agent.decision import DecisionRules
+from agent.digest import digest_of
+from agent.evaluation.backtest import Setting
+from agent.evaluation.folds import Fold, expanding_folds
+from agent.limits import Limits
+from agent.market.history import RateHistory
+from agent.market.path import MarketPath
+from agent.portfolio import Costs
+
+BASIS_POINT = 1e-4
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Under which conditions policies are tested.
+
+    Attributes
+    ----------
+    cost_bp
+        What each leg costs, basis points of the amount: a deposit is a leg, a withdrawal is a leg, a move is two.
+    nav
+        Assets at the start.
+    latency
+        Rows by which all that is seen of the rates is late.
+    """
+
+    cost_bp: float
+    nav: float
+    latency: int = 0
+
+    @property
+    def name(self) -> str:
+        """Short name, a key of the results."""
+        late = f", {self.latency} row late" if self.latency else ""
+        return f"{self.cost_bp:g} bp, {_short(self.nav)}{late}"
+
+    def setting(self, limits: Limits) -> Setting:
+        """Return what a backtest needs to know."""
+        leg = self.cost_bp * BASIS_POINT
+        return Setting(limits, Costs(entry=leg, exit=leg), DecisionRules(), self.nav)
+
+    def seen(self, path: MarketPath) -> MarketPath:
+        """Return the path as it is seen under this latency; what is earned and what gas costs stay as they are."""
+        if not self.latency:
+            return path
+        rows = np.maximum(np.arange(path.length) - self.latency, 0)
+        earned = path.rates if path.earned is None else path.earned
+        return replace(path, rates=path.rates[:, rows], earned=earned)
+
+
+HEADLINE = tuple(Scenario(cost, nav) for nav in (1e7, 1e5) for cost in (1.0, 5.0))
+"""Costs and sizes that the verdict is about; the first is the reference of tables and pictures."""
+
+SWEEP = (
+    *(Scenario(cost, 1e7) for cost in (0.0, 10.0)),
+    *(Scenario(1.0, nav) for nav in (1e4, 1e6)),
+    Scenario(1.0, 1e7, latency=1),
+)
+"""What is tested besides."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A whole walk-forward.
+
+    Attributes
+    ----------
+    name
+        What results are called.
+    first_test
+        Row of the history at which testing begins.
+    folds
+        Number of test windows.
+    seeds
+        Training runs per fold.
+    seconds
+        Time of each of them.
+    tune_seconds
+        Time of each tuning run; every configuration gets one per inner fold.
+    configurations
+        Changes to the training preset, nested as the preset is, among which inner folds choose. All count as trials.
+    inner
+        Inner folds per fold.
+    purge, embargo
+        Rows left out between training and test.
+    warm_up
+        Rows before a test whose rates the running means have seen; nothing is traded in them.
+    preset
+        Training preset.
+    scenarios
+        Costs, sizes and latencies.
+    """
+
+    name: str
+    first_test: int
+    folds: int
+    seeds: int = 10
+    seconds: float = 20.0
+    tune_seconds: float = 8.0
+    configurations: tuple[Mapping[str, Any], ...] = ({},)
+    inner: int = 1
+    purge: int = 1
+    embargo: int = 5
+    warm_up: int = 30
+    preset: str = "walk-forward"
+    scenarios: tuple[Scenario, ...] = (*HEADLINE, *SWEEP)
+
+    def cut(self, history: RateHistory) -> list[Fold]:
+        """Return the folds of a history."""
+        return expanding_folds(len(history), self.folds, self.first_test, purge=self.purge, embargo=self.embargo)
+
+    @property
+    def trials(self) -> int:
+        """Number of configurations that were looked at on the data: what a deflated Sharpe ratio is deflated by."""
+        return len(self.configurations)
+
+    def key(self, *parts: Any) -> str:
+        """Return a digest of parts of the study and of what they are run on; results of another are done anew."""
+        return digest_of([self.name, self.preset, self.purge, self.embargo, *parts])
+
+
+CONFIGURATIONS: tuple[Mapping[str, Any], ...] = (
+    {},
+    {"ppo": {"gamma": 0.9}},
+    {"ppo": {"gamma": 0.97}},
+)
+"""How far ahead it pays to look depends on what moving costs and on how long a rate's lead lasts: the one thing that is
+tuned."""
+
+STUDIES = {
+    "aave": Study("aave", first_test=100, folds=3, configurations=CONFIGURATIONS),
+    "compound": Study("compound", first_test=365, folds=4, configurations=CONFIGURATIONS),
+}
+"""The published ones: Aave V3 on Ethereum, 220 rows; Compound V2, 1040 rows."""
+
+
+def _short(nav: float) -> str:
+    for unit, letter in ((1e6, "M"), (1e3, "k")):
+        if nav >= unit:
+            return f"{nav / unit:g}{letter}"
+    return f"{nav:g}"
