@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from agent.decision import DecisionRules, Reason, decide
-from agent.errors import ShapeError
+from agent.errors import LimitsError, ShapeError, TooFewDaysError
 from agent.limits import Limits
 from agent.market.path import MarketPath
-from agent.observation import RateMemory, observe
+from agent.observation import CHAIN, Observation, RateMemory, observe
 from agent.policy import Policy
 from agent.portfolio import Costs, PortfolioState, step
-from agent.units import YEAR, BoolArray, FloatArray
+from agent.units import YEAR, BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,23 @@ class Setting:
         What moving costs and when it is worth it.
     nav
         Assets at the start, all idle.
+    version
+        Observation version that policies are shown.
+    latency
+        Rows by which what a policy sees is late: at row `t` it is shown the observation of row `t - latency`. Before
+        there is one, nothing is traded.
     """
 
     limits: Limits
     costs: Costs = field(default_factory=Costs)
     rules: DecisionRules = field(default_factory=DecisionRules)
     nav: float = 10_000_000.0
+    version: str = CHAIN
+    latency: int = 0
+
+    def __post_init__(self) -> None:
+        if self.latency < 0:
+            raise LimitsError(f"latency must be zero rows or more, but is {self.latency}: nobody sees what comes later")
 
 
 @dataclass(frozen=True)
@@ -48,21 +60,24 @@ class Backtest:
     nav, drawdown
         `(B, T)` NAV, and fall of the share price under the mark, at each row before its decision.
     weights
-        `(B, T, n)` weights at each row after its decision; at the last row those that are left.
+        `(B, T, n)` weights decided on at each row; at the last row those that are left. Costs on the way and drift
+        come after.
     traded
-        `(B, T - 1, n)` strategies moved.
+        `(B, T - 1, n)` strategies that were to be moved, and were not refused.
     gas
         `(B, T - 1)` gas paid, asset units.
     turnover
         `(B, T - 1)` share of NAV moved; from one strategy to another counts once.
+    refused
+        `(B, T - 1)` rebalances that the vault turned away, more than a strategy could pay out among them.
     at_cap
         `(B, T - 1)` decisions in which a cap kept the policy from what it wanted.
     halted
         `(B,)` whether the drawdown limit was broken.
     reasons
         How often each reason was given, over all paths.
-    seconds
-        Time from the first row to the last.
+    timestamps
+        `(T,)` seconds of the rows, UTC.
     """
 
     policy: str
@@ -72,16 +87,28 @@ class Backtest:
     traded: BoolArray
     gas: FloatArray
     turnover: FloatArray
+    refused: BoolArray
     at_cap: BoolArray
     halted: BoolArray
     reasons: dict[Reason, int]
-    seconds: float
+    timestamps: IntArray
+
+    @property
+    def seconds(self) -> float:
+        """Time from the first row to the last."""
+        return float(self.timestamps[-1] - self.timestamps[0])
 
     @property
     def net_worth(self) -> FloatArray:
         """NAV less the gas paid so far, `(B, T)`."""
         paid = np.concatenate([np.zeros((len(self.gas), 1)), np.cumsum(self.gas, axis=1)], axis=1)
         return np.asarray(self.nav - paid)
+
+    @property
+    def log_returns(self) -> FloatArray:
+        """Log growth of net worth from each row to the next, `(B, T - 1)`; what is lost altogether counts as 1e-12."""
+        worth = self.net_worth
+        return np.asarray(np.diff(np.log(np.maximum(worth / worth[:, :1], 1e-12)), axis=1))
 
     @property
     def annual_return(self) -> FloatArray:
@@ -112,7 +139,7 @@ class Backtest:
         }
 
 
-def run(policy: Policy, path: MarketPath, setting: Setting) -> Backtest:
+def run(policy: Policy, path: MarketPath, setting: Setting, *, warm_up: int = 0) -> Backtest:
     """Run a policy over every path of a batch, from all idle.
 
     Parameters
@@ -123,25 +150,61 @@ def run(policy: Policy, path: MarketPath, setting: Setting) -> Backtest:
         The market.
     setting
         Limits, costs, rules and the assets at the start.
+    warm_up
+        First rows that only the running means of the rates see; the backtest begins after them.
+    """
+    return simulate(policy.name, lambda _, seen: policy.act(seen), path, setting, warm_up=warm_up)
+
+
+def simulate(
+    name: str,
+    act: Callable[[int, Observation], FloatArray],
+    path: MarketPath,
+    setting: Setting,
+    *,
+    warm_up: int = 0,
+) -> Backtest:
+    """Run anything that says what it wants at each row: `run` for policies, a plan for the ceiling.
+
+    Parameters
+    ----------
+    name
+        What to call it.
+    act
+        From the number of the row, counted from the first decision, and its observation to wanted weights `(B, n)`.
+    path, setting, warm_up
+        See `run`.
+
+    Raises
+    ------
+    ShapeError
+        If the market and the limits are of different numbers of strategies.
+    TooFewDaysError
+        If fewer than two rows are left after the warm-up.
     """
     if path.count != setting.limits.count:
         raise ShapeError(
             f"the market has {path.count} strategies but the limits are for {setting.limits.count}: give others"
         )
+    if warm_up < 0 or path.length - warm_up < 2:
+        raise TooFewDaysError(f"{path.length} rows leave no two after a warm-up of {warm_up}: give a longer history")
+    memory = _warmed(path, warm_up)
+    if warm_up:
+        path = path.rows(warm_up, path.length - warm_up)
     batch, length, count = path.rates.shape
     state = PortfolioState.open(setting.nav, count, batch)
-    memory = RateMemory.start(path.rates[:, 0], int(path.timestamps[0]))
     nav, drawdown, weights = np.empty((batch, length)), np.empty((batch, length)), np.empty(path.rates.shape)
     traded = np.empty((batch, length - 1, count), dtype=np.bool_)
     gas, turnover = np.empty((batch, length - 1)), np.empty((batch, length - 1))
-    at_cap = np.empty((batch, length - 1), dtype=np.bool_)
+    at_cap, refused = np.empty((batch, length - 1), dtype=np.bool_), np.empty((batch, length - 1), dtype=np.bool_)
     reasons = dict.fromkeys(Reason, 0)
+    recent: deque[Observation] = deque(maxlen=setting.latency + 1)
     for row in range(length - 1):
         rates, price = path.rates[:, row], path.gas_cost[:, row]
         memory = memory.update(rates, int(path.timestamps[row]))
-        wanted = policy.act(observe(state, rates, memory, price, setting.costs))
+        recent.append(_observe(path, row, state, memory, setting))
         decision = decide(
-            wanted,
+            act(row, recent[0]) if row >= setting.latency else state.weights,
             state.weights,
             state.nav,
             price,
@@ -154,26 +217,52 @@ def run(policy: Policy, path: MarketPath, setting: Setting) -> Backtest:
         for reason in decision.reason:
             reasons[reason] += 1
         nav[:, row], drawdown[:, row] = state.nav, state.drawdown
-        weights[:, row], traded[:, row], at_cap[:, row] = decision.weights, decision.traded, decision.at_cap.any(-1)
         result = step(state, decision.weights, decision.traded, path.row(row), setting.limits, setting.costs)
+        weights[:, row] = np.where(result.refused[:, None], state.weights, decision.weights)
+        traded[:, row] = decision.traded & ~result.refused[:, None]
+        refused[:, row], at_cap[:, row] = result.refused, decision.at_cap.any(-1)
         gas[:, row], turnover[:, row] = result.gas, result.turnover
         state = result.state
     nav[:, -1], drawdown[:, -1], weights[:, -1] = state.nav, state.drawdown, state.weights
     return Backtest(
-        policy=policy.name,
+        policy=name,
         nav=nav,
         drawdown=drawdown,
         weights=weights,
         traded=traded,
         gas=gas,
         turnover=turnover,
+        refused=refused,
         at_cap=at_cap,
         halted=state.halted,
         reasons=reasons,
-        seconds=float(path.timestamps[-1] - path.timestamps[0]),
+        timestamps=path.timestamps,
     )
 
 
-def compare(policies: Sequence[Policy], path: MarketPath, setting: Setting) -> list[dict[str, float | str]]:
+def _warmed(path: MarketPath, rows: int) -> RateMemory:
+    """Return the running means as they are before the first decision, `rows` rows after the start."""
+    memory = RateMemory.start(path.rates[:, 0], int(path.timestamps[0]))
+    for row in range(1, rows):
+        memory = memory.update(path.rates[:, row], int(path.timestamps[row]))
+    return memory
+
+
+def _observe(path: MarketPath, row: int, state: PortfolioState, memory: RateMemory, setting: Setting) -> Observation:
+    return observe(
+        state,
+        path.rates[:, row],
+        memory,
+        path.gas_cost[:, row],
+        setting.costs,
+        version=setting.version,
+        features=None if path.features is None else path.features[:, row],
+        elapsed=float(path.timestamps[row] - path.timestamps[0]),
+    )
+
+
+def compare(
+    policies: Sequence[Policy], path: MarketPath, setting: Setting, *, warm_up: int = 0
+) -> list[dict[str, float | str]]:
     """Return the summaries of several policies on the same paths, in the order given."""
-    return [run(policy, path, setting).summary() for policy in policies]
+    return [run(policy, path, setting, warm_up=warm_up).summary() for policy in policies]
