@@ -36,6 +36,11 @@ def _shifted(actions: FloatArray) -> FloatArray:
     return np.asarray(2.0 + actions)
 
 
+def _shares(actions: FloatArray) -> FloatArray:
+    """Read the outputs as shares of NAV, none below zero; what is not allocated is idle, so all zeros is all idle."""
+    return np.maximum(actions, 0.0)
+
+
 def _softmax(actions: FloatArray) -> FloatArray:
     """Softmax, then the nearest weights of at least 5 % and at most 60 % each that sum to one."""
     raised = np.exp(actions)
@@ -43,4 +48,4 @@ def _softmax(actions: FloatArray) -> FloatArray:
     return project_between(shares, np.asarray(RWA_LEAST), np.asarray(RWA_MOST), np.asarray(1.0))
 
 
-_MAPS = {CHAIN: _shifted, DEFI: _shifted, RWA: _softmax}
+_MAPS = {CHAIN: _shifted, DEFI: _shares, RWA: _softmax}

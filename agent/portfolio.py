@@ -20,9 +20,11 @@ What it assumes:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
+from agent.columns import some, total
 from agent.errors import NotFiniteError, ShapeError
 from agent.limits import Limits
 from agent.units import YEAR, BoolArray, FloatArray, rows
@@ -50,7 +52,7 @@ class Costs:
 
     def gas_units(self, moves: FloatArray | BoolArray) -> FloatArray:
         """Return the units of gas for `(..., n)` moved flags, `(...,)`; zero where nothing moves."""
-        count = np.asarray(moves, dtype=np.float64).sum(-1)
+        count = total(np.asarray(moves, dtype=np.float64))
         return np.where(count > 0, self.gas_base + self.gas_per_move * count, 0.0)
 
     def switch(self, batch: int) -> FloatArray:
@@ -92,7 +94,7 @@ class Headroom:
 
 @dataclass(frozen=True)
 class PortfolioState:
-    """A batch of vaults. Money in whole asset units.
+    """A batch of vaults. Money in whole asset units. The arrays are not to be changed: what follows from them is kept.
 
     Attributes
     ----------
@@ -142,22 +144,22 @@ class PortfolioState:
             loss_used=np.zeros(batch),
         )
 
-    @property
+    @cached_property
     def nav(self) -> FloatArray:
         """Net asset value, `(B,)`."""
-        return np.asarray(self.idle + self.assets.sum(-1))
+        return np.asarray(self.idle + total(self.assets))
 
     @property
     def net_worth(self) -> FloatArray:
         """NAV less the gas paid, `(B,)`."""
         return self.nav - self.gas_paid
 
-    @property
+    @cached_property
     def share_price(self) -> FloatArray:
         """Assets per share, `(B,)`; one where there are no shares."""
-        return np.where(self.supply > 0, self.nav / np.where(self.supply > 0, self.supply, 1.0), 1.0)
+        return np.divide(self.nav, self.supply, out=np.ones_like(self.supply), where=self.supply > 0)
 
-    @property
+    @cached_property
     def weights(self) -> FloatArray:
         """Share of NAV in each strategy, `(B, n)`; zero where NAV is zero."""
         return _share(self.assets, self.nav[:, None])
@@ -167,7 +169,7 @@ class PortfolioState:
         """Share of NAV that is idle, `(B,)`; one where NAV is zero."""
         return np.where(self.nav > 0, _share(self.idle, self.nav), 1.0)
 
-    @property
+    @cached_property
     def drawdown(self) -> FloatArray:
         """Fall of the share price under the high-water mark, as a share of the mark, `(B,)`."""
         return np.maximum(0.0, 1.0 - self.share_price / self.mark)
@@ -312,51 +314,47 @@ def rebalance(
     """
     if weights.shape != state.assets.shape or traded.shape != state.assets.shape:
         raise ShapeError(f"targets must have the shape {state.assets.shape} of the positions, not {weights.shape}")
-    if np.isnan(weights[traded]).any():
+    if (np.isnan(weights) & traded).any():
         raise NotFiniteError("target weights must not be NaN: refuse the policy that produced them")
-    wanted = traded.any(-1)
-    shut = state.halted | (state.headroom(limits).wait > 0)
+    wanted = some(traded)
+    shut = state.halted | (limits.cooldown - state.rested > 0)
     nav = state.nav
     change = np.where(traded & ~shut[:, None], weights * nav[:, None] - state.assets, 0.0)
     withdrawn, deposited, cash = _amounts(state, change, costs)
-    turnover_used, moves = limits.turnover_budget.spend(state.turnover_used, _turnover(withdrawn, deposited, nav))
+    turnover = _share(np.maximum(total(withdrawn), total(deposited)), nav)
+    turnover_used, moves = limits.turnover_budget.spend(state.turnover_used, turnover)
     loss_used, loses = limits.loss_budget.spend(state.loss_used, _loss(withdrawn, deposited, nav, costs))
     refused = wanted & (shut | ~moves | ~loses)
     if liquidity is not None:
-        refused |= (withdrawn > liquidity).any(-1)
-    done = (wanted & ~refused)[:, None]
-    withdrawn, deposited = np.where(done, withdrawn, 0.0), np.where(done, deposited, 0.0)
+        refused |= some(withdrawn > liquidity)
+    done = wanted & ~refused
+    withdrawn, deposited = np.where(done[:, None], withdrawn, 0.0), np.where(done[:, None], deposited, 0.0)
     moved = (withdrawn > 0) | (deposited > 0)
     gas = costs.gas_units(moved) * gas_cost
     after = replace(
         state,
         assets=state.assets - withdrawn + deposited * (1.0 - np.asarray(costs.entry)),
-        idle=np.where(done[:, 0], np.maximum(cash - deposited.sum(-1), 0.0), state.idle),
+        idle=np.where(done, np.maximum(cash - total(deposited), 0.0), state.idle),
         gas_paid=state.gas_paid + gas,
-        rested=np.where(done[:, 0], 0.0, state.rested),
-        turnover_used=np.where(done[:, 0], turnover_used, state.turnover_used),
-        loss_used=np.where(done[:, 0], loss_used, state.loss_used),
+        rested=np.where(done, 0.0, state.rested),
+        turnover_used=np.where(done, turnover_used, state.turnover_used),
+        loss_used=np.where(done, loss_used, state.loss_used),
     )
-    return after, gas, _turnover(withdrawn, deposited, nav), moved, refused
+    return after, gas, np.where(done, turnover, 0.0), moved, refused
 
 
 def _amounts(state: PortfolioState, change: FloatArray, costs: Costs) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return withdrawals and deposits `(B, n)` for the wanted changes, and the cash that deposits are paid from."""
     withdrawn, deposited = np.maximum(-change, 0.0), np.maximum(change, 0.0)
-    cash = np.asarray(state.idle + (withdrawn * (1.0 - np.asarray(costs.exit))).sum(-1))
-    need = deposited.sum(-1)
-    short = np.where(need > cash, cash / np.where(need > 0, need, 1.0), 1.0)
+    cash = np.asarray(state.idle + total(withdrawn * (1.0 - np.asarray(costs.exit))))
+    need = total(deposited)
+    short = np.divide(cash, need, out=np.ones_like(need), where=need > cash)
     return withdrawn, deposited * short[:, None], cash
-
-
-def _turnover(withdrawn: FloatArray, deposited: FloatArray, nav: FloatArray) -> FloatArray:
-    """Return the larger of what leaves and what enters the strategies, as a share of NAV."""
-    return _share(np.maximum(withdrawn.sum(-1), deposited.sum(-1)), nav)
 
 
 def _loss(withdrawn: FloatArray, deposited: FloatArray, nav: FloatArray, costs: Costs) -> FloatArray:
     """Return what entering and leaving cost, as a share of NAV."""
-    return _share((withdrawn * np.asarray(costs.exit) + deposited * np.asarray(costs.entry)).sum(-1), nav)
+    return _share(total(withdrawn * np.asarray(costs.exit) + deposited * np.asarray(costs.entry)), nav)
 
 
 def accrue(
@@ -395,6 +393,30 @@ def accrue(
         loss_used=limits.loss_budget.refill(state.loss_used, seconds),
     )
     return after, broken & ~state.halted
+
+
+def unwind(
+    state: PortfolioState, which: BoolArray, costs: Costs, liquidity: FloatArray | None = None
+) -> PortfolioState:
+    """Take all that can be withdrawn from every strategy to idle, as anyone may do with a halted vault.
+
+    Whoever calls it pays the gas; budgets and the cooldown do not bind it.
+
+    Parameters
+    ----------
+    state
+        Vaults.
+    which
+        `(B,)` those to unwind.
+    costs
+        For the costs of leaving.
+    liquidity
+        `(B, n)` most that each strategy can pay out; without end by default.
+    """
+    paid = state.assets if liquidity is None else np.minimum(state.assets, liquidity)
+    withdrawn = np.where(which[:, None], paid, 0.0)
+    cash = (withdrawn * (1.0 - np.asarray(costs.exit))).sum(-1)
+    return replace(state, assets=state.assets - withdrawn, idle=state.idle + cash)
 
 
 def replay(
@@ -460,4 +482,4 @@ def replay(
 
 def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
     """Return `part / whole`, zero where there is nothing to share."""
-    return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), 0.0)
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)

@@ -20,7 +20,7 @@ from agent.errors import MarketDataError, ShapeError
 from agent.limits import Limits
 from agent.market.path import MarketPath
 from agent.observation import CHAIN, Observation, RateMemory, observe, version_of
-from agent.portfolio import Costs, PortfolioState, StepResult, step
+from agent.portfolio import Costs, PortfolioState, StepResult, step, unwind
 from agent.units import BoolArray, FloatArray, IntArray
 
 Range = tuple[float, float]
@@ -56,6 +56,9 @@ class EnvConfig:
         Share of episodes that start with random admissible positions instead.
     ruin
         Share of the starting assets under which an episode terminates.
+    halt_ends
+        Whether a halt terminates the episode too. Otherwise the halted vault is unwound, as far as its strategies can
+        pay out, and the rest of the episode passes with nothing left to decide.
     """
 
     limits: Limits
@@ -70,6 +73,7 @@ class EnvConfig:
     start_weights: tuple[float, ...] | None = None
     deployed_share: float = 0.5
     ruin: float = 0.5
+    halt_ends: bool = True
 
     def __post_init__(self) -> None:
         if self.start_weights is not None and len(self.start_weights) != self.limits.count:
@@ -195,13 +199,17 @@ class Engine:
         )
         row = now.market_row()
         result = step(state, decision.weights, decision.traded, row, config.limits, self._costs)
-        parts = config.reward.parts(state, result.state, row, decision, seen)
-        self._state, self._seen = result.state, None
         self._row = self._row + 1
         self._age = self._age + 1
         self._now = self._bank.at(self._path, self._row)
+        if not config.halt_ends and result.state.halted.any():
+            left = unwind(result.state, result.state.halted, self._costs, self._now.liquidity)
+            result = replace(result, state=left)
+        parts = config.reward.parts(state, result.state, row, decision, seen)
+        self._state, self._seen = result.state, None
         self._memory = self._memory.update(self._now.rates, self._memory.timestamp + int(self._bank.seconds))
-        terminated = result.state.halted | (result.state.net_worth < config.ruin * self._opening_nav)
+        ruined = result.state.net_worth < config.ruin * self._opening_nav
+        terminated = ruined | (result.state.halted & config.halt_ends)
         truncated = (self._age >= config.episode_rows) & ~terminated
         vector = self.observe().vector()
         return Transition(vector, reduce(add, parts.values()), parts, terminated, truncated, decision, result)

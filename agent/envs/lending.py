@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from agent.columns import mean, total
 from agent.decision import Decision
 from agent.envs.engine import EnvConfig
 from agent.limits import Limits
@@ -42,10 +43,10 @@ class LendingReward:
         """Return `growth` and `concentration`, `(B,)` each."""
         deployed = 1.0 - self.idle_floor
         small = row.growth if row.factors is None else row.growth * row.factors
-        passive = np.log1p(deployed * (small.mean(-1) - 1.0))
+        passive = np.log1p(deployed * (mean(small) - 1.0))
         worth = np.maximum(after.net_worth, 1e-9) / np.maximum(before.net_worth, 1e-9)
-        unit = np.maximum(seen.slow.mean(-1), _LEAST_LEVEL) * (row.seconds / YEAR)
-        concentration = (decision.weights**2).sum(-1) - deployed**2 / seen.count
+        unit = np.maximum(mean(seen.slow), _LEAST_LEVEL) * (row.seconds / YEAR)
+        concentration = total(decision.weights**2) - deployed**2 / seen.count
         return {
             "growth": np.asarray((np.log(worth) - passive) / unit),
             "concentration": -self.concentration_price * concentration,

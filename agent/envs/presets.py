@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent.envs.defi import defi_config
 from agent.envs.engine import EnvConfig
 from agent.envs.lending import lending_config
+from agent.envs.rwa import rwa_config
 from agent.envs.scalar import VaultEnv
 from agent.errors import PresetError
 from agent.limits import Limits
+from agent.market.defi import DefiMarket
 from agent.market.path import Market
+from agent.market.rwa import RwaMarket
 from agent.market.synthetic import shipped_market
 
 
@@ -37,7 +41,12 @@ class EnvPreset:
 
 
 ENVS: dict[str, EnvPreset] = {
-    preset.name: preset for preset in (EnvPreset("lending", "Lending-v0", shipped_market, lending_config),)
+    preset.name: preset
+    for preset in (
+        EnvPreset("lending", "Lending-v0", shipped_market, lending_config),
+        EnvPreset("defi", "DefiYield-v0", DefiMarket, defi_config),
+        EnvPreset("rwa", "RwaYield-v0", RwaMarket, rwa_config),
+    )
 }
 """Every environment by its name."""
 

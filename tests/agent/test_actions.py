@@ -9,11 +9,15 @@ from agent.limits import Limits
 from agent.observation import CHAIN, DEFI, RWA
 
 
-@pytest.mark.parametrize("version", [CHAIN, DEFI])
-def test_to_weights__clipped_like_the_action_space__all_deployed(version: str, limits: Limits) -> None:
-    assert to_weights(version, np.array([[-9.0, 0.0, 9.0]])).tolist() == [[1.0, 2.0, 3.0]]
+def test_to_weights__clipped_like_the_action_space__all_deployed(limits: Limits) -> None:
+    assert to_weights(CHAIN, np.array([[-9.0, 0.0, 9.0]])).tolist() == [[1.0, 2.0, 3.0]]
     for action in ([-1, -1, -1], [1, -1, -1], [0.3, 0.2, 0.9]):
-        assert limits.project(to_weights(version, np.array([action])), np.ones(1)).sum() == pytest.approx(0.98)
+        assert limits.project(to_weights(CHAIN, np.array([action])), np.ones(1)).sum() == pytest.approx(0.98)
+
+
+def test_to_weights__defi__shares_of_nav_with_the_rest_idle(limits: Limits) -> None:
+    assert to_weights(DEFI, np.array([[-9.0, 0.25, 9.0]])).tolist() == [[0.0, 0.25, 1.0]]
+    assert limits.project(to_weights(DEFI, np.zeros((1, 3))), np.ones(1)).tolist() == [[0.0, 0.0, 0.0]]
 
 
 def test_fault_2_to_weights__rwa__softmax_projected_exactly(rng: np.random.Generator) -> None:
