@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 
+from agent.columns import every, some, total
 from agent.errors import LimitsError, NotFiniteError, ShapeError
-from agent.limits import Limits, project_capped
+from agent.limits import Limits, project_rows
 from agent.portfolio import Costs, Headroom
-from agent.units import BoolArray, FloatArray, rows
+from agent.units import BoolArray, FloatArray, IntArray, rows
 
 
 class Reason(StrEnum):
@@ -34,6 +36,23 @@ class Reason(StrEnum):
     def trades(self) -> bool:
         """Whether there is something to send."""
         return self in (Reason.TRADE, Reason.CUT)
+
+
+REASONS = (
+    Reason.HALTED,
+    Reason.EMPTY,
+    Reason.SMALL,
+    Reason.COOLDOWN,
+    Reason.TURNOVER,
+    Reason.LOSS,
+    Reason.GAS,
+    Reason.CUT,
+    Reason.TRADE,
+)
+"""Every reason by its code; where several hold, the first counts."""
+
+_CODE = {reason: code for code, reason in enumerate(REASONS)}
+_LEAST_TRADING = _CODE[Reason.CUT]
 
 
 @dataclass(frozen=True)
@@ -73,8 +92,8 @@ class Decision:
         `(B, n)` shares of NAV to move to; the present weight where not traded.
     traded
         `(B, n)` false means `HOLD` on chain. All false where nothing is to be sent.
-    reason
-        `B` reasons; `Reason.TRADE` or `Reason.CUT` where there is something to send.
+    code
+        `(B,)` index into `REASONS` of why.
     projected
         `(B, n)` the admissible weights nearest to those wanted, before small trades were dropped.
     at_cap
@@ -89,12 +108,17 @@ class Decision:
 
     weights: FloatArray
     traded: BoolArray
-    reason: tuple[Reason, ...]
+    code: IntArray
     projected: FloatArray
     at_cap: BoolArray
     turnover: FloatArray
     loss: FloatArray
     gas: FloatArray
+
+    @cached_property
+    def reason(self) -> tuple[Reason, ...]:
+        """`B` reasons; `Reason.TRADE` or `Reason.CUT` where there is something to send."""
+        return tuple(REASONS[code] for code in self.code)
 
 
 def decide(
@@ -145,39 +169,42 @@ def decide(
     batch = len(weights)
     caps = limits.caps(np.maximum(nav, 0.0)) * (1.0 - rules.drift_margin)
     budget = np.full(batch, 1.0 - limits.idle_floor - rules.drift_margin)
-    projected = project_capped(wanted, caps, budget)
+    projected = project_rows(wanted, caps, budget)
     target, traded = _drop_small(wanted, projected, weights, caps, budget, rules)
     left = Headroom.unbounded(batch) if headroom is None else headroom
-    most = np.stack([left.turnover - rules.drift_margin, left.loss], axis=-1)
-    over = (_spending(target - weights, costs) > most) & traded.any(-1, keepdims=True)
-    cut = over.any(-1)
+    most = left.turnover - rules.drift_margin, left.loss
+    turnover, loss = _spending(target - weights, costs)
+    over_turnover = (turnover > most[0]) & some(traded)
+    cut = over_turnover | ((loss > most[1]) & some(traded))
     if cut.any():
-        partial = _part_way(target[cut], traded[cut], weights[cut], caps[cut], budget[cut], most[cut], costs.of(cut))
-        target[cut], traded[cut] = _drop_small(partial, partial, weights[cut], caps[cut], budget[cut], rules)
+        room, few = (most[0][cut], most[1][cut]), costs.of(cut)
+        partial = _part_way(target[cut], traded[cut], weights[cut], caps[cut], budget[cut], room, few)
+        nearest = project_rows(partial, caps[cut], budget[cut])
+        target[cut], traded[cut] = _drop_small(partial, nearest, weights[cut], caps[cut], budget[cut], rules)
+        turnover, loss = _spending(target - weights, costs)
 
-    turnover, loss = np.moveaxis(_spending(target - weights, costs), -1, 0)
     # Cutting down helps until what is left is below the smallest trade, or the way back under the caps is too dear.
-    starved = cut & (~traded.any(-1) | (turnover > most[:, 0]) | (loss > most[:, 1]))
+    trades = some(traded)
+    starved = cut & (~trades | (turnover > most[0]) | (loss > most[1]))
     gas = costs.gas_units(traded) * rows(gas_cost, batch)
-    stopped = np.zeros(batch, dtype=np.bool_) if halted is None else np.asarray(halted, dtype=np.bool_)
-    cases: list[tuple[BoolArray, Reason]] = [
-        (stopped, Reason.HALTED),
-        (nav <= 0, Reason.EMPTY),
-        (~traded.any(-1) & ~cut, Reason.SMALL),
-        (left.wait > 0, Reason.COOLDOWN),
-        (starved & over[:, 0], Reason.TURNOVER),
-        (starved, Reason.LOSS),
-        (gas > rules.max_gas_share * turnover * nav, Reason.GAS),
+    code = np.full(batch, _CODE[Reason.TRADE])
+    for case, reason in (
         (cut, Reason.CUT),
-    ]
-    outcome = np.select([case for case, _ in cases], list(range(len(cases))), default=len(cases))
-    kinds = (*(reason for _, reason in cases), Reason.TRADE)
-    reasons = tuple(kinds[index] for index in outcome)
-    send = np.array([reason.trades for reason in reasons], dtype=np.bool_)
+        (gas > rules.max_gas_share * turnover * nav, Reason.GAS),
+        (starved, Reason.LOSS),
+        (starved & over_turnover, Reason.TURNOVER),
+        (left.wait > 0, Reason.COOLDOWN),
+        (~trades & ~cut, Reason.SMALL),
+        (nav <= 0, Reason.EMPTY),
+        (halted, Reason.HALTED),
+    ):
+        if case is not None:
+            code[case] = _CODE[reason]  # from the last that counts to the first
+    send = (code >= _LEAST_TRADING)[:, None]
     return Decision(
-        weights=np.where(send[:, None], target, weights),
-        traded=traded & send[:, None],
-        reason=reasons,
+        weights=np.where(send, target, weights),
+        traded=traded & send,
+        code=code,
         projected=projected,
         at_cap=(wanted > caps) & (projected >= caps),
         turnover=turnover,
@@ -186,12 +213,11 @@ def decide(
     )
 
 
-def _spending(change: FloatArray, costs: Costs) -> FloatArray:
-    """Return what changes of weights `(B, n)` take out of the turnover and the loss budget, `(B, 2)`."""
+def _spending(change: FloatArray, costs: Costs) -> tuple[FloatArray, FloatArray]:
+    """Return what changes of weights `(B, n)` take out of the turnover and the loss budget, `(B,)` each."""
     deposited, withdrawn = np.maximum(change, 0.0), np.maximum(-change, 0.0)
-    turnover = np.maximum(deposited.sum(-1), withdrawn.sum(-1))
-    loss = (deposited * np.asarray(costs.entry) + withdrawn * np.asarray(costs.exit)).sum(-1)
-    return np.stack([turnover, loss], axis=-1)
+    turnover = np.maximum(total(deposited), total(withdrawn))
+    return turnover, total(deposited * np.asarray(costs.entry) + withdrawn * np.asarray(costs.exit))
 
 
 def _part_way(
@@ -200,20 +226,24 @@ def _part_way(
     weights: FloatArray,
     caps: FloatArray,
     budget: FloatArray,
-    most: FloatArray,
+    most: tuple[FloatArray, FloatArray],
     costs: Costs,
 ) -> FloatArray:
-    """Return targets `(B, n)` as far towards `target` as `most` `(B, 2)` can be sure to pay for.
+    """Return targets `(B, n)` as far towards `target` as `most`, turnover and loss, can be sure to pay for.
 
     The way starts at the admissible portfolio nearest to the present one and ends at an admissible one, so all of it is
     admissible. What is spent along it is a convex function, so it lies under the straight line between its two ends.
     """
-    room = budget - np.where(traded, 0.0, weights).sum(-1)
-    nearest = project_capped(np.where(traded, weights, 0.0), np.where(traded, caps, 0.0), room)
+    room = budget - total(np.where(traded, 0.0, weights))
+    nearest = project_rows(np.where(traded, weights, 0.0), np.where(traded, caps, 0.0), room)
     start = np.where(traded, nearest, weights)
-    first, last = _spending(start - weights, costs), _spending(target - weights, costs)
-    share = np.where(last > most, (most - first) / np.where(last > first, last - first, 1.0), 1.0)
-    share = np.clip(share.min(-1), 0.0, 1.0) * (1.0 - 1e-9)  # rounding must not carry it over
+    share = np.ones(len(weights))
+    for first, last, bound in zip(
+        _spending(start - weights, costs), _spending(target - weights, costs), most, strict=True
+    ):
+        part = (bound - first) / np.where(last > first, last - first, 1.0)
+        share = np.minimum(share, np.where(last > bound, part, 1.0))
+    share = np.maximum(share, 0.0) * (1.0 - 1e-9)  # rounding must not carry it over
     return np.asarray(start + share[:, None] * (target - start))
 
 
@@ -225,23 +255,51 @@ def _drop_small(
     budget: FloatArray,
     rules: DecisionRules,
 ) -> tuple[FloatArray, BoolArray]:
-    """Hold what changes by less than the smallest trade; return targets and traded flags, `(B, n)` each."""
+    """Hold what changes by less than the smallest trade; return targets and traded flags, `(B, n)` each.
+
+    `projected` are the `wanted` weights projected onto all of `caps` and `budget`: right as they are for the vaults
+    that trade every strategy. Those that trade some are projected again onto what the held positions leave.
+    """
     required = weights > caps  # the vault checks the caps of held positions too
     traded = _large(projected - weights, rules) | required
+    crowded = total(np.where(traded, 0.0, weights)) > budget  # what is held breaks the idle floor: hold nothing
+    traded |= crowded[:, None]
+    required |= crowded[:, None]
+    target = np.where(traded, projected, weights)
+    mixed = some(traded) & ~every(traded)
+    if mixed.any():
+        target[mixed], traded[mixed] = _settle(
+            wanted[mixed], weights[mixed], caps[mixed], budget[mixed], traded[mixed], required[mixed], rules
+        )
+    traded &= some(_large(target - weights, rules))[:, None]  # a trim to a cap alone can wait
+    return np.where(traded, target, weights), traded
+
+
+def _settle(
+    wanted: FloatArray,
+    weights: FloatArray,
+    caps: FloatArray,
+    budget: FloatArray,
+    traded: BoolArray,
+    required: BoolArray,
+    rules: DecisionRules,
+) -> tuple[FloatArray, BoolArray]:
+    """Project what is traded onto the room that is left, and drop what that made small, until nothing changes."""
     target = weights
     for _ in range(2 * weights.shape[1] + 2):  # every round but one drops at least one trade of a row
-        crowded = np.where(traded, 0.0, weights).sum(-1) > budget  # what is held breaks the idle floor: hold nothing
-        required = required | crowded[:, None]
-        traded = traded | required
-        room = budget - np.where(traded, 0.0, weights).sum(-1)
-        moved = project_capped(np.where(traded, wanted, 0.0), np.where(traded, caps, 0.0), room)
+        held = total(np.where(traded, 0.0, weights))
+        crowded = held > budget
+        if crowded.any():
+            required = required | crowded[:, None]
+            traded = traded | required
+            held = np.where(crowded, 0.0, held)
+        moved = project_rows(np.where(traded, wanted, 0.0), np.where(traded, caps, 0.0), budget - held)
         target = np.where(traded, moved, weights)
         small = traded & ~required & ~_large(target - weights, rules)
         if not small.any():
             break
         traded = traded & ~small
-    traded = traded & _large(target - weights, rules).any(-1, keepdims=True)  # a trim to a cap alone can wait
-    return np.where(traded, target, weights), traded
+    return target, traded
 
 
 def _large(change: FloatArray, rules: DecisionRules) -> BoolArray:

@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agent.bucket import UNBOUNDED, Budget
+from agent.columns import total as total_of
 from agent.errors import LimitsError, LimitsFileError, NotFiniteError, ShapeError
 from agent.units import DAY, FloatArray
 
@@ -195,15 +196,28 @@ def project_capped(wanted: FloatArray, caps: FloatArray, budget: FloatArray) -> 
     if np.isnan(wanted).any() or np.isnan(caps).any() or np.isnan(budget).any():
         raise NotFiniteError("weights, caps and budget must not be NaN: refuse the policy that produced them")
     shape = np.broadcast_shapes(wanted.shape, caps.shape)
-    budgets = np.broadcast_to(np.maximum(budget, 0.0), shape[:-1]).reshape(-1)
     count = shape[-1]
     top = np.maximum(np.broadcast_to(caps, shape).reshape(-1, count), 0.0)
-    raw = np.clip(np.broadcast_to(wanted, shape).reshape(-1, count), -_REACH, _REACH)
-    clipped = np.clip(raw, 0.0, top)
-    over = np.nonzero(clipped.sum(-1) > budgets)[0]
-    if over.size:
-        clipped[over] = _project_over(raw[over], top[over], budgets[over])
-    return np.asarray(clipped.reshape(shape))
+    raw = np.broadcast_to(wanted, shape).reshape(-1, count)
+    return project_rows(raw, top, np.broadcast_to(budget, shape[:-1]).reshape(-1)).reshape(shape)
+
+
+def project_rows(wanted: FloatArray, caps: FloatArray, budget: FloatArray) -> FloatArray:
+    """Do what `project_capped` does, of numbers known to be good: `(B, n)`, caps of zero or more, `(B,)`, no NaN."""
+    budgets = np.maximum(budget, 0.0)
+    raw = _clip(wanted, -_REACH, _REACH)
+    clipped = _clip(raw, 0.0, caps)
+    over = total_of(clipped) > budgets
+    if over.all():
+        return _project_over(raw, caps, budgets)
+    if over.any():
+        clipped[over] = _project_over(raw[over], caps[over], budgets[over])
+    return clipped
+
+
+def _clip(values: FloatArray, low: FloatArray | float, high: FloatArray | float) -> FloatArray:
+    """Do what `np.clip` does, in a third of its time for small arrays."""
+    return np.asarray(np.minimum(np.maximum(values, low), high))
 
 
 def project_between(wanted: FloatArray, low: FloatArray, high: FloatArray, total: FloatArray) -> FloatArray:
@@ -251,20 +265,20 @@ def _project_over(raw: FloatArray, caps: FloatArray, budgets: FloatArray) -> Flo
     row = np.arange(len(raw))
     low = np.zeros(len(raw), dtype=np.int64)  # what is left is above the budget at points[low] ...
     high = np.full(len(raw), points.shape[-1] - 1)  # ... and within it at points[high]
-    while np.any(high - low > 1):
+    while (high - low > 1).any():
         middle = (low + high) // 2
-        above = np.clip(raw - points[row, middle, None], 0.0, caps).sum(-1) > budgets
+        above = total_of(_clip(raw - points[row, middle, None], 0.0, caps)) > budgets
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     start, end = points[row, low, None], points[row, high, None]
-    left = np.clip(raw - start, 0.0, caps)
+    left = _clip(raw - start, 0.0, caps)
     free = (raw - caps <= start) & (raw >= end) & (caps > 0)
-    excess = left.sum(-1) - budgets
-    fall = np.minimum(excess / np.maximum(free.sum(-1), 1), (end - start)[:, 0])
-    weights = np.clip(raw - start - fall[:, None], 0.0, caps)
+    excess = total_of(left) - budgets
+    fall = np.minimum(excess / np.maximum(total_of(free.astype(np.float64)), 1.0), (end - start)[:, 0])
+    weights = _clip(raw - start - fall[:, None], 0.0, caps)
     # Breakpoints of large wanted weights are rounded: take what is left over the budget off the weights between.
     between = (weights > 0) & (weights < caps)
-    rest = np.maximum(weights.sum(-1) - budgets, 0.0) / np.maximum(between.sum(-1), 1)
-    return np.asarray(np.clip(weights - rest[:, None] * between, 0.0, caps))
+    rest = np.maximum(total_of(weights) - budgets, 0.0) / np.maximum(total_of(between.astype(np.float64)), 1.0)
+    return _clip(weights - rest[:, None] * between, 0.0, caps)
 
 
 _Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]

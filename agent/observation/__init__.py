@@ -190,13 +190,14 @@ def observation(
         memory.fast,
         memory.slow,
         drawdown,
-        gas_share=np.where(nav > 0, price * every_move / np.where(nav > 0, nav, 1.0), 1.0),
+        gas_share=np.divide(price * every_move, nav, out=np.ones(batch), where=nav > 0),
         move_cost=costs.switch(batch),
         features=features if kind.features else None,
         elapsed=rows(elapsed, batch) if kind.timed and elapsed is not None else None,
         version=version,
     )
     kind.check(made)
-    if not all(np.isfinite(field).all() for field in vars(made).values() if isinstance(field, np.ndarray)):
+    numbers = [field.ravel() for field in vars(made).values() if isinstance(field, np.ndarray)]
+    if not np.isfinite(np.concatenate(numbers)).all():
         raise NotFiniteError("an observation must be of finite numbers only: a read failed or a price is missing")
     return made

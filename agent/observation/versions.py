@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.columns import mean
 from agent.errors import ObservationError
 from agent.units import DAY, YEAR, FloatArray
 
@@ -150,16 +151,16 @@ def _chain(seen: Observation) -> FloatArray:
     mean rate over its slow mean, all in units of the slow level; that level (5 % = 1); drawdown (10 % = 1); days of
     interest that the gas of one rebalance costs; months of interest that moving costs.
     """
-    level = np.maximum(seen.slow.mean(-1, keepdims=True), _LEAST_LEVEL)
-    mean = seen.rates.mean(-1, keepdims=True)
+    level = np.maximum(mean(seen.slow), _LEAST_LEVEL)[:, None]
+    average = mean(seen.rates)[:, None]
     daily = level * (DAY / YEAR)
     return _bounded(
         seen.weights,
         seen.idle[:, None],
-        (seen.rates - mean) / level,
+        (seen.rates - average) / level,
         (seen.rates - seen.fast) / level,
         (seen.fast - seen.slow) / level,
-        mean / level - 1.0,
+        average / level - 1.0,
         level / _TYPICAL_RATE,
         10.0 * seen.drawdown[:, None],
         seen.gas_share[:, None] / daily,
@@ -253,7 +254,8 @@ def _columns(seen: Observation) -> list[FloatArray]:
 
 
 def _bounded(*parts: FloatArray) -> FloatArray:
-    return np.asarray(np.clip(np.concatenate(parts, axis=-1), -BOUND, BOUND))
+    joined = np.concatenate(parts, axis=-1)
+    return np.asarray(np.minimum(np.maximum(joined, -BOUND, out=joined), BOUND, out=joined))
 
 
 VERSIONS: dict[str, Version] = {
