@@ -21,6 +21,7 @@ from agent.errors import AgentError
 from agent.observation import Observation, RateMemory, observation
 from agent.policy import Policy
 from agent.portfolio import Costs
+from agent.recall import Recall, act_and_recall
 from agent.units import BoolArray, FloatArray
 from keeper.chain.abi import encode_call
 from keeper.errors import StaleBlockError
@@ -99,6 +100,8 @@ class Plan:
         Shares of NAV after the rebalance; the present ones where nothing is traded.
     at_cap
         Strategies of which the policy wanted more than their cap.
+    recall
+        What a policy with memory remembers now; the journal keeps it.
     """
 
     action: Action
@@ -109,6 +112,7 @@ class Plan:
     weights: tuple[float, ...] = ()
     target: tuple[float, ...] = ()
     at_cap: tuple[bool, ...] = ()
+    recall: Recall | None = None
 
     @property
     def call_data(self) -> bytes | None:
@@ -119,7 +123,12 @@ class Plan:
 
 
 def decide(
-    snapshot: Snapshot, memory: RateMemory | None, policy: Policy, settings: Settings, sender: str | None = None
+    snapshot: Snapshot,
+    memory: RateMemory | None,
+    policy: Policy,
+    settings: Settings,
+    sender: str | None = None,
+    recall: Recall | None = None,
 ) -> Plan:
     """Decide what to do about a vault at a block.
 
@@ -131,6 +140,8 @@ def decide(
         Rate memory from the last cycle; `None` starts one.
     sender
         Address whose key would sign; `None` in a dry run, which needs none.
+    recall
+        What the policy remembered after the last cycle, if it has a memory.
 
     Raises
     ------
@@ -141,7 +152,8 @@ def decide(
     """
     view = snapshot.view()
     remembered = _remember(view, snapshot, memory)
-    idle = Plan(Action.HOLD, "", remembered, weights=_tuple(view.weights), target=_tuple(view.weights))
+    present = _tuple(view.weights)
+    idle = Plan(Action.HOLD, "", remembered, weights=present, target=present, recall=recall)
     refusal = _refusal(snapshot, policy, sender)
     if refusal is not None:
         return replace(idle, action=Action.REFUSE, reason=refusal)
@@ -150,7 +162,7 @@ def decide(
         seen = observation(
             view.weights, view.idle, view.nav, view.drawdown, view.rates, remembered, gas_cost, settings.costs
         )
-        wanted = policy.act(seen)
+        wanted, recall = act_and_recall(policy, seen, snapshot.block.timestamp, recall)
         decided = agent_decision.decide(
             wanted,
             view.weights,
@@ -169,6 +181,7 @@ def decide(
         vector=_tuple(seen.vector()),
         target=_tuple(decided.weights),
         at_cap=tuple(bool(flag) for flag in decided.at_cap[0]),
+        recall=recall,
     )
     if not decided.traded.any():
         return _with_heartbeat(plan, snapshot)

@@ -22,6 +22,7 @@ from agent.decision import DecisionRules
 from agent.errors import AgentError, ObservationError
 from agent.observation import CHAIN, RateMemory
 from agent.policy import Policy, load_policy
+from agent.recall import Recall
 from keeper.chain.rpc import CallRevertedError, Rpc
 from keeper.chain.signer import Signer, open_keystore
 from keeper.chain.transaction import GWEI, FeeRules, check_funds, gas_limit
@@ -197,8 +198,8 @@ class Keeper:
                 interval_seconds=config.interval_seconds,
                 max_silence=snapshot.limits.max_silence,
             )
-        memory = self._memory(snapshot)
-        plan = decide(snapshot, memory, self._policy, self.settings, signer.address if signer else None)
+        memory, recall = self._memory(snapshot)
+        plan = decide(snapshot, memory, self._policy, self.settings, signer.address if signer else None, recall)
         self._note_plan(cycle, snapshot, plan)
         result = _result(cycle, live, snapshot, plan)
         sender, data = snapshot.keeper, plan.call_data
@@ -281,10 +282,15 @@ class Keeper:
             sleep=self._sleep,
         )
 
-    def _memory(self, snapshot: Snapshot) -> RateMemory | None:
+    def _memory(self, snapshot: Snapshot) -> tuple[RateMemory | None, Recall | None]:
+        """Return what the journal keeps of rates and, for a policy that has a memory, of that."""
         stored = self.journal.memory(snapshot.strategies_digest)
+        if stored is None:
+            return None, None
         try:
-            return None if stored is None else RateMemory.from_json(json.loads(stored))
+            data = json.loads(stored)
+            rates, recall = RateMemory.from_json(data), data.get("policy")
+            return rates, None if recall is None else Recall.from_json(recall)
         except (ObservationError, ValueError) as error:
             raise JournalError(f"The journal's rate memory is damaged ({error}). Start a new journal.") from error
 
@@ -296,9 +302,10 @@ class Keeper:
             "sent": [str(weight) for weight in plan.request.weights] if plan.request else None,
             "decision_hash": plan.request.decision_hash if plan.request else None,
         }
+        memory = plan.memory.to_json() | ({} if plan.recall is None else {"policy": plan.recall.to_json()})
         self.journal.note(
             cycle,
-            memory=(snapshot.strategies_digest, json.dumps(plan.memory.to_json())),
+            memory=(snapshot.strategies_digest, json.dumps(memory)),
             block_number=snapshot.block.number,
             block_timestamp=snapshot.block.timestamp,
             snapshot_digest=snapshot.digest,

@@ -14,6 +14,7 @@ from agent.limits import Limits
 from agent.market.path import MarketPath
 from agent.observation import CHAIN, Observation, RateMemory, observe
 from agent.policy import Policy
+from agent.policy import act as ask
 from agent.portfolio import Costs, PortfolioState, step
 from agent.units import YEAR, BoolArray, FloatArray, IntArray
 
@@ -153,7 +154,14 @@ def run(policy: Policy, path: MarketPath, setting: Setting, *, warm_up: int = 0)
     warm_up
         First rows that only the running means of the rates see; the backtest begins after them.
     """
-    return simulate(policy.name, lambda _, seen: policy.act(seen), path, setting, warm_up=warm_up)
+    remembered: FloatArray | None = None
+
+    def act(_: int, seen: Observation) -> FloatArray:
+        nonlocal remembered
+        wanted, remembered = ask(policy, seen, remembered)
+        return wanted
+
+    return simulate(policy.name, act, path, setting, warm_up=warm_up)
 
 
 def simulate(

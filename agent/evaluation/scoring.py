@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent.errors import ShapeError
-from agent.evaluation.backtest import run
+from agent.evaluation.backtest import Backtest, Setting, run
+from agent.evaluation.baselines import BASELINES
 from agent.evaluation.study import Scenario
 from agent.limits import Limits
 from agent.market.history import RateHistory
 from agent.observation import Observation
-from agent.policy import Policy
+from agent.policy import Policy, act
 from agent.units import YEAR, BoolArray, FloatArray, IntArray
 
 
@@ -38,6 +39,7 @@ class Relay:
         self._legs = [(policy, rows) for policy, rows in legs if rows > 0]
         self._idle = warm_up
         self._row = 0
+        self._memory: FloatArray | None = None
         self.name = self._legs[-1][0].name
         self.digest = self._legs[-1][0].digest
 
@@ -49,7 +51,8 @@ class Relay:
             return np.zeros_like(observation.weights)
         for policy, rows in self._legs:
             if row < rows:
-                return policy.act(observation)
+                wanted, self._memory = act(policy, observation, self._memory if row else None)
+                return wanted
             row -= rows
         raise ShapeError("a relay has been asked for more decisions than it has rows")
 
@@ -103,7 +106,12 @@ class Score:
 
 
 def score(
-    legs: Sequence[tuple[Policy, int]], history: RateHistory, warm_up: int, scenario: Scenario, limits: Limits
+    legs: Sequence[tuple[Policy, int]],
+    history: RateHistory,
+    warm_up: int,
+    scenario: Scenario,
+    limits: Limits,
+    name: str = "policy",
 ) -> Score:
     """Run a relay of policies over history.
 
@@ -119,14 +127,41 @@ def score(
         Costs, assets and latency.
     limits
         The vault's walls.
+    name
+        What to call it.
     """
     rows = sum(count for _, count in legs)
     if rows != len(history) - 1 - warm_up:
         raise ShapeError(f"policies for {rows} rows cannot decide {len(history) - 1 - warm_up}")
     result = run(Relay(legs, warm_up), scenario.seen(history.path()), scenario.setting(limits))
+    return _score(name, result, history, warm_up)
+
+
+def rules(history: RateHistory, setting: Setting) -> dict[str, Policy]:
+    """Return every baseline by its name, those with parameters fitted to the history (a training part) and setting."""
+    from agent.evaluation.fitted import fitted_baselines
+
+    made: dict[str, Policy] = {name: make() for name, make in BASELINES.items()}
+    for policy in fitted_baselines(history, setting):
+        made[policy.name if policy.name not in made else f"{policy.name}, fitted"] = policy
+    return made
+
+
+def ceiling(history: RateHistory, warm_up: int, scenario: Scenario, limits: Limits) -> Score:
+    """Return what a vault with hindsight would have earned in the test windows, which is not told of the warm-up.
+
+    It sees rates in time whatever the scenario's latency.
+    """
+    from agent.evaluation.ceiling import hindsight
+
+    tested = history.part(warm_up, len(history))
+    return _score("hindsight", hindsight(tested.path(), scenario.setting(limits)), tested, 0)
+
+
+def _score(name: str, result: Backtest, history: RateHistory, warm_up: int) -> Score:
     kept = slice(warm_up, None)
     return Score(
-        policy=result.policy,
+        policy=name,
         timestamps=history.timestamps[kept],
         net_worth=result.net_worth[0, kept],
         drawdown=result.drawdown[0, kept],

@@ -31,7 +31,7 @@ from agent.market.path import Market, MarketPath
 from agent.market.synthetic import SyntheticMarket, shipped_market
 from agent.observation import vector_names
 from agent.policy import NumpyPolicy, forward, save_policy
-from agent.training.export import actor_layers
+from agent.training.export import actor
 from agent.training.preset import Preset
 from agent.units import FloatArray
 
@@ -121,7 +121,7 @@ def train(
     model.learn(preset.steps, callback=keeper)
     keeper.finish(model)
 
-    layers = actor_layers(model)
+    layers = actor(model)[0]
     setting = Setting(limits, preset.costs(), preset.rules(), preset.env.nav)
     test_path = source.sample(
         np.random.default_rng(test_seed), preset.evaluation.test_paths, preset.evaluation.test_days + 1
@@ -204,7 +204,7 @@ class _KeepBest(BaseCallback):
         self._show()
 
     def _score(self, model: Any) -> None:
-        layers = actor_layers(model)
+        layers = actor(model)[0]
         score = mean_reward(layers, self._bank, self._config)
         episodes = [episode["r"] for episode in (model.ep_info_buffer or [])]
         self.curve.append(

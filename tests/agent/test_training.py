@@ -14,7 +14,7 @@ from agent.limits import Limits
 from agent.market.path import MarketPath
 from agent.market.synthetic import SyntheticMarket, shipped_market
 from agent.policy import forward, load_policy
-from agent.training.export import actor_layers
+from agent.training.export import actor
 from agent.training.preset import Preset, load_preset, preset_names
 from agent.training.train import TrainingResult, train
 
@@ -127,7 +127,7 @@ def test_fault_10_diverged_training__writes_no_policy(tmp_path: Path, monkeypatc
 def test_actor_layers__other_activation__refused(market: SyntheticMarket) -> None:
     model = PPO("MlpPolicy", "Pendulum-v1", policy_kwargs={"activation_fn": torch.nn.Tanh}, device="cpu")
     with pytest.raises(PolicyShapeError, match="Tanh"):
-        actor_layers(model)
+        actor(model)[0]
 
 
 def test_presets__all_that_are_shipped__load() -> None:
