@@ -25,5 +25,16 @@ def path_of(rates: object, gas: float = 0.0, **more: object) -> MarketPath:
     )
 
 
+class OnePath:
+    """A market of which every path is the same."""
+
+    def __init__(self, path: MarketPath) -> None:
+        self.path = path
+        self.names = path.names
+
+    def sample(self, rng: np.random.Generator, batch: int, length: int) -> MarketPath:
+        return self.path.rows(0, length).take(np.zeros(batch, dtype=np.int64))
+
+
 def history_of(rates: np.ndarray, start: date = date(2021, 1, 1)) -> RateHistory:
     return RateHistory(start, tuple(f"pool-{i}" for i in range(rates.shape[1])), rates, "00" * 32, "made-up.csv")

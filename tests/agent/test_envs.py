@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env as gymnasium_check
-from made_up import path_of
+from made_up import OnePath, path_of
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
 from agent.actions import to_weights
@@ -30,17 +30,6 @@ from agent.policy import load_policy
 from agent.portfolio import Costs
 
 FREE = Costs(0.0, 0.0)
-
-
-class OnePath:
-    """A market of which every path is the same."""
-
-    def __init__(self, path: MarketPath) -> None:
-        self.path = path
-        self.names = path.names
-
-    def sample(self, rng: np.random.Generator, batch: int, length: int) -> MarketPath:
-        return self.path.rows(0, length).take(np.zeros(batch, dtype=np.int64))
 
 
 def _config(limits: Limits, **changes: Any) -> EnvConfig:
