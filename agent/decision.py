@@ -262,9 +262,6 @@ def _drop_small(
     """
     required = weights > caps  # the vault checks the caps of held positions too
     traded = _large(projected - weights, rules) | required
-    crowded = total(np.where(traded, 0.0, weights)) > budget  # what is held breaks the idle floor: hold nothing
-    traded |= crowded[:, None]
-    required |= crowded[:, None]
     target = np.where(traded, projected, weights)
     mixed = some(traded) & ~every(traded)
     if mixed.any():
@@ -288,7 +285,7 @@ def _settle(
     target = weights
     for _ in range(2 * weights.shape[1] + 2):  # every round but one drops at least one trade of a row
         held = total(np.where(traded, 0.0, weights))
-        crowded = held > budget
+        crowded = held > budget  # what is held breaks the idle floor: hold nothing
         if crowded.any():
             required = required | crowded[:, None]
             traded = traded | required
