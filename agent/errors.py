@@ -31,6 +31,10 @@ class PresetError(AgentError, ValueError):
     """A training preset that is missing, is not TOML, or holds unknown or impossible entries."""
 
 
+class CheckpointError(AgentError):
+    """A training run cannot go on from this checkpoint: missing, damaged, or of another run."""
+
+
 class PolicyError(AgentError):
     """A policy cannot be used. Nothing may trade on it."""
 

@@ -123,6 +123,11 @@ class FastPPO(PPO):
             self._n_updates += 1
         self._record(sums / (self.n_epochs * len(returns)), returns, clip)
 
+    def outputs(self, seen: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
+        """Return means `(T, b, k)` and values `(T, b)` for observations `(T, b, m)`, with a graph for gradients."""
+        net = self.policy.mlp_extractor
+        return self.policy.action_net(net.policy_net(seen)), self.policy.value_net(net.value_net(seen))[..., 0]
+
     def permutation(self, count: int) -> Tensor:
         """Return the order in which an epoch goes through the `count` transitions, step by step then vault by vault."""
         return torch.randperm(count, generator=self.generator)

@@ -1,29 +1,32 @@
-"""Training presets: one TOML file says everything about a training run but the market and the limits.
+"""Training presets: one TOML file says everything about a training run but the limits and, where it is fitted to
+history, the market.
 
-The presets that come with the project are known by name (`demo`, `quick`); anything else is the path of a file.
-Unknown keys are errors, so that a misspelt one cannot silently do nothing.
+The presets that come with the project are known by name (`agent train --help` lists them); anything else is the path of
+a file. Unknown keys are errors, so that a misspelt one cannot silently do nothing.
 """
 
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from agent.decision import DecisionRules
 from agent.envs.engine import EnvConfig
-from agent.envs.lending import lending_config
+from agent.envs.presets import EnvPreset, env_preset
 from agent.errors import PresetError
+from agent.evaluation.backtest import Setting
 from agent.limits import Limits, describe
-from agent.portfolio import Costs
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=1)]
+_Range = tuple[_Positive, _Positive]
 
 
 class _Table(BaseModel):
@@ -31,33 +34,46 @@ class _Table(BaseModel):
 
 
 class EnvTable(_Table):
-    """`[env]`: what an episode is and what is rewarded."""
+    """`[env]`: which environment, and what is different from its own episodes; see `agent.envs.engine.EnvConfig`.
 
-    nav: _Positive = 10_000_000.0
-    episode_days: Annotated[int, Field(ge=2, le=3650)] = 90
-    warm_up_days: Annotated[int, Field(ge=0, le=365)] = 30
-    deployed_share: _Fraction = 0.5
-    concentration_price: _NotNegative = 0.7
-    gas_base: _NotNegative = 250_000.0
-    gas_per_move: _NotNegative = 250_000.0
-    min_trade: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    max_gas_share: Annotated[float, Field(ge=0, lt=1)] = 0.001
+    `nav` and `leg_cost` may be ranges `[least, most]` that every episode draws from. `reward` changes numbers of the
+    environment's reward, for instance `reward.concentration_price`.
+    """
+
+    preset: str = "lending"
+    nav: _Positive | _Range | None = None
+    leg_cost: _Range | None = None
+    episode_rows: Annotated[int, Field(ge=2, le=100_000)] | None = None
+    warm_up_rows: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    deployed_share: _Fraction | None = None
+    gas_base: _NotNegative | None = None
+    gas_per_move: _NotNegative | None = None
+    min_trade: Annotated[float, Field(ge=0, lt=1)] | None = None
+    max_gas_share: Annotated[float, Field(ge=0, lt=1)] | None = None
+    reward: dict[str, float] = {}
 
 
 class PpoTable(_Table):
-    """`[ppo]`: the learner, in stable-baselines3's words; `envs` vaults are stepped at once."""
+    """`[ppo]`: the learner, in stable-baselines3's words; `envs` vaults are stepped at once.
+
+    The learning rate falls in a straight line to `last_learning_rate` of itself. `lstm_units` are for `recurrent-ppo`.
+    """
 
     envs: _Count = 256
     n_steps: _Count = 32
     batch_size: Annotated[int, Field(ge=2)] = 2048
     n_epochs: _Count = 4
     learning_rate: _Positive = 1e-3
+    last_learning_rate: _Fraction = 0.1
     gamma: _Fraction = 0.8
     gae_lambda: _Fraction = 0.9
     clip_range: _Positive = 0.2
     ent_coef: _NotNegative = 0.0
+    vf_coef: _NotNegative = 0.5
+    max_grad_norm: _Positive = 0.5
     log_std_init: Annotated[float, Field(ge=-5, le=1)] = -1.2
-    hidden: Annotated[list[Annotated[int, Field(ge=1, le=256)]], Field(min_length=1, max_length=3)] = [64, 64]
+    hidden: Annotated[list[Annotated[int, Field(ge=1, le=1024)]], Field(min_length=1, max_length=4)] = [64, 64]
+    lstm_units: Annotated[int, Field(ge=1, le=512)] = 64
     torch_threads: Annotated[int, Field(ge=1, le=64)] = 1
 
     @model_validator(mode="after")
@@ -67,54 +83,101 @@ class PpoTable(_Table):
         return self
 
 
+class WarmStartTable(_Table):
+    """`[warm_start]`: imitate a rule before learning, so that learning starts from the best simple thing there is."""
+
+    rule: Literal["equal-weight", "hold", "greedy", "greedy-band"]
+    rows: _Count = 200
+    epochs: _Count = 20
+    learning_rate: _Positive = 1e-3
+
+
 class MarketTable(_Table):
-    """`[market]`: how much of the market is drawn for training; `bank_days` long paths that episodes are cut from."""
+    """`[market]`: how much of the market is drawn for training; `bank_rows` long paths that episodes are cut from."""
 
     bank_paths: _Count = 512
-    bank_days: _Count = 400
+    bank_rows: _Count = 400
 
 
 class EvaluationTable(_Table):
-    """`[evaluation]`: other markets than the training ones, and how often they are looked at."""
+    """`[evaluation]`: other markets than the training ones, and how often they are looked at.
+
+    Every `every_steps` steps if given, else every `every_seconds`. After `patience` looks without a better score
+    training ends; zero means never.
+    """
 
     paths: _Count = 64
     every_seconds: _Positive = 5.0
+    every_steps: _Count | None = None
+    patience: Annotated[int, Field(ge=0)] = 0
     test_paths: _Count = 64
-    test_days: Annotated[int, Field(ge=2, le=3650)] = 365
+    test_rows: Annotated[int, Field(ge=2, le=100_000)] = 365
 
 
 class Preset(_Table):
     """A whole preset. Training ends after `seconds` or `steps`, whichever comes first."""
 
     name: Annotated[str, Field(min_length=1)]
+    algorithm: Literal["ppo", "recurrent-ppo"] = "ppo"
     seed: Annotated[int, Field(ge=0)] = 1
     seconds: _Positive
     steps: _Count
     env: EnvTable = EnvTable()
     ppo: PpoTable = PpoTable()
+    warm_start: WarmStartTable | None = None
     market: MarketTable = MarketTable()
     evaluation: EvaluationTable = EvaluationTable()
 
-    def costs(self) -> Costs:
-        """Return the costs of a rebalance."""
-        return Costs(gas_base=self.env.gas_base, gas_per_move=self.env.gas_per_move)
+    @model_validator(mode="after")
+    def _whole_sequences(self) -> Preset:
+        if self.algorithm == "recurrent-ppo" and self.ppo.batch_size % self.ppo.n_steps:
+            raise ValueError(f"ppo.batch_size must be a multiple of n_steps ({self.ppo.n_steps}) for recurrent-ppo")
+        return self
 
-    def rules(self) -> DecisionRules:
-        """Return when a rebalance is worth it."""
-        return DecisionRules(min_trade=self.env.min_trade, max_gas_share=self.env.max_gas_share)
+    @property
+    def env_preset(self) -> EnvPreset:
+        """The environment that `env.preset` names."""
+        return env_preset(self.env.preset)
 
-    def env_config(self, limits: Limits) -> EnvConfig:
-        """Return the environment's configuration under these limits."""
-        return lending_config(
-            limits,
-            costs=self.costs(),
-            rules=self.rules(),
-            nav=self.env.nav,
-            episode_rows=self.env.episode_days,
-            warm_up=self.env.warm_up_days,
-            deployed_share=self.env.deployed_share,
-            concentration_price=self.env.concentration_price,
+    def env_config(self, limits: Limits | None = None) -> EnvConfig:
+        """Return the environment's configuration under these limits, or under its own.
+
+        Raises
+        ------
+        PresetError
+            If there is no such environment, or its reward has no such number.
+        """
+        env, usual = self.env, self.env_preset.config(limits)
+        costs = replace(usual.costs, **_given(env, gas_base="gas_base", gas_per_move="gas_per_move"))
+        rules = replace(usual.rules, **_given(env, min_trade="min_trade", max_gas_share="max_gas_share"))
+        unknown = sorted(set(env.reward) - set(vars(usual.reward)))
+        if unknown:
+            known = ", ".join(key for key, value in vars(usual.reward).items() if isinstance(value, float))
+            raise PresetError(f"env.reward.{unknown[0]}: the reward of {env.preset!r} has {known}")
+        reward = replace(usual.reward, **env.reward) if env.reward else usual.reward  # type: ignore[type-var]
+        changes = _given(
+            env,
+            nav="nav",
+            leg_cost="leg_cost",
+            episode_rows="episode_rows",
+            warm_up_rows="warm_up",
+            deployed_share="deployed_share",
         )
+        return replace(usual, costs=costs, rules=rules, reward=reward, **changes)
+
+
+def _given(table: EnvTable, **names: str) -> dict[str, Any]:
+    """Return those entries of a table that are given, under the names they have elsewhere."""
+    return {there: getattr(table, here) for here, there in names.items() if getattr(table, here) is not None}
+
+
+def typical_setting(config: EnvConfig) -> Setting:
+    """Return what to test under what episodes of `config` are trained under; the middle (in logs) of what is drawn."""
+    leg = 0.0 if config.leg_cost is None else float(np.sqrt(np.prod(config.leg_cost)))
+    nav = config.nav if isinstance(config.nav, float | int) else float(np.sqrt(np.prod(config.nav)))
+    entry, leave = (np.asarray(cost) + leg for cost in (config.costs.entry, config.costs.exit))
+    costs = replace(config.costs, entry=entry, exit=leave) if leg else config.costs
+    return Setting(config.limits, costs, config.rules, float(nav), config.version)
 
 
 def preset_names() -> tuple[str, ...]:

@@ -109,7 +109,8 @@ class FastRecurrentPPO(RecurrentPPO):
         for _ in range(self.n_epochs):
             order = torch.randperm(self.n_envs, generator=self.generator)
             for envs in torch.split(order, sequences):
-                means, values = self._sequences(rollout.observations[:, envs], rollout.starts[:-1, envs], envs)
+                first = [(hidden[envs], cell[envs]) for hidden, cell in self.first_states]
+                means, values = self._sequences(rollout.observations[:, envs], rollout.starts[:-1, envs], first)
                 gains = self.advantages[:, envs]
                 if self.normalize_advantage:
                     gains = (gains - gains.mean()) / (gains.std() + 1e-8)
@@ -135,6 +136,11 @@ class FastRecurrentPPO(RecurrentPPO):
         self.logger.record("train/std", float(log_std.exp().mean().detach()))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
+    def outputs(self, seen: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
+        """Return means `(T, b, k)` and values `(T, b)` for sequences `(T, b, m)`; one in `starts` begins an episode."""
+        nothing = _zeros(seen.shape[1], self.policy.lstm_actor.hidden_size)
+        return self._sequences(seen, starts, [nothing, nothing])
+
     def _step(
         self, seen: Tensor, starts: Tensor, states: tuple[State, State]
     ) -> tuple[Tensor, Tensor, tuple[State, State]]:
@@ -145,11 +151,11 @@ class FastRecurrentPPO(RecurrentPPO):
         means, values = self._heads(actor[0], critic[0])
         return means, values, (actor, critic)
 
-    def _sequences(self, seen: Tensor, starts: Tensor, envs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return means `(T, b, k)` and values `(T, b)` for the sequences `(T, b, m)` of these environments."""
+    def _sequences(self, seen: Tensor, starts: Tensor, first: list[State]) -> tuple[Tensor, Tensor]:
+        """Return means `(T, b, k)` and values `(T, b)` for sequences `(T, b, m)` that begin with these states."""
         outputs = []
-        for lstm, states in zip((self.policy.lstm_actor, self.policy.lstm_critic), self.first_states, strict=True):
-            state, hidden = (states[0][envs], states[1][envs]), []
+        for lstm, state in zip((self.policy.lstm_actor, self.policy.lstm_critic), first, strict=True):
+            hidden = []
             for row, start in zip(seen, starts, strict=True):
                 state = _cell(lstm, row, state, (1.0 - start)[:, None])
                 hidden.append(state[0])

@@ -1,41 +1,35 @@
-"""PPO (Schulman et al., 2017; stable-baselines3) on the batched environment, within a time budget.
+"""Training: PPO, with or without memory, on the batched environment, within a budget of time or steps.
 
-Every few seconds the exported form of the network is scored on markets that training never sees; the best one is
-kept. At the end it is compared with the baselines on a third set of markets, and all of that goes into the manifest.
+Now and then the exported form of the network is scored on markets that training never sees; the best one is kept. At
+the end it is compared with the baselines on a third set of markets, and all of that goes into the manifest.
 """
 
 from __future__ import annotations
 
-import copy
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from stable_baselines3 import PPO
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.utils import FloatSchedule
-from tqdm import tqdm
 
 from agent.digest import digest_of
-from agent.envs.engine import Engine, EnvConfig
 from agent.envs.vec import VaultVecEnv
-from agent.errors import PolicyFileError, ShapeError
-from agent.evaluation.backtest import Setting, compare
+from agent.errors import ShapeError
+from agent.evaluation.backtest import compare
 from agent.evaluation.baselines import BASELINES
 from agent.limits import Limits
-from agent.market.path import Market, MarketPath
+from agent.market.path import Market
 from agent.market.synthetic import SyntheticMarket, shipped_market
 from agent.observation import vector_names
-from agent.policy import NumpyPolicy, forward, save_policy
+from agent.policy import NumpyPolicy, save_policy
+from agent.training.checkpoint import Progress, load_checkpoint
 from agent.training.export import actor
-from agent.training.preset import Preset
-from agent.units import FloatArray
-
-_LAST_RATE = 0.1  # the learning rate falls to this share of itself
+from agent.training.imitate import imitate
+from agent.training.learner import draft, make_learner
+from agent.training.preset import Preset, typical_setting
+from agent.training.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -65,14 +59,35 @@ class TrainingResult:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where and how often a run is saved, so that it can go on after it was killed.
+
+    Attributes
+    ----------
+    folder
+        Holds the newest one.
+    every_seconds
+        Time between two.
+    resume
+        Whether to go on from what is there.
+    """
+
+    folder: Path
+    every_seconds: float = 60.0
+    resume: bool = False
+
+
 def train(
     preset: Preset,
-    limits: Limits,
+    limits: Limits | None,
     out: Path | str,
     *,
     market: Market | None = None,
     names: tuple[str, ...] | None = None,
     progress: bool = False,
+    checkpoints: Checkpoints | None = None,
+    tensorboard: Path | None = None,
 ) -> TrainingResult:
     """Train, keep the best, export and evaluate.
 
@@ -81,178 +96,115 @@ def train(
     preset
         Everything about the run but the next two.
     limits
-        The vault's walls; a policy is trained behind those it will serve behind.
+        The vault's walls; a policy is trained behind those it will serve behind. The environment's own if none.
     out
         Where the policy goes, `.npz`.
     market
-        Where paths are drawn from; the shipped synthetic market by default. To replay history afterwards, give
+        Where paths are drawn from; the environment's own by default. To replay history afterwards, give
         `agent.market.synthetic.fitted_market(history.before(first_day))`.
     names
         What the vault calls its strategies, for the manifest; the market's names by default.
     progress
         Whether to draw a progress bar on standard error.
+    checkpoints
+        Where to save the run to and go on from; nowhere by default.
+    tensorboard
+        Folder for TensorBoard's logs; none by default.
 
     Raises
     ------
     PolicyError
         If training diverged. Nothing is written then.
+    CheckpointError
+        If the run cannot go on from the checkpoint.
     """
-    source: Market = shipped_market(names) if market is None else market
+    source = _market(preset, names) if market is None else market
     labels = source.names if names is None else names
-    if not len(labels) == len(source.names) == limits.count:
+    config = preset.env_config(limits)
+    if not len(labels) == len(source.names) == config.limits.count:
         raise ShapeError(
-            f"the market has {len(source.names)} strategies, the limits are for {limits.count} and there are "
+            f"the market has {len(source.names)} strategies, the limits are for {config.limits.count} and there are "
             f"{len(labels)} names: they must agree"
         )
     torch.set_num_threads(preset.ppo.torch_threads)
-    config = preset.env_config(limits)
     train_seed, score_seed, test_seed, learner_seed = np.random.SeedSequence(preset.seed).spawn(4)
-    env = VaultVecEnv(
-        source,
+    rng, table, look = np.random.default_rng(train_seed), preset.market, preset.evaluation
+    env = VaultVecEnv(source, config, preset.ppo.envs, rng, bank_paths=table.bank_paths, bank_rows=table.bank_rows)
+    model = make_learner(preset, env, int(learner_seed.generate_state(1)[0]), tensorboard)
+    key = digest_of(
+        {"preset": _identity(preset), "limits": _limits_json(config.limits), "market": _market_json(source)}
+    )
+    if checkpoints is not None and checkpoints.resume:
+        so_far = load_checkpoint(checkpoints.folder, key, model, rng)
+    else:
+        so_far = Progress()
+        if preset.warm_start is not None:
+            imitate(model, env.engine, preset.warm_start)
+    score_bank = source.sample(np.random.default_rng(score_seed), look.paths, config.path_rows)
+    watch = Watch(
+        preset,
         config,
-        preset.ppo.envs,
-        np.random.default_rng(train_seed),
-        bank_paths=preset.market.bank_paths,
-        bank_rows=preset.market.bank_days,
+        score_bank,
+        so_far,
+        rng,
+        bar=progress,
+        checkpoints=None if checkpoints is None else checkpoints.folder,
+        every=60.0 if checkpoints is None else checkpoints.every_seconds,
+        key=key,
     )
-    model = _model(preset, env, seed=int(learner_seed.generate_state(1)[0]))
-    score_bank = source.sample(np.random.default_rng(score_seed), preset.evaluation.paths, config.path_rows)
-    keeper = _KeepBest(preset, config, score_bank, progress)
-    model.learn(preset.steps, callback=keeper)
-    keeper.finish(model)
+    left = preset.steps - model.num_timesteps
+    if left > 0:
+        model.learn(left, callback=watch, reset_num_timesteps=False, tb_log_name=preset.name)
+    else:
+        watch.init_callback(model)
+    watch.finish()
 
-    layers = actor(model)[0]
-    setting = Setting(limits, preset.costs(), preset.rules(), preset.env.nav)
-    test_path = source.sample(
-        np.random.default_rng(test_seed), preset.evaluation.test_paths, preset.evaluation.test_days + 1
-    )
-    draft = NumpyPolicy("ppo", "", tuple(layers), {})
-    evaluation = compare([draft, *(make() for make in BASELINES.values())], test_path, setting)
+    test_path = source.sample(np.random.default_rng(test_seed), look.test_paths, look.test_rows + 1)
+    rivals = [make() for make in BASELINES.values()]
+    setting = typical_setting(config)
+    evaluation = compare([draft(model, config.version), *rivals], test_path, setting)
     manifest = {
-        "name": "ppo",
+        "name": preset.algorithm,
         "strategies": list(labels),
-        "inputs": list(vector_names(labels)),
-        "limits": _limits_json(limits),
+        "inputs": list(vector_names(labels, config.version)),
+        "limits": _limits_json(config.limits),
+        "step_seconds": float(test_path.timestamps[1] - test_path.timestamps[0]),
         "training": {
             "market": _market_json(source),
             "preset": preset.model_dump(mode="json"),
             "steps": model.num_timesteps,
-            "best_score": keeper.best_score,
+            "best_score": watch.progress.best_score,
         },
-        "evaluation": {"markets": "test markets drawn from the training market's model", "policies": evaluation},
+        "evaluation": {
+            "markets": "test markets drawn from the training market's model",
+            "nav": setting.nav,
+            "cost_per_leg": float(np.mean(np.asarray(setting.costs.entry) + np.asarray(setting.costs.exit)) / 2.0),
+            "policies": evaluation,
+        },
     }
     path = Path(out).with_suffix(".npz")
-    policy = save_policy(path, layers, manifest)
+    layers, lstm = actor(model)
+    policy = save_policy(path, layers, manifest, config.version, lstm)
     model.save(path.with_suffix(".zip"))
-    path.with_suffix(".curve.json").write_text(json.dumps(keeper.curve, indent=1) + "\n", encoding="utf-8")
-    return TrainingResult(policy, path, keeper.curve, evaluation, model.num_timesteps, keeper.elapsed)
+    path.with_suffix(".curve.json").write_text(json.dumps(watch.curve, indent=1) + "\n", encoding="utf-8")
+    return TrainingResult(policy, path, watch.curve, evaluation, model.num_timesteps, watch.elapsed)
 
 
-def _model(preset: Preset, env: VaultVecEnv, seed: int) -> PPO:
-    ppo = preset.ppo
-    return PPO(
-        "MlpPolicy",
-        env,
-        n_steps=ppo.n_steps,
-        batch_size=ppo.batch_size,
-        n_epochs=ppo.n_epochs,
-        learning_rate=ppo.learning_rate,
-        gamma=ppo.gamma,
-        gae_lambda=ppo.gae_lambda,
-        clip_range=ppo.clip_range,
-        ent_coef=ppo.ent_coef,
-        policy_kwargs={
-            "net_arch": list(ppo.hidden),
-            "activation_fn": torch.nn.ReLU,
-            "log_std_init": ppo.log_std_init,
-        },
-        seed=seed,
-        device="cpu",
-    )
+def _market(preset: Preset, names: tuple[str, ...] | None) -> Market:
+    """Return the environment's own market; that of lending exists for any number of strategies."""
+    return shipped_market(names) if preset.env.preset == "lending" else preset.env_preset.market()
 
 
-class _KeepBest(BaseCallback):
-    """Ends training in time, lowers the learning rate, scores the network now and then, and keeps the best."""
-
-    def __init__(self, preset: Preset, config: EnvConfig, bank: MarketPath, progress: bool) -> None:
-        super().__init__()
-        self._preset, self._config, self._bank = preset, config, bank
-        self._bar = tqdm(total=100, desc="training", unit="%", disable=not progress, bar_format=_BAR)
-        self._best: dict[str, Any] | None = None
-        self._started = self._scored = time.monotonic()
-        self.best_score = -np.inf
-        self.curve: list[dict[str, float | None]] = []
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self._started
-
-    @property
-    def done(self) -> float:
-        """Share of the budget that is spent, time or steps."""
-        return min(1.0, max(self.elapsed / self._preset.seconds, self.num_timesteps / self._preset.steps))
-
-    def _on_step(self) -> bool:
-        return self.done < 1.0
-
-    def _on_rollout_end(self) -> None:
-        rate = self._preset.ppo.learning_rate * (1.0 - (1.0 - _LAST_RATE) * self.done)
-        self.model.lr_schedule = FloatSchedule(rate)
-        if time.monotonic() - self._scored >= self._preset.evaluation.every_seconds:
-            self._score(self.model)
-        self._show()
-
-    def _score(self, model: Any) -> None:
-        layers = actor(model)[0]
-        score = mean_reward(layers, self._bank, self._config)
-        episodes = [episode["r"] for episode in (model.ep_info_buffer or [])]
-        self.curve.append(
-            {
-                "steps": float(model.num_timesteps),
-                "seconds": round(self.elapsed, 2),
-                "train_reward": float(np.mean(episodes)) if episodes else None,
-                "score": score,
-            }
-        )
-        if score > self.best_score:
-            self.best_score, self._best = score, copy.deepcopy(model.policy.state_dict())
-        self._scored = time.monotonic()
-
-    def finish(self, model: PPO) -> None:
-        """Score the last network too, and put the best one back into the model."""
-        self._score(model)
-        self._bar.update(100 - self._bar.n)
-        self._show()
-        self._bar.close()
-        if self._best is None:
-            raise PolicyFileError("training diverged: no network had a score; lower the learning rate in the preset")
-        model.policy.load_state_dict(self._best)
-        model.lr_schedule = FloatSchedule(self._preset.ppo.learning_rate)
-
-    def _show(self) -> None:
-        best = f", best score {self.best_score:.4f}" if self.curve else ""
-        self._bar.set_postfix_str(f"{self.num_timesteps / 1e6:.2f}M steps{best}", refresh=False)
-        self._bar.update(int(100 * self.done) - self._bar.n)
-
-
-_BAR = "{desc} {percentage:3.0f}%|{bar:30}| {elapsed}{postfix}"
-
-
-def mean_reward(layers: list[tuple[FloatArray, FloatArray]], bank: MarketPath, config: EnvConfig) -> float:
-    """Return the mean reward per day of a network without exploration, over as many episodes as the bank has paths.
-
-    With the same bank these are the same episodes whatever the network.
-    """
-    engine = Engine(bank, config, bank.batch, np.random.default_rng(0))
-    rewards = [engine.step(forward(layers, engine.observe().vector())).reward for _ in range(config.episode_rows)]
-    return float(np.mean(rewards))
+def _identity(preset: Preset) -> dict[str, Any]:
+    """Return what of a preset may not change when a run goes on; its budget may."""
+    return preset.model_dump(mode="json", exclude={"seconds", "steps"})
 
 
 def _market_json(market: Market) -> dict[str, Any]:
     if isinstance(market, SyntheticMarket):
         return {"kind": "synthetic", "digest": market.digest, "fitted_to": market.model.fitted_to}
-    return {"kind": type(market).__name__, "digest": digest_of(list(market.names))}
+    digest = getattr(market, "digest", None) or digest_of(list(market.names))
+    return {"kind": type(market).__name__, "digest": digest}
 
 
 def _limits_json(limits: Limits) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def test_train_then_evaluate__on_history_that_ends_before(
 ) -> None:
     preset = tmp_path / "tiny.toml"
     preset.write_text("name='tiny'\nseconds=60\nsteps=4000\n[ppo]\nenvs=64\nn_steps=16\nbatch_size=1024\n"
-                      "[market]\nbank_paths=8\n[evaluation]\npaths=4\ntest_paths=4\ntest_days=60\n")  # fmt: skip
+                      "[market]\nbank_paths=8\n[evaluation]\npaths=4\ntest_paths=4\ntest_rows=60\n")  # fmt: skip
     policy = tmp_path / "new" / "policy.npz"
     common = ["train", "--preset", preset, "--data", history, "--out", policy, "--quiet", "--json"]
     code, out, err = _agent(capsys, monkeypatch, *common, "--until", "2021-07-10")

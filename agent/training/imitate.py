@@ -1,0 +1,128 @@
+"""A warm start: before PPO learns, its actor learns to do what a simple rule does, and its critic what that is worth.
+
+The rule is played in the training environment. What it wants is projected onto the limits, and turned into the action
+that stands for those weights (`actions_for`, the inverse of `agent.actions.to_weights`), which the actor is regressed
+on; the critic is regressed on the discounted rewards that followed. That takes seconds, and PPO begins where the rule
+is instead of at random. As the imitation is scored too, nothing worse than it on the evaluation markets is ever kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from agent.actions import RWA_LEAST
+from agent.envs.engine import Engine
+from agent.evaluation.baselines import BASELINES
+from agent.limits import Limits
+from agent.observation.versions import RWA
+from agent.training.learner import Learner
+from agent.training.preset import WarmStartTable
+from agent.training.recurrent_ppo import FastRecurrentPPO
+from agent.units import BoolArray, FloatArray
+
+_CLEAR = 0.3  # how far beyond its bound an action is put where a weight is at zero or at its cap
+_BATCH = 2048
+
+
+def actions_for(version: str, weights: FloatArray, limits: Limits, nav: FloatArray) -> FloatArray:
+    """Return actions `(B, n)` in [-1, 1] that `to_weights` and the projection onto the limits turn into `weights`.
+
+    Parameters
+    ----------
+    version
+        Observation version.
+    weights
+        `(B, n)` admissible weights.
+    limits
+        The vault's walls.
+    nav
+        `(B,)`.
+    """
+    if version == RWA:  # a softmax: logarithms, up to a constant
+        logs = np.log(np.maximum(weights, RWA_LEAST))
+        middle = 0.5 * (logs.max(-1, keepdims=True) + logs.min(-1, keepdims=True))
+        return np.asarray(np.clip(logs - middle, -1.0, 1.0))
+    # A projection adds one number to all and cuts at zero and the caps: weights are their own actions, up to a
+    # constant; at a bound anything beyond it will do, and being well beyond it is robust.
+    caps = limits.caps(np.maximum(nav, 0.0))
+    beyond = np.where(weights <= 1e-3, -_CLEAR, 0.0) + np.where(weights >= caps - 1e-3, _CLEAR, 0.0)
+    return np.asarray(np.clip(weights - 0.5 + beyond, -1.0, 1.0))
+
+
+def imitate(model: Learner, engine: Engine, table: WarmStartTable) -> float:
+    """Play the rule, regress actor and critic on it, and begin the engine's episodes anew.
+
+    Returns
+    -------
+    float
+        Root of the mean squared error of the actor's actions at the end.
+    """
+    seen, actions, rewards, starts = _play(engine, table)
+    returns = _discounted(rewards, starts, model.gamma)
+    kept = slice(0, len(seen) - min(len(seen) // 2, int(5.0 / max(1.0 - model.gamma, 1e-3))))  # ends are cut short
+    inputs, targets, values = (
+        torch.as_tensor(part[kept].astype(np.float32)) for part in (seen, actions, returns[..., None])
+    )
+    begins = torch.as_tensor(starts[kept].astype(np.float32))
+    adam = torch.optim.Adam(model.policy.parameters(), lr=table.learning_rate, fused=True)
+    scale = 1.0 / max(float(values.var()), 1e-6)
+    error = 0.0
+    for epoch in range(table.epochs):
+        for group in adam.param_groups:
+            group["lr"] = table.learning_rate * (1.0 - epoch / table.epochs)
+        errors = []
+        for rows, envs in _minibatches(model, inputs.shape[0], inputs.shape[1]):
+            means, worth = model.outputs(inputs[rows, envs], begins[rows, envs])
+            actor = (means - targets[rows, envs]).square().mean()
+            loss = actor + scale * (worth - values[rows, envs, 0]).square().mean()
+            adam.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(model.policy.parameters(), 1.0)
+            adam.step()
+            errors.append(float(actor.detach()))
+        error = float(np.sqrt(np.mean(errors)))
+    model.policy.optimizer.zero_grad()
+    engine.reset()
+    return error
+
+
+def _minibatches(model: Learner, rows: int, envs: int) -> Iterator[tuple[Any, Any]]:
+    """Go once through `(rows, envs)` in pieces: whole sequences for a network with memory, else rows in any order."""
+    whole = isinstance(model, FastRecurrentPPO)
+    order = torch.randperm(envs if whole else rows, generator=model.generator)
+    size = max(1, _BATCH // (rows if whole else envs))
+    for first in range(0, len(order), size):
+        part = order[first : first + size]
+        yield (slice(None), part) if whole else (part, slice(None))
+
+
+def _play(engine: Engine, table: WarmStartTable) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:
+    """Return vectors `(T, B, m)`, actions `(T, B, n)`, rewards and episode starts `(T, B)` of the rule."""
+    rule, config = BASELINES[table.rule](), engine.config
+    played: list[tuple[FloatArray, FloatArray, FloatArray, BoolArray]] = []
+    begins = np.ones(engine.batch, dtype=np.bool_)
+    for _ in range(table.rows):
+        observation = engine.observe()
+        nav = engine.state.nav
+        chosen = actions_for(config.version, config.limits.project(rule.act(observation), nav), config.limits, nav)
+        moved = engine.step(chosen)
+        played.append((observation.vector(), chosen, moved.reward, begins))
+        begins = moved.terminated | moved.truncated
+        if begins.any():
+            engine.reset(begins)
+    vectors, actions, rewards, starts = zip(*played, strict=True)
+    return np.stack(vectors), np.stack(actions), np.stack(rewards), np.stack(starts)
+
+
+def _discounted(rewards: FloatArray, starts: BoolArray, gamma: float) -> FloatArray:
+    """Return what followed each step, discounted, to the end of its episode; the markets go on, but records do not."""
+    returns = np.zeros_like(rewards)
+    following = np.zeros(rewards.shape[1])
+    for row in range(len(rewards) - 1, -1, -1):
+        following = returns[row] = rewards[row] + gamma * following
+        following = np.where(starts[row], 0.0, following)
+    return returns
