@@ -11,7 +11,8 @@ from harness import KEEPER, THIEF, UNIT, WAD, World, write_keystore
 from web3 import HTTPProvider, Web3
 
 from agent.evaluation.baselines import Greedy
-from agent.observation import RateMemory
+from agent.observation import RWA, RateMemory, vector_size
+from agent.policy_file import save_policy
 from keeper.errors import (
     FeeTooHighError,
     InsufficientFundsError,
@@ -241,6 +242,13 @@ def test_keystore_password__wrong__is_refused_before_anything(world: World) -> N
 def test_policy_file_missing__no_keeper_at_all(world: World) -> None:
     with pytest.raises(PolicyError, match="policy"):
         world.keeper(policy="missing.npz")
+
+
+def test_policy_of_an_observation_that_no_chain_shows__no_keeper_at_all(world: World) -> None:
+    layers = [(np.zeros((vector_size(3, RWA), 3)), np.zeros(3))]
+    save_policy(world.folder / "rwa.npz", layers, {"name": "x", "strategies": ["a", "b", "c"]}, RWA)
+    with pytest.raises(PolicyError, match="'rwa-1' but 'chain-2' is observed"):
+        world.keeper(policy=str(world.folder / "rwa.npz"))
 
 
 def test_snapshot_and_simulation__are_one_call_each_at_one_block(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
