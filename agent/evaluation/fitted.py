@@ -1,0 +1,195 @@
+"""Baselines with parameters from history: what a careful person without a neural network would run.
+
+All of them look at the observation alone and have their fitted numbers in their digest. What is tuned is tuned by
+backtests on the history that is given, net of all costs; give the training part.
+
+- `single-i`: each strategy alone;
+- `hold-best-trailing`: those that earned most over the history, in that order, for ever;
+- `best-trailing`: the same re-chosen from the slow running mean, as soon as a month of its lead pays for the move (a
+  rule without memory has no calendar);
+- `fixed-mix`: the constant portfolio that earned most, of all corners of the limits and a grid between them;
+- `min-variance`, `risk-parity`: constant portfolios from the covariance of daily earnings, shrunk;
+- `forecast-ar1`, `forecast-var1`: autoregressive forecasts of the rates and an optimiser that pays for its moves
+  (`agent.evaluation.forecast`);
+- `greedy-band-tuned`: greedy with the band, the horizon and the rates to go by that earned most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, get_args
+
+import numpy as np
+
+from agent.evaluation.backtest import Setting, run
+from agent.evaluation.baselines import GreedyBand, Rule, SingleAsset, Source, fill_in_order, fill_with_band
+from agent.evaluation.ceiling import admissible
+from agent.evaluation.covariance import min_variance, risk_parity, shrunk_covariance
+from agent.evaluation.forecast import fit_forecasts
+from agent.evaluation.metrics import growth_rate
+from agent.market.history import RateHistory
+from agent.market.path import MarketPath
+from agent.observation import Observation
+from agent.policy import Policy
+from agent.units import FloatArray
+
+BANDS = (0.0, 0.001, 0.0025, 0.005, 0.01, 0.02)
+HORIZONS = (1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 120.0)
+"""What is tried for band (APR) and horizon (days)."""
+
+
+@dataclass(frozen=True)
+class FixedMix(Rule):
+    """Constant wanted weights.
+
+    Attributes
+    ----------
+    label
+        What to call it.
+    weights
+        `n` shares of NAV.
+    """
+
+    rule: ClassVar[str] = "these weights, always"
+
+    label: str
+    weights: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.label
+
+    def act(self, observation: Observation) -> FloatArray:
+        """Return wanted weights `(B, n)`."""
+        return np.tile(np.array(self.weights), (len(observation), 1))
+
+
+@dataclass(frozen=True)
+class HoldBestTrailing(Rule):
+    """Fill what earned most over the history to its cap, then the next.
+
+    Attributes
+    ----------
+    earned
+        `n` mean log growths per row over the history.
+    """
+
+    name: ClassVar[str] = "hold-best-trailing"
+    rule: ClassVar[str] = "strategies in the order of what they earned over the history, each filled to its cap"
+
+    earned: tuple[float, ...]
+
+    def act(self, observation: Observation) -> FloatArray:
+        """Return wanted weights `(B, n)`."""
+        return fill_in_order(np.tile(np.array(self.earned), (len(observation), 1)))
+
+
+@dataclass(frozen=True)
+class BestTrailing(GreedyBand):
+    """Those with the best slow mean, re-chosen when a month of the lead pays for the move."""
+
+    name: ClassVar[str] = "best-trailing"
+
+    band: float = 0.0
+    horizon_days: float = 30.0
+    source: Source = "slow"
+
+
+@dataclass(frozen=True)
+class TunedBand(GreedyBand):
+    """Greedy with a band, its parameters tuned on history."""
+
+    name: ClassVar[str] = "greedy-band-tuned"
+
+
+def fitted_baselines(history: RateHistory | MarketPath, setting: Setting) -> list[Policy]:
+    """Fit every baseline to history, under the limits and costs of a setting.
+
+    Parameters
+    ----------
+    history
+        The training part, nothing later; or market paths, all of which count alike.
+    setting
+        Limits, costs, rules, assets, observation version and latency that they will be run with.
+
+    Returns
+    -------
+    list of Policy
+        In the order of the module's docstring; names are unique.
+    """
+    path = history.path() if isinstance(history, RateHistory) else history
+    growth = path.growth() if path.factors is None else path.growth() * path.factors[:, 1:]
+    earned = np.log(np.maximum(growth, 1e-12)).mean((0, 1))
+    covariance = shrunk_covariance((growth - 1.0).reshape(-1, path.count))
+    caps = setting.limits.caps(setting.nav)
+    budget = 1.0 - setting.limits.idle_floor
+    return [
+        *(SingleAsset(index) for index in range(path.count)),
+        HoldBestTrailing(_plain(earned)),
+        BestTrailing(),
+        FixedMix("fixed-mix", _plain(_best_mix(path, setting))),
+        FixedMix("min-variance", _plain(min_variance(covariance, caps, budget))),
+        FixedMix("risk-parity", _plain(budget * risk_parity(covariance))),
+        *fit_forecasts(path, setting, HORIZONS),
+        _tuned_band(path, setting),
+    ]
+
+
+def best_of(policy: Policy, count: int, path: MarketPath, setting: Setting) -> int:
+    """Return which of `count` candidates earned most, net of costs, on the mean over the paths.
+
+    Parameters
+    ----------
+    policy
+        Plays candidate `b // paths` for the vault `b` of a batch of `count x paths`.
+    count
+        Number of candidates.
+    path, setting
+        What they are run on.
+    """
+    copies = path.take(np.tile(np.arange(path.batch, dtype=np.int64), count))
+    return int(growth_rate(run(policy, copies, setting)).reshape(count, path.batch).mean(1).argmax())
+
+
+@dataclass(frozen=True)
+class _Mixes:
+    """One constant portfolio per vault of the batch."""
+
+    weights: FloatArray
+    name: str = "mixes"
+    digest: str = ""
+
+    def act(self, observation: Observation) -> FloatArray:
+        return self.weights
+
+
+@dataclass(frozen=True)
+class _Bands:
+    """One band, horizon and source per vault of the batch."""
+
+    band: FloatArray
+    horizon_days: FloatArray
+    sources: tuple[Source, ...]
+    name: str = "bands"
+    digest: str = ""
+
+    def act(self, observation: Observation) -> FloatArray:
+        scores = np.stack([getattr(observation, source)[row] for row, source in enumerate(self.sources)])
+        return fill_with_band(observation, self.band, self.horizon_days, scores)
+
+
+def _best_mix(path: MarketPath, setting: Setting) -> FloatArray:
+    mixes = admissible(setting)[1:]  # the first is all idle
+    return np.asarray(mixes[best_of(_Mixes(np.repeat(mixes, path.batch, axis=0)), len(mixes), path, setting)])
+
+
+def _tuned_band(path: MarketPath, setting: Setting) -> TunedBand:
+    tried = [(band, days, source) for source in get_args(Source) for band in BANDS for days in HORIZONS]
+    each = [candidate for candidate in tried for _ in range(path.batch)]
+    bands = _Bands(np.array([b for b, _, _ in each]), np.array([d for _, d, _ in each]), tuple(s for _, _, s in each))
+    return TunedBand(*tried[best_of(bands, len(tried), path, setting)])
+
+
+def _plain(values: FloatArray) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
