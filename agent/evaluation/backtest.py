@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from agent.market.path import MarketPath
 from agent.observation import CHAIN, Observation, RateMemory, observe
 from agent.policy import Policy
 from agent.policy import act as ask
-from agent.portfolio import Costs, PortfolioState, step
+from agent.portfolio import Costs, PortfolioState, step, unwind
 from agent.units import YEAR, BoolArray, FloatArray, IntArray
 
 
@@ -33,6 +33,11 @@ class Setting:
         Assets at the start, all idle.
     version
         Observation version that policies are shown.
+    start_weights
+        `n` shares of NAV that are held at the start; all idle by default.
+    unwind_halted
+        Whether a vault that halts is unwound at the next row, as far as its strategies can pay out; otherwise it keeps
+        what it holds, since nobody has to come.
     latency
         Rows by which what a policy sees is late: at row `t` it is shown the observation of row `t - latency`. Before
         there is one, nothing is traded.
@@ -44,10 +49,22 @@ class Setting:
     nav: float = 10_000_000.0
     version: str = CHAIN
     latency: int = 0
+    start_weights: tuple[float, ...] | None = None
+    unwind_halted: bool = False
 
     def __post_init__(self) -> None:
         if self.latency < 0:
             raise LimitsError(f"latency must be zero rows or more, but is {self.latency}: nobody sees what comes later")
+        if self.start_weights is not None and len(self.start_weights) != self.limits.count:
+            raise ShapeError(f"start_weights must be {self.limits.count} numbers, one per strategy")
+
+    def open(self, batch: int) -> PortfolioState:
+        """Return `batch` vaults as they are at the start."""
+        state = PortfolioState.open(self.nav, self.limits.count, batch)
+        if self.start_weights is None:
+            return state
+        assets = np.tile(np.asarray(self.start_weights, dtype=np.float64) * self.nav, (batch, 1))
+        return replace(state, assets=assets, idle=np.maximum(self.nav - assets.sum(-1), 0.0))
 
 
 @dataclass(frozen=True)
@@ -141,7 +158,7 @@ class Backtest:
 
 
 def run(policy: Policy, path: MarketPath, setting: Setting, *, warm_up: int = 0) -> Backtest:
-    """Run a policy over every path of a batch, from all idle.
+    """Run a policy over every path of a batch.
 
     Parameters
     ----------
@@ -200,7 +217,7 @@ def simulate(
     if warm_up:
         path = path.rows(warm_up, path.length - warm_up)
     batch, length, count = path.rates.shape
-    state = PortfolioState.open(setting.nav, count, batch)
+    state = setting.open(batch)
     nav, drawdown, weights = np.empty((batch, length)), np.empty((batch, length)), np.empty(path.rates.shape)
     traded = np.empty((batch, length - 1, count), dtype=np.bool_)
     gas, turnover = np.empty((batch, length - 1)), np.empty((batch, length - 1))
@@ -231,6 +248,9 @@ def simulate(
         refused[:, row], at_cap[:, row] = result.refused, decision.at_cap.any(-1)
         gas[:, row], turnover[:, row] = result.gas, result.turnover
         state = result.state
+        if setting.unwind_halted and state.halted.any():
+            liquidity = None if path.liquidity is None else path.liquidity[:, row + 1]
+            state = unwind(state, state.halted, setting.costs, liquidity)
     nav[:, -1], drawdown[:, -1], weights[:, -1] = state.nav, state.drawdown, state.weights
     return Backtest(
         policy=name,

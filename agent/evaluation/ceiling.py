@@ -57,7 +57,8 @@ def hindsight(path: MarketPath, setting: Setting, *, warm_up: int = 0) -> Backte
         As `simulate`.
     """
     seen = path.rows(warm_up, path.length - warm_up) if 0 < warm_up < path.length - 1 else path
-    portfolios = admissible(setting)
+    start = np.zeros(path.count) if setting.start_weights is None else np.asarray(setting.start_weights, np.float64)
+    portfolios = np.concatenate([start[None], admissible(setting)])
     best: Backtest | None = None
     nav = np.full((path.batch, seen.length), setting.nav)
     for _ in range(2):  # dilution and gas depend on the assets, which the first plan tells
@@ -136,7 +137,7 @@ def _compositions(total: int, count: int) -> Iterator[tuple[int, ...]]:
 
 
 def _plan(path: MarketPath, index: int, nav: FloatArray, portfolios: FloatArray, setting: Setting) -> IntArray:
-    """Return which portfolio to hold after each row but the last, `(T - 1,)`, from all idle."""
+    """Return which portfolio to hold after each row but the last, `(T - 1,)`, from the first of the portfolios."""
     one = path.take(np.array([index], dtype=np.int64))
     growth = _growth(one, nav, portfolios)
     change = portfolios[None] - portfolios[:, None]
