@@ -106,6 +106,10 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     /// do: a crash leaves few assets, and a gift to an empty vault makes few shares worth much.
     uint256 internal constant DUST_ASSETS = 1e3;
     uint256 internal constant DUST_SHARES = DUST_ASSETS * VIRTUAL_SHARES;
+    /// @dev No deposit lifts NAV over these assets, nor the supply over these shares: beyond them, conversions would overflow.
+    /// 3e38 base units, as much as a strategy's value may have.
+    uint256 internal constant MOST_ASSETS = type(uint128).max;
+    uint256 internal constant MOST_SHARES = MOST_ASSETS * VIRTUAL_SHARES;
     uint256 public constant MAX_STRATEGIES = 16;
     /// @dev Gas for one question to a strategy, and for one call that must not be fatal: generous for honest ones, and a
     /// hostile one that burns all it is given still leaves a block's worth of room to get out.
@@ -583,14 +587,15 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     }
 
     /// @notice Nothing can be deposited while halted, while the share price is under the drawdown floor, or while a
-    /// strategy cannot be valued.
-    function maxDeposit(address) public view override(ERC4626, IERC4626) returns (uint256) {
-        return _acceptsDeposits() ? type(uint256).max : 0;
+    /// strategy cannot be valued. Otherwise up to a NAV of 128 bits, which is more than any token has in use.
+    function maxDeposit(address) public view override(ERC4626, IERC4626) returns (uint256 assets) {
+        (assets,) = _openRoom();
     }
 
     /// @notice As `maxDeposit`.
     function maxMint(address) public view override(ERC4626, IERC4626) returns (uint256) {
-        return _acceptsDeposits() ? type(uint256).max : 0;
+        (uint256 assets, Books memory books) = _openRoom();
+        return _toShares(assets, books, Math.Rounding.Floor);
     }
 
     /// @notice What `owner` can take out now, with the liquidity that the strategies offer now.
@@ -910,11 +915,18 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         return shares.mulDiv(books.nav + 1, books.supply + VIRTUAL_SHARES, rounding);
     }
 
-    function _acceptsDeposits() internal view returns (bool) {
-        if (_hot.halted) return false;
-        Books memory books = _readBooks();
-        if (books.broken != address(0)) return false;
-        return books.price >= _drawdownFloor(_markAt(books));
+    /// @dev What may come in now.
+    function _openRoom() internal view returns (uint256 assets, Books memory books) {
+        books = _readBooks();
+        bool open = !_hot.halted && books.broken == address(0) && books.price >= _drawdownFloor(_markAt(books));
+        if (open) assets = _room(books);
+    }
+
+    /// @dev What still fits in, whether or not it may.
+    function _room(Books memory books) internal pure returns (uint256) {
+        if (books.nav >= MOST_ASSETS) return 0;
+        uint256 priced = _toAssets(MOST_SHARES.saturatingSub(books.supply), books, Math.Rounding.Floor);
+        return Math.min(MOST_ASSETS - books.nav, priced);
     }
 
     /// @dev Where `maxDeposit` says 0, nothing must still be able to go in: 0 passes in every state.
@@ -928,6 +940,8 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @dev What has not arrived would be a gift from those who are in.
     function _enter(address receiver, uint256 assets, uint256 shares, Books memory books) internal {
+        bool fits = assets <= MOST_ASSETS.saturatingSub(books.nav) && shares <= MOST_SHARES.saturatingSub(books.supply);
+        if (!fits) revert ERC4626ExceededMaxDeposit(receiver, assets, _room(books));
         _deposit(msg.sender, receiver, assets, shares);
         uint256 received = idle() - books.idle;
         require(received == assets, TransferFeeTaken(assets, received));

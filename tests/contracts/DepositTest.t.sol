@@ -2,6 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
+import {ERC4626} from "@openzeppelin/contracts/token/ERC20/extensions/ERC4626.sol";
 import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
 
 import {IVault} from "../../contracts/interfaces/IVault.sol";
@@ -45,8 +46,8 @@ abstract contract DepositTest is BaseTest {
 
         vm.prank(GOVERNANCE);
         vault.resume();
-        assertEq(vault.maxDeposit(BOB), type(uint256).max);
-        assertEq(vault.maxMint(BOB), type(uint256).max);
+        assertGt(vault.maxDeposit(BOB), MOST);
+        assertGt(vault.maxMint(BOB), MOST * 1e6);
         vm.prank(BOB);
         vault.deposit(UNIT, BOB);
     }
@@ -68,6 +69,60 @@ abstract contract DepositTest is BaseTest {
         assertEq(vault.maxDeposit(BOB), 0);
         assertEq(vault.maxMint(BOB), 0);
         vm.stopPrank();
+    }
+
+    /// @dev As much as conversions can bear, whatever came before: gifts and losses make a share worth anything.
+    function test_deposit_upToMaxAtAnyPrice(uint256 first, uint256 gift, uint256 left) public {
+        _setLimit(IVault.Limit.IdleFloor, 0);
+        _setCaps(a, 1e18, type(uint128).max);
+        first = bound(first, 1, type(uint128).max);
+        _deposit(ALICE, first);
+        _rebalance(1e18, 0, 0);
+        a.lose(first - bound(left, 0, first));
+        asset.mint(address(vault), bound(gift, 0, type(uint128).max));
+        vm.startPrank(GOVERNANCE);
+        vault.halt();
+        vault.resume();
+        vm.stopPrank();
+
+        uint256 most = vault.maxDeposit(BOB);
+        uint256 snapshot = vm.snapshotState();
+        // Where it is the shares that are scarce, rounding leaves what is worth one of them.
+        uint256 more = most + 1 + vault.convertToAssets(1);
+        _fund(BOB, more);
+        vm.prank(BOB);
+        vm.expectRevert(abi.encodeWithSelector(ERC4626.ERC4626ExceededMaxDeposit.selector, BOB, more, most));
+        vault.deposit(more, BOB);
+        vm.prank(BOB);
+        assertLe(vault.deposit(most, BOB), vault.totalSupply());
+        assertLe(vault.maxDeposit(BOB), 1 + vault.convertToAssets(1));
+        vault.sharePrice();
+        _redeemAll(BOB);
+
+        vm.revertToState(snapshot);
+        most = vault.maxMint(BOB);
+        _fund(BOB, vault.previewMint(most));
+        vm.prank(BOB);
+        vault.mint(most, BOB);
+        vault.sharePrice();
+        _redeemAll(BOB);
+    }
+
+    function test_deposit_roomInNumbers() public {
+        assertEq(vault.maxDeposit(BOB), type(uint128).max);
+        assertEq(vault.maxMint(BOB), uint256(type(uint128).max) * 1e6);
+        _deposit(ALICE, 100 * UNIT);
+        assertEq(vault.maxDeposit(BOB), type(uint128).max - 100 * UNIT, "the assets that are there");
+        _rebalance(0.6e18, 0, 0);
+        _loseShareOfNav(0.05e18);
+        // Of the supply, what is left; at the lower price it is worth less than what is left of the assets.
+        uint256 shares = (uint256(type(uint128).max) - 100 * UNIT) * 1e6;
+        assertEq(vault.maxDeposit(BOB), vault.convertToAssets(shares), "the shares that are there");
+        asset.mint(address(vault), type(uint128).max);
+        assertEq(vault.maxDeposit(BOB), 0, "full");
+        assertEq(vault.maxMint(BOB), 0, "full");
+        vault.deposit(0, BOB);
+        vault.mint(0, BOB);
     }
 
     function test_deposit_pricedOnNavNotOnIdle(uint256 gain, uint256 assets) public {

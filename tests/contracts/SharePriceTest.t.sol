@@ -137,7 +137,7 @@ abstract contract SharePriceTest is BaseTest {
 
         vm.expectPartialRevert(IVault.DrawdownWithinLimit.selector);
         vault.trip();
-        assertEq(vault.maxDeposit(BOB), type(uint256).max);
+        assertGt(vault.maxDeposit(BOB), MOST);
         _deposit(BOB, 100 * UNIT);
         assertApproxEqRel(_redeemAll(BOB), 100 * UNIT, 1e13);
     }
@@ -154,7 +154,7 @@ abstract contract SharePriceTest is BaseTest {
 
         vm.expectPartialRevert(IVault.DrawdownWithinLimit.selector);
         vault.trip();
-        assertEq(vault.maxDeposit(BOB), type(uint256).max);
+        assertGt(vault.maxDeposit(BOB), MOST);
     }
 
     /// @dev A gift to an empty vault makes shares dear; few of them are then worth much, and protected like any.
