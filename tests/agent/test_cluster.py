@@ -1,0 +1,135 @@
+"""Tasks on a real Ray cluster: a head without CPUs and two machines of one CPU each, one of which is killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from chores import Chore, do, threads
+
+from agent.tasks import TaskResult, run_tasks, values
+
+pytest.importorskip("ray")
+
+_QUICK_TO_NOTICE = {  # that a machine is gone; a loaded test machine must not seem gone
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "5000",
+    "RAY_health_check_failure_threshold": "3",
+}
+
+
+@dataclass
+class Cluster:
+    """Nodes as processes of their own sessions; each has an address of its own, as machines have."""
+
+    folder: Path
+    port: int
+    nodes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self, *options: str) -> Path:
+        """Start a node and return its log."""
+        here = Path(__file__).parent
+        log = self.folder / f"node-{len(self.nodes)}.log"
+        command = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--disable-usage-stats"]
+        with log.open("wb") as output:
+            self.nodes.append(
+                subprocess.Popen(
+                    [*command, "--object-store-memory=80000000", *options],
+                    env={**os.environ, **_QUICK_TO_NOTICE, "PYTHONPATH": f"{here.parents[1]}:{here}"},
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            )
+        return log
+
+    def sessions(self) -> list[int]:
+        """Return the processes that still run of all nodes."""
+        leaders = {node.pid for node in self.nodes}
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+            except OSError:
+                continue
+            if int(session) in leaders and state != "Z":
+                found.append(int(stat.parent.name))
+        return found
+
+    def kill(self, *which: subprocess.Popen[bytes]) -> None:
+        for node in which or self.nodes:
+            node.kill()
+            node.wait()
+
+    def stop(self) -> None:
+        self.kill()
+        for pid in self.sessions():  # the nodes' helpers
+            os.kill(pid, signal.SIGKILL)
+
+
+def _started(log: Path) -> None:
+    ends = time.monotonic() + 60
+    while "Ray runtime started" not in log.read_text():
+        assert time.monotonic() < ends, log.read_text()
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # short: Ray keeps sockets in it
+    made = Cluster(folder, port)
+    try:
+        _started(
+            made.start("--head", "--num-cpus=0", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}")
+        )
+        ips = ("127.0.0.2", "127.0.0.3")
+        options = ("--num-cpus=1", f"--address={made.address}")
+        for ip in ips:  # one after the other: nodes of one machine that start together take each other's ports
+            _started(made.start(*options, f"--node-ip-address={ip}"))
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    assert not made.sessions()
+
+
+@pytest.mark.slow
+def test_ray__a_machine_and_a_worker_are_killed__all_results_come_back(cluster: Cluster, tmp_path: Path) -> None:
+    kinds = ["slow"] * 14
+    kinds[3], kinds[5], kinds[6] = "die-once", "user-error", "bug"
+    chores = [Chore(index, kind, str(tmp_path)) for index, kind in enumerate(kinds)]
+    came: list[int] = []
+
+    def kill_one(result: TaskResult[int]) -> None:
+        came.append(result.index)
+        if len(came) == 2:
+            cluster.kill(cluster.nodes[1])
+
+    results = run_tasks(do, chores, ray=cluster.address, on_result=kill_one)
+    assert cluster.nodes[1].returncode == -signal.SIGKILL
+    assert sorted(came) == list(range(14))
+    failed = {5, 6}
+    assert [result.value for result in results] == [None if i in failed else i**2 for i in range(14)]
+    assert results[5].error == "no preset number 5"
+    assert not results[5].details
+    assert results[6].error == "ZeroDivisionError: number 6"
+    assert (tmp_path / "begun-3").exists()
+
+    assert values(run_tasks(threads, chores[:2], ray=cluster.address, workers=1))[0][0] == "1"
