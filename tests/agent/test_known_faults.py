@@ -7,7 +7,7 @@ tested is that this one number is used as it is, and that an absent one is refus
 
 from __future__ import annotations
 
-import copy
+import pickle
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,6 @@ from stable_baselines3.common.env_checker import check_env as sb3_check
 from agent.actions import to_weights
 from agent.decision import DecisionRules, Reason, decide
 from agent.envs import ENVS
-from agent.envs.defi import defi_config
 from agent.envs.engine import Engine, EnvConfig
 from agent.envs.rwa import rwa_config
 from agent.envs.scalar import VaultEnv
@@ -300,10 +299,11 @@ def test_fault_08_seeding__the_seed_decides_everything_and_no_global_state_is_to
         first, _ = env.reset(seed=seed)
         return np.array([first, *(env.step(np.full(env.config.limits.count, 0.2))[0] for _ in range(5))])
 
-    np.random.seed(0)  # noqa: NPY002
-    before = copy.deepcopy(np.random.get_state())  # noqa: NPY002
+    np.random.seed(12_345)  # noqa: NPY002
+    np.random.random(7)  # noqa: NPY002
+    before = pickle.dumps(np.random.get_state())  # noqa: NPY002
     one = play(1)
-    assert str(np.random.get_state()) == str(before)  # noqa: NPY002
+    assert pickle.dumps(np.random.get_state()) == before  # noqa: NPY002
     np.random.seed(99)  # noqa: NPY002
     assert np.array_equal(one, play(1))
     assert not np.array_equal(one, play(2))
@@ -430,10 +430,10 @@ def test_fault_12_emergency__all_idle_is_a_valid_target() -> None:
 
 
 def test_fault_13_price__the_one_of_the_row_as_it_is_and_none_refused() -> None:
-    path = RwaMarket().sample(RNG(19), 2, 50)
-    engine = Engine(path, rwa_config(episode_rows=49, costs=Costs(), rules=DecisionRules(max_gas_share=0.9)), 2, RNG(0))
+    path = RwaMarket().sample(RNG(19), 8, 50)
+    engine = Engine(path, rwa_config(episode_rows=49, costs=Costs(), rules=DecisionRules(max_gas_share=0.9)), 8, RNG(0))
     for row in range(3):
-        moved = engine.step(np.array([[1.0, -1.0, -1.0], [-1.0, 1.0, -1.0]]) * (-1) ** row)
+        moved = engine.step(np.tile([[1.0, -1.0, -1.0], [-1.0, 1.0, -1.0]], (4, 1)) * (-1) ** row)
         units = 250_000.0 * (1 + moved.result.moved.sum(-1))
         assert (units > 250_000).all()
         assert moved.result.gas == pytest.approx(units * path.gas_cost[engine._path, row], rel=1e-12)
@@ -442,4 +442,3 @@ def test_fault_13_price__the_one_of_the_row_as_it_is_and_none_refused() -> None:
             np.zeros((1, 3)), np.ones(1), np.ones(1), np.zeros(1), np.full((1, 3), 0.03),
             RateMemory.start(np.full((1, 3), 0.03), 0), np.nan, Costs(),
         )  # fmt: skip
-    assert defi_config().costs.gas_base > 0
