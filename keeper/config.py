@@ -22,7 +22,16 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from eth_utils.address import is_address, is_checksum_address, to_checksum_address
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -67,7 +76,8 @@ class KeeperConfig(BaseModel):
     native_price: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     min_trade: Fraction = DecisionRules.min_trade
     max_gas_share: Fraction = DecisionRules.max_gas_share
-    slippage: Fraction = 0.001
+    leg_cost: Fraction = 0.0
+    slippage: Annotated[Fraction, Field(validate_default=True)] = 0.001
 
     max_fee_gwei: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 100.0
     bump_percent: Annotated[float, Field(ge=12.5, le=1000)] = 15.0
@@ -92,6 +102,16 @@ class KeeperConfig(BaseModel):
             make_url(value)
         except ArgumentError:
             raise ValueError("must be a path or an SQLAlchemy URL, like sqlite:///keeper.sqlite") from None
+        return value
+
+    @field_validator("slippage")
+    @classmethod
+    def _room_for_costs(cls, value: float, info: ValidationInfo) -> float:
+        leg_cost = info.data.get("leg_cost", 0.0)
+        if value < 2 * leg_cost:
+            raise ValueError(
+                f"must be at least twice `leg_cost` ({leg_cost}), or no move could pay its way"
+            )
         return value
 
     @property

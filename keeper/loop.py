@@ -22,6 +22,7 @@ from agent.decision import DecisionRules
 from agent.errors import AgentError, ObservationError
 from agent.observation import CHAIN, RateMemory
 from agent.policy import Policy, load_policy
+from agent.portfolio import Costs
 from agent.recall import Recall
 from keeper.chain.rpc import CallRevertedError, Rpc
 from keeper.chain.signer import Signer, open_keystore
@@ -128,6 +129,7 @@ class Keeper:
             slippage=config.slippage,
             deadline_seconds=config.deadline_seconds,
             rules=DecisionRules(min_trade=config.min_trade, max_gas_share=config.max_gas_share),
+            costs=Costs(entry=config.leg_cost, exit=config.leg_cost),
         )
         self.journal: Journal = open_journal(config.journal, config.chain_id, config.vault)
 

@@ -63,6 +63,11 @@ def test_live__after_losses_and_gains__follows(world: World) -> None:
     assert world.epoch == 2
 
 
+def test_leg_cost__is_what_the_decision_reckons_with(world: World) -> None:
+    costs = world.keeper(leg_cost=0.0005).settings.costs
+    assert costs.switch(1).tolist() == [0.001]  # one leg out, one leg in
+
+
 def test_dry_run__simulates_but_sends_nothing_and_needs_no_key(world: World) -> None:
     result = world.keeper(keystore=None, password_file=None).cycle()
     assert result.outcome == "simulated"

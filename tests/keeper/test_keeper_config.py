@@ -49,6 +49,7 @@ def build(base: Path, **changes: Any) -> KeeperConfig:
         ({"min_trade": 1.5}, "`min_trade`: input should be less than 1"),
         ({"slippage": -0.1}, "`slippage`: input should be greater than or equal to 0"),
         ({"slippage": float("nan")}, "`slippage`"),
+        ({"leg_cost": 0.0006}, "`slippage`: must be at least twice `leg_cost` (0.0006)"),
         ({"bump_percent": 10.0}, "`bump_percent`: input should be greater than or equal to 12.5"),
         ({"interval_seconds": 0}, "`interval_seconds`: input should be greater than 0"),
         ({"native_price": float("inf")}, "`native_price`"),
