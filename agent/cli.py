@@ -1,6 +1,7 @@
-"""The `agent` command: train a policy, evaluate policies, check market history.
+"""The `agent` command: train policies, evaluate and judge them, report on them, check market history.
 
-Exit codes: 0 done, 1 something the user can mend (one line says what), 2 wrong usage. torch is loaded by `train` only.
+Exit codes: 0 done, 1 something the user can mend (one line says what), 2 wrong usage. torch is
+loaded by `train` and `walk-forward` only.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ import click
 
 from agent.commands.data import data
 from agent.commands.evaluate import evaluate
+from agent.commands.promote import promote
+from agent.commands.report import report
 from agent.commands.train import train
+from agent.commands.walk_forward import walk_forward
 from agent.errors import AgentError
 
 _EXAMPLES = """\b
@@ -20,6 +24,9 @@ Examples:
   agent train --out out/policy.npz
   agent train --data history.csv --until 2022-06-01 --out out/policy.npz
   agent evaluate out/policy.npz --data history.csv --start 2022-06-01 --days 90
+  agent walk-forward aave_v3_daily.csv --gas eth_price_gas_daily.csv
+  agent promote out/results/aave/candidate.npz --results out/results/aave
+  agent report out/results/aave
   agent data check history.csv
 """
 
@@ -29,7 +36,7 @@ def cli() -> None:
     """Train and evaluate the policies that steer a Bulkhead vault."""
 
 
-for _command in (train, evaluate, data):
+for _command in (train, evaluate, walk_forward, promote, report, data):
     cli.add_command(_command)
 
 

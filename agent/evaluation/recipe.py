@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from agent.errors import AgentError, LookAheadError, PolicyError
-from agent.evaluation.scoring import annual_growth, score
+from agent.evaluation.metrics import growth_rate
+from agent.evaluation.scoring import Leg, score
 from agent.evaluation.study import Scenario, Study
 from agent.limits import Limits
 from agent.market.bootstrap import BootstrapMarket, MixedMarket
@@ -70,9 +71,9 @@ class Run:
     warm_up: int = 0
 
     @property
-    def name(self) -> str:
-        """What to call it."""
-        return self.folder.name
+    def label(self) -> str:
+        """What to call it in a progress bar."""
+        return f"{self.folder.parent.name} {self.folder.name}"
 
     @property
     def policy_file(self) -> Path:
@@ -150,8 +151,9 @@ def carry_out(run: Run) -> Finished:
 
 
 def _validated(policy: NumpyPolicy, run: Run, validation: RateHistory, scenario: Scenario) -> float:
-    scored = score([(policy, len(validation) - 1 - run.warm_up)], validation, run.warm_up, scenario, run.limits)
-    return annual_growth(scored.log_returns, scored.seconds)
+    legs = [Leg(policy, len(validation) - 1 - run.warm_up)]
+    setting = scenario.setting(run.limits)
+    return float(growth_rate(score("validation", legs, validation.path(), setting, warm_up=run.warm_up))[0])
 
 
 def _kept(run: Run) -> Finished | None:

@@ -6,15 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from agent.decision import DecisionRules
 from agent.digest import digest_of
 from agent.evaluation.backtest import Setting
 from agent.evaluation.folds import Fold, expanding_folds
 from agent.limits import Limits
 from agent.market.history import RateHistory
-from agent.market.path import MarketPath
 from agent.portfolio import Costs
 
 BASIS_POINT = 1e-4
@@ -47,15 +43,7 @@ class Scenario:
     def setting(self, limits: Limits) -> Setting:
         """Return what a backtest needs to know."""
         leg = self.cost_bp * BASIS_POINT
-        return Setting(limits, Costs(entry=leg, exit=leg), DecisionRules(), self.nav)
-
-    def seen(self, path: MarketPath) -> MarketPath:
-        """Return the path as it is seen under this latency; what is earned and what gas costs stay as they are."""
-        if not self.latency:
-            return path
-        rows = np.maximum(np.arange(path.length) - self.latency, 0)
-        earned = path.rates if path.earned is None else path.earned
-        return replace(path, rates=path.rates[:, rows], earned=earned)
+        return Setting(limits, Costs(entry=leg, exit=leg), nav=self.nav, latency=self.latency)
 
 
 HEADLINE = tuple(Scenario(cost, nav) for nav in (1e7, 1e5) for cost in (1.0, 5.0))
@@ -119,6 +107,10 @@ class Study:
         """Return the folds of a history."""
         return expanding_folds(len(history), self.folds, self.first_test, purge=self.purge, embargo=self.embargo)
 
+    def in_seconds(self, seconds: float) -> Study:
+        """Return the study with other times: of training, and of tuning in proportion."""
+        return replace(self, seconds=seconds, tune_seconds=self.tune_seconds * seconds / self.seconds)
+
     @property
     def trials(self) -> int:
         """Number of configurations that were looked at on the data: what a deflated Sharpe ratio is deflated by."""
@@ -132,7 +124,7 @@ class Study:
 CONFIGURATIONS: tuple[Mapping[str, Any], ...] = (
     {},
     {"ppo": {"gamma": 0.9}},
-    {"ppo": {"gamma": 0.97}},
+    {"ppo": {"gamma": 0.98}},
 )
 """How far ahead it pays to look depends on what moving costs and on how long a rate's lead lasts: the one thing that is
 tuned."""

@@ -18,6 +18,7 @@ from agent.digest import digest_of
 from agent.errors import MarketDataError
 from agent.market.history import RateHistory, midnight
 from agent.market.path import Market, MarketPath
+from agent.market.synthetic import SyntheticMarket
 from agent.units import DAY, FloatArray, IntArray
 
 DEFAULT_BLOCK = 30.0
@@ -55,6 +56,20 @@ class BootstrapMarket:
         return digest_of(
             {"file": known.digest, "days": [known.start.isoformat(), known.end.isoformat()], "block": self.block}
         )
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What a manifest says about it."""
+        known = self.history
+        return {
+            "kind": "bootstrap",
+            "digest": self.digest,
+            "source": known.source,
+            "sha256": known.digest,
+            "first_day": known.start.isoformat(),
+            "last_day": known.end.isoformat(),
+            "block": self.block,
+        }
 
     def sample(self, rng: np.random.Generator, batch: int, length: int) -> MarketPath:
         """Draw `batch` independent daily paths of `length` rows; the history wraps around at its end."""
@@ -114,6 +129,25 @@ class MixedMarket:
         """Digest of everything that paths depend on but the random numbers."""
         parts = [getattr(market, "digest", type(market).__name__) for market in self.markets]
         return digest_of({"markets": parts, "shares": list(self.shares), "permute": self.permute})
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What a manifest says about it; the last day is the last of any of the markets."""
+        parts: list[dict[str, Any]] = []
+        for market in self.markets:
+            if isinstance(market, SyntheticMarket):
+                parts.append({"kind": "synthetic", "digest": market.digest, **market.model.fitted_to})
+            else:
+                parts.append(getattr(market, "description", {"kind": type(market).__name__}))
+        days = [str(part["last_day"]) for part in parts if "last_day" in part]
+        return {
+            "kind": "mixed",
+            "digest": self.digest,
+            "last_day": max(days, default=None),
+            "shares": list(self.shares),
+            "permute": self.permute,
+            "parts": parts,
+        }
 
     def sample(self, rng: np.random.Generator, batch: int, length: int) -> MarketPath:
         """Draw `batch` paths of `length` rows, as many from each market as its share says, in random order."""

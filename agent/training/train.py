@@ -203,6 +203,9 @@ def _identity(preset: Preset) -> dict[str, Any]:
 def _market_json(market: Market) -> dict[str, Any]:
     if isinstance(market, SyntheticMarket):
         return {"kind": "synthetic", "digest": market.digest, "fitted_to": market.model.fitted_to}
+    description: dict[str, Any] | None = getattr(market, "description", None)
+    if description is not None:
+        return description
     digest = getattr(market, "digest", None) or digest_of(list(market.names))
     return {"kind": type(market).__name__, "digest": digest}
 

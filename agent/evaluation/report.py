@@ -1,0 +1,97 @@
+"""A page to look at: one HTML file that holds everything, the same pictures as PNG, and the figures as JSON."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from agent.errors import ResultsError
+from agent.evaluation.evidence import SUMMARY, load_summary
+from agent.evaluation.scores import load_scores
+
+_TEMPLATE = "report.html.jinja"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a report consists of."""
+
+    page: Path
+    data: Path
+    pictures: tuple[Path, ...]
+
+
+def write_report(results: Path, out: Path, scenario: int = 0) -> Written:
+    """Write the report of a walk-forward.
+
+    Parameters
+    ----------
+    results
+        Folder of the walk-forward.
+    out
+        Folder of the report.
+    scenario
+        Which scenario is drawn, from zero; tables show all.
+
+    Raises
+    ------
+    ResultsError
+        If there are no results, or no such scenario.
+    """
+    summary, kept = load_summary(results), load_scores(results)
+    if not 0 <= scenario < len(kept.scores):
+        raise ResultsError(f"there are {len(kept.scores)} scenarios: choose one from 0 to {len(kept.scores) - 1}")
+    # matplotlib takes a second to load, and only those who draw need it.
+    from agent.evaluation.figures import FIGURES
+
+    out.mkdir(parents=True, exist_ok=True)
+    pictures, embedded = [], []
+    for name, (draw, caption) in FIGURES.items():
+        buffer = io.BytesIO()
+        draw(kept, summary, scenario).savefig(buffer, format="png", facecolor="white")
+        path = out / f"{name}.png"
+        path.write_bytes(buffer.getvalue())
+        pictures.append(path)
+        embedded.append({"caption": caption, "data": base64.b64encode(buffer.getvalue()).decode()})
+    page = out / "index.html"
+    page.write_text(_page(summary, scenario, embedded), encoding="utf-8")
+    data = out / "report.json"
+    shutil.copyfile(results / SUMMARY, data)
+    return Written(page, data, tuple(pictures))
+
+
+def _page(summary: Mapping[str, Any], scenario: int, pictures: list[dict[str, str]]) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["percent"] = percent
+    text = resources.files("agent.evaluation").joinpath(_TEMPLATE).read_text(encoding="utf-8")
+    shown = summary["scenarios"][scenario]
+    return environment.from_string(text).render(
+        about=summary["about"],
+        shown=shown,
+        rows=table_rows(shown),
+        scenarios=summary["scenarios"],
+        pictures=pictures,
+        limits=json.dumps(summary["about"]["limits"]),
+    )
+
+
+def table_rows(scenario: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of a scenario's table, best net growth first, hindsight at the top."""
+    rows = [{"name": "learned policy", "test": None, **scenario["policy"]}]
+    rows += [{"name": name, **figures} for name, figures in scenario["baselines"].items()]
+    rows.sort(key=lambda row: -row["log_growth"])
+    return [{"name": "hindsight", "test": None, **scenario["hindsight"]}, *rows]
+
+
+def percent(value: float | None, decimals: int = 2, sign: bool = False) -> str:
+    """Return a fraction as text; a dash for none."""
+    return "-" if value is None else f"{value:{'+' if sign else ''}.{decimals}%}"

@@ -1,0 +1,131 @@
+"""What many policies did under one scenario, kept as arrays in one file per scenario."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agent.decision import Reason
+from agent.errors import ResultsError
+from agent.evaluation.backtest import Backtest
+from agent.evaluation.study import Scenario
+from agent.units import FloatArray
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What everybody did under one scenario; backtests of one path each, all on the same rows.
+
+    Attributes
+    ----------
+    scenario
+        Costs, assets and latency.
+    seeds
+        The learned policies, one per seed.
+    baselines
+        The rules.
+    ceiling
+        What hindsight would have earned.
+    """
+
+    scenario: Scenario
+    seeds: tuple[Backtest, ...]
+    baselines: tuple[Backtest, ...]
+    ceiling: Backtest
+
+    @property
+    def equal_weight(self) -> Backtest:
+        """What headroom is counted from."""
+        return self.baseline("equal-weight")
+
+    def baseline(self, name: str) -> Backtest:
+        """Return what a baseline did."""
+        return next(each for each in self.baselines if each.policy == name)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Scores as read back, with the market they are from.
+
+    Attributes
+    ----------
+    scores
+        One entry per scenario.
+    names
+        Names of the `n` strategies.
+    rates
+        `(T, n)` supply rates at the tested rows, APR.
+    """
+
+    scores: list[Scores]
+    names: tuple[str, ...]
+    rates: FloatArray
+
+
+_ARRAYS = tuple(entry.name for entry in fields(Backtest) if entry.name not in ("policy", "timestamps", "reasons"))
+
+
+def save_scores(folder: Path, scores: Sequence[Scores], *, names: Sequence[str], rates: FloatArray) -> None:
+    """Write the scores of all scenarios; nothing of an earlier run stays."""
+    target = folder / "scores"
+    target.mkdir(parents=True, exist_ok=True)
+    for old in target.glob("*.npz"):
+        old.unlink()
+    for index, each in enumerate(scores):
+        everybody = [*each.seeds, *each.baselines, each.ceiling]
+        arrays: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in everybody]) for name in _ARRAYS}
+        about = {
+            "policies": [one.policy for one in everybody],
+            "reasons": [{str(reason): count for reason, count in one.reasons.items()} for one in everybody],
+            "seeds": len(each.seeds),
+            "scenario": [each.scenario.cost_bp, each.scenario.nav, each.scenario.latency],
+            "names": list(names),
+        }
+        np.savez_compressed(
+            target / f"{index:02d}.npz",
+            about=np.array(json.dumps(about)),
+            timestamps=each.ceiling.timestamps,
+            rates=rates,
+            **arrays,
+        )
+
+
+def load_scores(folder: Path) -> Kept:
+    """Read the scores of all scenarios.
+
+    Raises
+    ------
+    ResultsError
+        If there are none, or they cannot be read.
+    """
+    files = sorted((folder / "scores").glob("*.npz"))
+    if not files:
+        raise ResultsError(f"no scores lie in {folder}: run `agent walk-forward` first")
+    scores: list[Scores] = []
+    try:
+        for file in files:
+            with np.load(file, allow_pickle=False) as arrays:
+                data = {name: arrays[name] for name in arrays.files}
+            about = json.loads(str(data["about"]))
+            scores.append(_scores(about, data))
+    except (OSError, ValueError, KeyError) as error:
+        raise ResultsError(f"the scores in {folder} cannot be read ({error}): run the walk-forward again") from error
+    return Kept(scores, tuple(about["names"]), data["rates"])
+
+
+def _scores(about: dict[str, Any], data: dict[str, Any]) -> Scores:
+    everybody = []
+    for index, (name, reasons) in enumerate(zip(about["policies"], about["reasons"], strict=True)):
+        own: dict[str, Any] = {key: data[key][index : index + 1] for key in _ARRAYS}
+        counted = {Reason(reason): int(count) for reason, count in reasons.items()}
+        everybody.append(Backtest(policy=name, timestamps=data["timestamps"], reasons=counted, **own))
+    cost, nav, latency = about["scenario"]
+    seeds = int(about["seeds"])
+    return Scores(
+        Scenario(cost, nav, int(latency)), tuple(everybody[:seeds]), tuple(everybody[seeds:-1]), everybody[-1]
+    )
