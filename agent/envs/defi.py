@@ -54,7 +54,6 @@ def defi_config(limits: Limits | None = None, **changes: Any) -> EnvConfig:
     usual: dict[str, Any] = {
         "version": DEFI,
         "costs": Costs(entry=swap, exit=swap),
-        "nav": 1_000_000.0,
         "episode_rows": 288,
         "warm_up": 0,
         "ruin": RUIN,

@@ -36,7 +36,7 @@ def quiet(rows: int = 12, **features: float) -> MarketPath:
 
 
 def engine(path: MarketPath, **changes: Any) -> Engine:
-    config = defi_config(**{"costs": FREE, "episode_rows": 10, "deployed_share": 0.0, **changes})
+    config = defi_config(**{"costs": FREE, "nav": 1e6, "episode_rows": 10, "deployed_share": 0.0, **changes})
     return Engine(path.rows(0, config.path_rows), config, 1, RNG(0))  # no room to begin at another row
 
 

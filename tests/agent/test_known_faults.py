@@ -315,8 +315,10 @@ def test_fault_08_training__on_the_market_given_and_evaluated_on_others(tmp_path
 
         def __init__(self) -> None:
             self.drawn: list[np.ndarray] = []
+            self.states: list[str] = []
 
         def sample(self, rng: np.random.Generator, batch: int, length: int) -> MarketPath:
+            self.states.append(str(rng.bit_generator.state))
             path = replace(shipped_market(self.names).sample(rng, batch, length), names=self.names)
             self.drawn.append(path.rates)
             return path
@@ -325,6 +327,7 @@ def test_fault_08_training__on_the_market_given_and_evaluated_on_others(tmp_path
     preset = load_preset("quick").model_copy(update={"steps": 1})
     train(preset, Limits.uniform(3), tmp_path / "policy.npz", market=market)
     assert len(market.drawn) >= 3  # to train on, to choose by, to test on
+    assert len(set(market.states)) == len(market.states)  # and never from the same seed
     firsts = {float(rates[path, 0, 0]) for rates in market.drawn for path in range(len(rates))}
     assert len(firsts) == sum(len(rates) for rates in market.drawn)  # no path is shown twice
 
