@@ -11,7 +11,8 @@ from scripts.auditing.tools import ROOT, TAIL, run
 
 CAMPAIGN = "tests/contracts/invariants/*"
 WORST_CASE = "worst_case_stolen_key"
-"""The largest loss that the suite reached, as a share of the bound it was given; the suite writes it under out/."""
+"""The largest loss that the suite reached, as a share of the bound it was given; the suite writes it under out/, in WAD."""
+WAD = 10**18
 
 
 def invariants(options: Options, say: Say) -> Findings:
@@ -63,4 +64,4 @@ def _worst_case_files(out: Path) -> list[Path]:
 def _worst_case(out: Path) -> float | None:
     """Return the worst of what the suites wrote; each runs in its own process and may have a file of its own."""
     found = [json.loads(file.read_text(encoding="utf-8"))[WORST_CASE] for file in _worst_case_files(out)]
-    return max(map(float, found), default=None)
+    return max((int(worst) / WAD for worst in found), default=None)

@@ -7,7 +7,7 @@ import {LossyStrategy} from "../mocks/LossyStrategy.sol";
 import {HostileKeeper} from "./HostileKeeper.sol";
 
 /// @notice What no sequence of actions may break, with the keeper's key in the wrong hands. The largest theft that the
-/// campaign reached goes to out/stolen-key-<decimals>.json, as a share (WAD) of the bound.
+/// campaign reached goes to out/worst_case_stolen_key-<decimals>.json, as a share (WAD) of the bound; `make audit` reads it.
 abstract contract VaultInvariants is BaseTest {
     address internal constant GUARDIAN = address(0x6a7d);
     uint64 internal constant GUARDIAN_ROLE = 1;
@@ -141,7 +141,7 @@ abstract contract VaultInvariants is BaseTest {
     }
 
     function _path() private view returns (string memory) {
-        return string.concat("out/stolen-key-", vm.toString(DECIMALS), ".json");
+        return string.concat("out/worst_case_stolen_key-", vm.toString(DECIMALS), ".json");
     }
 
     function _report(uint256 worst) private pure returns (string memory) {
