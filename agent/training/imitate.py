@@ -18,14 +18,14 @@ from agent.actions import RWA_LEAST
 from agent.envs.engine import Engine
 from agent.evaluation.baselines import BASELINES
 from agent.limits import Limits
-from agent.observation.versions import RWA
+from agent.observation.versions import DEFI, RWA
 from agent.training.learner import Learner
 from agent.training.preset import WarmStartTable
 from agent.training.recurrent_ppo import FastRecurrentPPO
 from agent.units import BoolArray, FloatArray
 
 _CLEAR = 0.3  # how far beyond its bound an action is put where a weight is at zero or at its cap
-_BATCH = 2048
+_BATCH = 512
 
 
 def actions_for(version: str, weights: FloatArray, limits: Limits, nav: FloatArray) -> FloatArray:
@@ -36,7 +36,7 @@ def actions_for(version: str, weights: FloatArray, limits: Limits, nav: FloatArr
     version
         Observation version.
     weights
-        `(B, n)` admissible weights.
+        `(B, n)` admissible weights; for versions that always deploy all, only such are met exactly.
     limits
         The vault's walls.
     nav
@@ -46,6 +46,8 @@ def actions_for(version: str, weights: FloatArray, limits: Limits, nav: FloatArr
         logs = np.log(np.maximum(weights, RWA_LEAST))
         middle = 0.5 * (logs.max(-1, keepdims=True) + logs.min(-1, keepdims=True))
         return np.asarray(np.clip(logs - middle, -1.0, 1.0))
+    if version == DEFI:  # outputs are shares
+        return np.asarray(np.clip(weights, 0.0, 1.0))
     # A projection adds one number to all and cuts at zero and the caps: weights are their own actions, up to a
     # constant; at a bound anything beyond it will do, and being well beyond it is robust.
     caps = limits.caps(np.maximum(nav, 0.0))

@@ -88,7 +88,7 @@ class WarmStartTable(_Table):
 
     rule: Literal["equal-weight", "hold", "greedy", "greedy-band"]
     rows: _Count = 200
-    epochs: _Count = 20
+    epochs: _Count = 30
     learning_rate: _Positive = 1e-3
 
 
