@@ -42,10 +42,10 @@ def promote(
     drawdown is no worse. Otherwise the baseline that should serve is named and the exit code is 1. The judged file has
     a digest of its own: that is the one for governance to commit.
     """
+    from agent.evaluation.folder import load_about
     from agent.evaluation.promotion import judge_on_history, judge_walk_forward, write_verdict
     from agent.evaluation.scores import load_scores
     from agent.evaluation.study import Scenario
-    from agent.evaluation.walk_forward import load_about
     from agent.policy import load_policy_file
 
     if (results is None) == (data is None) or (data is None) != (start is None):

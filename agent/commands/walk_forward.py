@@ -50,10 +50,9 @@ def walk_forward(
     The history is cut into folds: train on the past, leave out a strip, test on what follows, move on. A few
     configurations are tuned on folds within each training part. Runs that are finished are kept and not done again.
     """
-    from agent.evaluation.evidence import summarise, write_summary
-    from agent.evaluation.scores import load_scores
+    from agent.evaluation.evidence import results_of
     from agent.evaluation.study import STUDIES
-    from agent.evaluation.walk_forward import load_about
+    from agent.evaluation.walk_forward import Hands
     from agent.evaluation.walk_forward import walk_forward as carry_out
 
     if study not in STUDIES:
@@ -64,10 +63,9 @@ def walk_forward(
     folder = Path("out/results") / study if out is None else out
     history = reading.load(file)
     limits = limits_of(limits_file, len(history.names))
-    say = (lambda _: None) if quiet or as_json else note
-    carry_out(plan, history, limits, folder, workers=workers, ray=ray, progress=not quiet, say=say)
-    summary = summarise(load_scores(folder), load_about(folder))
-    written = write_summary(folder, summary)
+    hands = Hands(workers, ray, progress=not quiet, say=(lambda _: None) if quiet else note)
+    carry_out(plan, history, limits, folder, hands)
+    summary, written = results_of(folder)
     if as_json:
         print_json(summary)
         return

@@ -12,9 +12,10 @@ import numpy as np
 
 from agent.errors import ResultsError
 from agent.evaluation.backtest import Backtest
+from agent.evaluation.folder import load_about, load_stress
 from agent.evaluation.metrics import growth_rate, headroom_captured, measure
 from agent.evaluation.promotion import average_returns, compare_all, judge
-from agent.evaluation.scores import Kept, Scores
+from agent.evaluation.scores import Kept, Scores, load_scores
 from agent.evaluation.statistics import Interval, deflated_sharpe, interquartile_mean, iqm_interval
 from agent.evaluation.study import BASIS_POINT
 
@@ -22,22 +23,43 @@ CANDIDATE = "ppo"
 SUMMARY = "summary.json"
 
 
-def summarise(kept: Kept, about: Mapping[str, Any]) -> dict[str, Any]:
+def summarise(kept: Kept, about: Mapping[str, Any], stress: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the figures of all scenarios, as plain data.
 
     Per scenario: figures of the learned policy (means over the seeds, and interquartile means with intervals of growth
     and of the share of headroom), of every baseline and of the ceiling; paired tests against every baseline; the
-    deflated Sharpe ratio of the excess over the best one; and the gate's verdict.
+    deflated Sharpe ratio of the excess over the best one; and the gate's verdict. Then what the stress cases did.
     """
     evidence = {"kind": "walk-forward of the recipe", "study": about["study"]}
-    return {"about": dict(about), "scenarios": [_scenario(each, about, evidence) for each in kept.scores]}
+    return {
+        "about": dict(about),
+        "scenarios": [_scenario(each, about, evidence) for each in kept.scores],
+        "stress": [_stress(each) for each in stress],
+    }
 
 
-def write_summary(folder: Path, summary: Mapping[str, Any]) -> Path:
-    """Write the figures beside the scores."""
+def _stress(case: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stress case with one entry for the learned policy: the mean of its seeds, and the worst return."""
+    outcomes: Mapping[str, Mapping[str, float]] = case["outcomes"]
+    seeds = [figures for name, figures in outcomes.items() if name.startswith("seed ")]
+    policy = {key: float(np.mean([each[key] for each in seeds])) for key in seeds[0]}
+    policy["worst_log_return"] = min(each["log_return"] for each in seeds)
+    rules = {name: figures for name, figures in outcomes.items() if not name.startswith("seed ")}
+    return {**case, "outcomes": {"learned policy": policy, **rules}}
+
+
+def results_of(folder: Path) -> tuple[dict[str, Any], Path]:
+    """Return the figures of the walk-forward in a folder, and write them beside its scores.
+
+    Raises
+    ------
+    ResultsError
+        If the walk-forward is missing or incomplete.
+    """
+    summary = summarise(load_scores(folder), load_about(folder), load_stress(folder))
     path = folder / SUMMARY
     path.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return path
+    return summary, path
 
 
 def load_summary(folder: Path) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from agent.units import DAY, FloatArray, IntArray
 POLICY, CEILING, BEST, REST = "#0b6e4f", "#222222", "#c8553d", "#b8bec6"
 _STRATEGIES = ("#2f6f9f", "#e0a030", "#7a5ca8", "#4f9d69", "#c8553d", "#5aa9b8", "#8c6d46", "#99425c")
 _IDLE = "#e6e8eb"
-_STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.spines.top": False,
@@ -49,9 +49,8 @@ Draw = Callable[[Kept, Mapping[str, Any], int], Figure]
 
 
 def _figure(rows: int, height: float, ratios: Sequence[float] | None = None) -> tuple[Figure, list[Axes]]:
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(10, height), layout="constrained")
-        made = figure.subplots(rows, 1, sharex=rows > 1, squeeze=False, height_ratios=ratios)
+    figure = Figure(figsize=(10, height), layout="constrained")
+    made = figure.subplots(rows, 1, sharex=rows > 1, squeeze=False, height_ratios=ratios)
     return figure, list(made[:, 0])
 
 
@@ -61,9 +60,9 @@ def _days(timestamps: IntArray) -> FloatArray:
 
 
 def _by_date(axes: Axes) -> None:
-    locator = dates.AutoDateLocator(minticks=4, maxticks=9)
+    locator = dates.AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
 def _cumulative(result: Backtest) -> FloatArray:
@@ -112,7 +111,7 @@ def net_worth(kept: Kept, summary: Mapping[str, Any], index: int) -> Figure:
     under.fill_between(days, -fall, color=POLICY, alpha=0.35, linewidth=0)
     under.plot(days, -drawdowns(scores.baseline(_best(figures)).net_worth)[0], color=BEST, linewidth=1.2)
     under.set_title("Drawdown of net worth")
-    under.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=3))
+    under.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=4))
     _folds(summary, (growth, lead, under))
     _by_date(under)
     return figure
@@ -183,10 +182,10 @@ def parts(kept: Kept, summary: Mapping[str, Any], index: int) -> Figure:
     axes.plot(interest + legs + gas, at, "d", color=CEILING, markersize=5, label="net")
     _names(axes, [row[0] for row in rows])
     least = float((interest + legs + gas).min())
-    axes.set_xlim(max(least * 1.1, -4.0 * float(interest.max())) - 1e-4, float(interest.max()) * 1.12 + 1e-4)
+    axes.set_xlim(max(least * 1.1, -2.0 * float(interest.max())) - 1e-4, float(interest.max()) * 1.12 + 1e-4)
     axes.set_title("What the reward is made of, per year")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
-    axes.legend(loc="lower right", fontsize=9)
+    axes.legend(loc="center left", fontsize=9)
     return figure
 
 
@@ -242,7 +241,7 @@ def headroom(kept: Kept, summary: Mapping[str, Any], index: int) -> Figure:
 def sweep(kept: Kept, summary: Mapping[str, Any], index: int) -> Figure:
     """Draw the lead over equal weight under every cost, size and latency."""
     del kept, index  # it shows all scenarios
-    every = summary["scenarios"]
+    every = sorted(summary["scenarios"], key=lambda each: (each["latency"], -each["nav"], each["cost_bp"]))
     figure, (axes,) = _figure(1, 4.6)
     at = np.arange(len(every))
     passive = np.array([each["baselines"]["equal-weight"]["log_growth"] for each in every])

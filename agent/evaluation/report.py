@@ -49,13 +49,16 @@ def write_report(results: Path, out: Path, scenario: int = 0) -> Written:
     if not 0 <= scenario < len(kept.scores):
         raise ResultsError(f"there are {len(kept.scores)} scenarios: choose one from 0 to {len(kept.scores) - 1}")
     # matplotlib takes a second to load, and only those who draw need it.
-    from agent.evaluation.figures import FIGURES
+    import matplotlib
+
+    from agent.evaluation.figures import FIGURES, STYLE
 
     out.mkdir(parents=True, exist_ok=True)
     pictures, embedded = [], []
     for name, (draw, caption) in FIGURES.items():
         buffer = io.BytesIO()
-        draw(kept, summary, scenario).savefig(buffer, format="png", facecolor="white")
+        with matplotlib.rc_context(STYLE):
+            draw(kept, summary, scenario).savefig(buffer, format="png", facecolor="white")
         path = out / f"{name}.png"
         path.write_bytes(buffer.getvalue())
         pictures.append(path)
@@ -79,6 +82,7 @@ def _page(summary: Mapping[str, Any], scenario: int, pictures: list[dict[str, st
         shown=shown,
         rows=table_rows(shown),
         scenarios=summary["scenarios"],
+        stress=summary["stress"],
         pictures=pictures,
         limits=json.dumps(summary["about"]["limits"]),
     )

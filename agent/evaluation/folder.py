@@ -1,0 +1,112 @@
+"""The folder that a walk-forward leaves: what it says about itself, its candidate, and what stress did."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.errors import ResultsError
+from agent.evaluation.recipe import Finished
+from agent.evaluation.scoring_tasks import Ground
+from agent.policy import load_policy_file
+
+CANDIDATE = "candidate.npz"
+"""The policy that a gate may promote: of the last fold and the first seed, fixed before anything was run."""
+
+
+def describe(
+    out: Path, ground: Ground, chosen: Sequence[int], finished: Sequence[Finished], files: Sequence[tuple[Path, ...]]
+) -> None:
+    """Write what the walk-forward was, and put the candidate beside it; this comes last.
+
+    Parameters
+    ----------
+    out
+        The folder.
+    ground
+        What it was carried out on.
+    chosen
+        Number of the configuration of each fold.
+    finished
+        All training runs.
+    files
+        The policy of each seed and fold.
+    """
+    study, history, limits = ground.study, ground.history, ground.limits
+    for suffix in (".npz", ".json"):
+        shutil.copyfile(files[0][-1].with_suffix(suffix), (out / CANDIDATE).with_suffix(suffix))
+    about = {
+        "study": study.name,
+        "preset": study.preset,
+        "data": {
+            "source": history.source,
+            "sha256": history.digest,
+            "strategies": list(history.names),
+            "first_day": history.start.isoformat(),
+            "last_day": history.end.isoformat(),
+            "rows": len(history),
+            "gas": "daily prices" if history.gas is not None else "1 gwei at 3000 per ETH",
+            "depth": history.depth is not None,
+        },
+        "limits": {"relative_caps": limits.relative_caps.tolist(), "idle_floor": limits.idle_floor},
+        "folds": [
+            {
+                "train": [history.start.isoformat(), history.days[fold.train_end - 1].isoformat()],
+                "test": [history.days[fold.test_start].isoformat(), history.days[fold.test_end].isoformat()],
+                "configuration": dict(study.configurations[chosen[fold.index]]),
+            }
+            for fold in ground.folds
+        ],
+        "purge": study.purge,
+        "embargo": study.embargo,
+        "seeds": study.seeds,
+        "seconds_per_run": study.seconds,
+        "trials": study.trials,
+        "steps": int(sum(each.facts["steps"] for each in finished)),
+        "policies": {
+            f"seed {seed}": [load_policy_file(file).digest for file in each] for seed, each in enumerate(files, start=1)
+        },
+        "candidate": load_policy_file(out / CANDIDATE).digest,
+    }
+    (out / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+def write_stress(out: Path, stress: Sequence[dict[str, Any]]) -> None:
+    """Write what the stress cases did."""
+    (out / "stress.json").write_text(json.dumps(list(stress), indent=1) + "\n", encoding="utf-8")
+
+
+def load_about(folder: Path) -> dict[str, Any]:
+    """Return what a walk-forward says about itself.
+
+    Raises
+    ------
+    ResultsError
+        If there is none in the folder.
+    """
+    about: dict[str, Any] = _read(folder / "about.json")
+    return about
+
+
+def load_stress(folder: Path) -> list[dict[str, Any]]:
+    """Return what the stress cases of a walk-forward did.
+
+    Raises
+    ------
+    ResultsError
+        If there are none in the folder.
+    """
+    stress: list[dict[str, Any]] = _read(folder / "stress.json")
+    return stress
+
+
+def _read(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultsError(
+            f"no whole walk-forward lies in {file.parent} ({error}): run `agent walk-forward`"
+        ) from error

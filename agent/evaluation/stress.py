@@ -1,0 +1,182 @@
+"""Days that hurt: as they lie in the tested history, and laid over it where they do not.
+
+`stress.json` holds what happened on them (`agent.evaluation.stress_facts`): for each day of an event, supply rates of
+Compound V2's DAI, USDC and USDT as multiples of their mean over the week before, gas cost as a multiple of the month's
+median, and the coins' prices. An *overlay* multiplies the middle of the tested history by these; a strategy belongs to
+the coin that its name begins with, and gets the mean of the three if it has none. Prices are daily closes over USDT,
+which is taken for the dollar; they come back by the end of the event. Two further overlays are made up and say so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from agent.evaluation.backtest import Backtest, Setting
+from agent.evaluation.scoring import Leg, score
+from agent.market.path import MarketPath
+
+COINS = ("dai", "usdc", "usdt")
+EVENTS = {
+    "Black Thursday": ("2020-03-12", 3),
+    "May crash": ("2021-05-19", 3),
+    "LUNA": ("2022-05-09", 5),
+    "FTX": ("2022-11-08", 4),
+    "USDC depeg": ("2023-03-10", 6),
+}
+"""First day and number of days."""
+
+_SETTLE = 7  # rows after an event that its damage is counted over
+_FULL_DAYS, _FULL_RATE = 5, 4.0
+_GAS_DAYS, _GAS = 3, 20.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """A stress test.
+
+    Attributes
+    ----------
+    name
+        What it is called.
+    kind
+        `history`, `overlay of what was measured`, or `overlay, made up`.
+    first, last
+        Rows of the tested path over which it is counted, the latter included.
+    change
+        What it does to the path; nothing for history.
+    """
+
+    name: str
+    kind: str
+    first: int
+    last: int
+    change: Callable[[MarketPath], MarketPath] | None = None
+
+
+def cases(path: MarketPath, days: Sequence[date], warm_up: int) -> list[Case]:
+    """Return the stress tests for a path of `T` rows on these days, the first `warm_up` of which are not tested."""
+    text = resources.files("agent.evaluation").joinpath("stress.json").read_text(encoding="utf-8")
+    measured: dict[str, Any] = json.loads(text)
+    found = []
+    middle = warm_up + (path.length - warm_up) // 2
+    for name, (start, count) in EVENTS.items():
+        first = date.fromisoformat(start)
+        if days[warm_up] < first and first + timedelta(days=count) <= days[-1]:
+            row = next(index for index, day in enumerate(days) if day >= first)
+            found.append(Case(f"{name}, {start}", "history", row - 1, min(row + count + _SETTLE, path.length - 1)))
+        else:
+            last = min(middle + count + _SETTLE, path.length - 1)
+            change = _overlay(measured[name], middle)
+            found.append(Case(f"{name}, {start}", "overlay of what was measured", middle - 1, last, change))
+    full = min(middle + _FULL_DAYS + _SETTLE, path.length - 1)
+    found.append(
+        Case(f"best pool lent out in full for {_FULL_DAYS} days", "overlay, made up", middle - 1, full, _full(middle))
+    )
+    dear = min(middle + _GAS_DAYS + _SETTLE, path.length - 1)
+    found.append(
+        Case(f"gas {_GAS:g} times as dear for {_GAS_DAYS} days", "overlay, made up", middle - 1, dear, _gas(middle))
+    )
+    return found
+
+
+def outcome(result: Backtest, case: Case, warm_up: int) -> dict[str, float]:
+    """Return what a backtest did over the rows of a case: net log return, drawdown, trades, refusals, halt."""
+    rows = slice(case.first - warm_up, case.last - warm_up + 1)
+    worth = result.net_worth[0, rows]
+    steps = slice(rows.start, rows.stop - 1)
+    return {
+        "log_return": float(np.log(worth[-1] / worth[0])),
+        "drawdown": float((1.0 - worth / np.maximum.accumulate(worth)).max()),
+        "trades": float(result.traded[0, steps].any(-1).sum()),
+        "refused": float(result.refused[0, steps].sum()),
+        "halted": float(result.halted[0]),
+    }
+
+
+def coin_of(name: str) -> str | None:
+    """Return which of the measured coins a strategy is about, by its name."""
+    lowered = name.lower()
+    return next((coin for coin in COINS if lowered.startswith(coin)), None)
+
+
+def _overlay(event: dict[str, Any], row: int) -> Callable[[MarketPath], MarketPath]:
+    def change(path: MarketPath) -> MarketPath:
+        rates, gas = path.rates.copy(), path.gas_cost.copy()
+        earned = None if path.earned is None else path.earned.copy()
+        factors = np.ones_like(rates) if path.factors is None else path.factors.copy()
+        for offset, day in enumerate(event["days"][: path.length - row]):
+            at = row + offset
+            gas[:, at] *= day["gas"]
+            for index, name in enumerate(path.names):
+                coin = coin_of(name)
+                times = np.mean(list(day["rates"].values())) if coin is None else day["rates"][coin]
+                rates[:, at, index] *= times
+                if earned is not None:
+                    earned[:, at, index] *= times
+                factors[:, at, index] *= 1.0 if coin is None else day["price"][coin]
+        return replace(path, rates=rates, gas_cost=gas, earned=earned, factors=factors)
+
+    return change
+
+
+def _full(row: int) -> Callable[[MarketPath], MarketPath]:
+    def change(path: MarketPath) -> MarketPath:
+        best = int(path.rates[0, row - 1].argmax())
+        rates, end = path.rates.copy(), row + _FULL_DAYS
+        liquidity = np.full_like(rates, np.inf) if path.liquidity is None else path.liquidity.copy()
+        rates[:, row:end, best] *= _FULL_RATE
+        liquidity[:, row:end, best] = 0.0
+        earned = None if path.earned is None else path.earned.copy()
+        if earned is not None:
+            earned[:, row:end, best] *= _FULL_RATE
+        return replace(path, rates=rates, liquidity=liquidity, earned=earned)
+
+    return change
+
+
+def _gas(row: int) -> Callable[[MarketPath], MarketPath]:
+    def change(path: MarketPath) -> MarketPath:
+        gas = path.gas_cost.copy()
+        gas[:, row : row + _GAS_DAYS] *= _GAS
+        return replace(path, gas_cost=gas)
+
+    return change
+
+
+def run_case(
+    case: Case, players: Mapping[str, Sequence[Leg]], path: MarketPath, setting: Setting, warm_up: int
+) -> dict[str, dict[str, float]]:
+    """Run policies through an overlay, up to its last row, and return what it did to each.
+
+    Parameters
+    ----------
+    case
+        An overlay.
+    players
+        Policies, one after the other, by name.
+    path, setting, warm_up
+        As for `agent.evaluation.scoring.score`.
+    """
+    changed = path if case.change is None else case.change(path)
+    cut = changed.rows(0, case.last + 1)
+    return {
+        name: outcome(score(name, shortened(legs, case.last - warm_up), cut, setting, warm_up=warm_up), case, warm_up)
+        for name, legs in players.items()
+    }
+
+
+def shortened(legs: Sequence[Leg], rows: int) -> list[Leg]:
+    """Return the legs of the first rows only."""
+    kept: list[Leg] = []
+    for leg in legs:
+        here = min(leg.rows, rows - sum(each.rows for each in kept))
+        if here > 0:
+            kept.append(Leg(leg.policy, here))
+    return kept
