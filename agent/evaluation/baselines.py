@@ -15,6 +15,7 @@ import numpy as np
 
 from agent.digest import digest_of
 from agent.errors import PolicyShapeError
+from agent.evaluation.rebalancing import best_weights, pays
 from agent.observation import Observation
 from agent.units import DAY, YEAR, FloatArray
 
@@ -93,8 +94,9 @@ class GreedyBand(Rule):
 
     name: ClassVar[str] = "greedy-band"
     rule: ClassVar[str] = (
-        "present positions keep their order by size; one passes the one before it when its rate is better by more than "
-        "band + (move cost + gas share / share of NAV that moves) x year / horizon; each is filled to its cap in order"
+        "as it is, unless the best portfolio under these rates, all caps taken for as large as the largest position, "
+        "earns more by (band x amount moved) x horizon + move cost x amount moved + gas share over the horizon; "
+        "then its strategies in the order of their sizes, each filled to its cap"
     )
 
     band: float = 0.0025
@@ -104,7 +106,7 @@ class GreedyBand(Rule):
     def act(self, observation: Observation) -> FloatArray:
         """Return wanted weights `(B, n)`."""
         batch = len(observation)
-        return fill_with_band(
+        return move_for_a_lead(
             observation, np.full(batch, self.band), np.full(batch, self.horizon_days), getattr(observation, self.source)
         )
 
@@ -175,14 +177,15 @@ def fill_in_order(scores: FloatArray) -> FloatArray:
     return np.asarray((scores[:, :, None] >= scores[:, None, :]).sum(-1), dtype=np.float64)
 
 
-def fill_with_band(
+def move_for_a_lead(
     observation: Observation, band: FloatArray, horizon_days: FloatArray, scores: FloatArray
 ) -> FloatArray:
-    """Return wanted weights `(B, n)` that fill in the present order, changed only where that pays.
+    """Return wanted weights `(B, n)`: the present ones, or those filled in a better order where that pays.
 
-    A portfolio that was filled in order is given back by filling in the order of its positions. Two neighbours in the
-    order that change places move the difference of their sizes from one to the other, which costs its part of
-    `move_cost`, and the gas. Whoever is held in other proportions is taken for filled in order.
+    An observation does not say what the caps are. So the better portfolio is found under the assumption that all are
+    as large as the largest position; its strategies are then wanted in the order of their sizes in it, and the
+    projection fills them to what their caps really are. Where it does not pay, what is held is wanted as it is: money
+    that came in since is spread over it evenly, and over the others, best first, once it is full.
 
     Parameters
     ----------
@@ -193,35 +196,28 @@ def fill_with_band(
     scores
         `(B, n)` rates to go by, APR.
     """
-    per_year = YEAR / DAY / horizon_days
-    price = band + observation.move_cost * per_year
-    fixed = observation.gas_share * per_year
-    weights, count = observation.weights, observation.count
-    by_score = np.argsort(-scores, axis=-1, kind="stable")
-    by_size = np.argsort(-np.take_along_axis(weights, by_score, -1), axis=-1, kind="stable")
-    order = np.take_along_axis(by_score, by_size, -1)
-    sizes = np.take_along_axis(weights, order, -1)
-    moved = sizes[:, :-1] - sizes[:, 1:]
-    least = price[:, None] + fixed[:, None] / np.maximum(moved, _LEAST_MOVE)
-    needed = np.where(moved < _LEAST_MOVE, 0.0, least)
-    lined_up = np.take_along_axis(scores, order, -1)
-    for _ in range(count * (count - 1) // 2):  # each round but the last puts two in the order of their scores
-        passed = False
-        for place in range(count - 2, -1, -1):
-            swap = lined_up[:, place + 1] - lined_up[:, place] > needed[:, place]
-            if swap.any():
-                passed = True
-                for line in (order, lined_up):
-                    pair = line[swap, place : place + 2]
-                    line[swap, place : place + 2] = pair[:, ::-1]
-        if not passed:
-            break
-    wanted = np.empty_like(scores)
-    np.put_along_axis(wanted, order, np.arange(count, 0.0, -1.0)[None].repeat(len(order), 0), -1)
-    return wanted
+    now, count = observation.weights, observation.count
+    years = horizon_days * (DAY / YEAR)
+    value = scores * years[:, None]
+    leg = (0.5 * (band * years + observation.move_cost))[:, None]
+    largest = now.max(-1, keepdims=True)
+    best = best_weights(value, now, leg, leg, largest, now.sum(-1))
+    moving = pays(best, now, value, leg, leg, observation.gas_share)
+    by_score = _ranks(scores)
+    keep = np.where(now > 0, now + count + 1.0, by_score)
+    return np.where(moving[:, None], _ranks(best + _TIE * by_score), keep)
 
 
-_LEAST_MOVE = 0.01  # share of NAV; `DecisionRules` does not trade less
+def _ranks(scores: FloatArray) -> FloatArray:
+    """Return `(B, n)` whole numbers from `n` for the highest score to 1; the first of equals is the higher."""
+    count = scores.shape[-1]
+    ranks = np.empty(scores.shape)
+    order = np.argsort(-scores, axis=-1, kind="stable")
+    np.put_along_axis(ranks, order, np.broadcast_to(np.arange(count, 0.0, -1.0), scores.shape), -1)
+    return ranks
+
+
+_TIE = 1e-9  # equal sizes go by their scores
 
 BASELINES: dict[str, Callable[[], EqualWeight | Hold | Greedy | GreedyBand]] = {
     rule.name: rule for rule in (EqualWeight, Hold, Greedy, GreedyBand)

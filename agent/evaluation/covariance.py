@@ -36,16 +36,20 @@ def min_variance(covariance: FloatArray, caps: FloatArray, budget: float) -> Flo
     Projected gradient with Nesterov's momentum and the exact projection.
     """
     scale = covariance / np.linalg.eigvalsh(covariance)[-1]
-    total = np.asarray(min(budget, float(caps.sum())))
-    low = np.zeros_like(caps)
-    weights = ahead = project_between(np.full_like(caps, float(total) / caps.size), low, caps, total)
+    weights = ahead = within(np.full_like(caps, budget / caps.size), caps, budget)
     for index in range(1, _ROUNDS):
-        new = project_between(ahead - scale @ ahead, low, caps, total)
+        new = within(ahead - scale @ ahead, caps, budget)
         moved = new - weights
         ahead, weights = new + index / (index + 3.0) * moved, new
         if float(np.abs(moved).max()) < _CLOSE:
             break
     return weights
+
+
+def within(weights: FloatArray, caps: FloatArray, budget: float) -> FloatArray:
+    """Return the nearest `(n,)` with `0 <= w <= caps` that sum to the budget, or to all caps: nothing idle but that."""
+    total = min(budget, float(caps.sum()))
+    return project_between(weights, np.zeros_like(caps), caps, np.asarray(total))
 
 
 def risk_parity(covariance: FloatArray) -> FloatArray:

@@ -16,22 +16,23 @@ backtests on the history that is given, net of all costs; give the training part
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import ClassVar, get_args
 
 import numpy as np
 
-from agent.evaluation.backtest import Setting, run
-from agent.evaluation.baselines import GreedyBand, Rule, SingleAsset, Source, fill_in_order, fill_with_band
+from agent.evaluation.backtest import Setting
+from agent.evaluation.baselines import GreedyBand, Rule, SingleAsset, Source, fill_in_order, move_for_a_lead
 from agent.evaluation.ceiling import admissible
-from agent.evaluation.covariance import min_variance, risk_parity, shrunk_covariance
+from agent.evaluation.covariance import min_variance, risk_parity, shrunk_covariance, within
 from agent.evaluation.forecast import fit_forecasts
-from agent.evaluation.metrics import growth_rate
+from agent.evaluation.tuning import earnings
 from agent.market.history import RateHistory
 from agent.market.path import MarketPath
 from agent.observation import Observation
 from agent.policy import Policy
-from agent.units import FloatArray
+from agent.units import FloatArray, IntArray
 
 BANDS = (0.0, 0.001, 0.0025, 0.005, 0.01, 0.02)
 HORIZONS = (1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 120.0)
@@ -130,65 +131,30 @@ def fitted_baselines(history: RateHistory | MarketPath, setting: Setting) -> lis
         BestTrailing(),
         FixedMix("fixed-mix", _plain(_best_mix(path, setting))),
         FixedMix("min-variance", _plain(min_variance(covariance, caps, budget))),
-        FixedMix("risk-parity", _plain(budget * risk_parity(covariance))),
+        FixedMix("risk-parity", _plain(within(budget * risk_parity(covariance), caps, budget))),
         *fit_forecasts(path, setting, HORIZONS),
         _tuned_band(path, setting),
     ]
 
 
-def best_of(policy: Policy, count: int, path: MarketPath, setting: Setting) -> int:
-    """Return which of `count` candidates earned most, net of costs, on the mean over the paths.
-
-    Parameters
-    ----------
-    policy
-        Plays candidate `b // paths` for the vault `b` of a batch of `count x paths`.
-    count
-        Number of candidates.
-    path, setting
-        What they are run on.
-    """
-    copies = path.take(np.tile(np.arange(path.batch, dtype=np.int64), count))
-    return int(growth_rate(run(policy, copies, setting)).reshape(count, path.batch).mean(1).argmax())
-
-
-@dataclass(frozen=True)
-class _Mixes:
-    """One constant portfolio per vault of the batch."""
-
-    weights: FloatArray
-    name: str = "mixes"
-    digest: str = ""
-
-    def act(self, observation: Observation) -> FloatArray:
-        return self.weights
-
-
-@dataclass(frozen=True)
-class _Bands:
-    """One band, horizon and source per vault of the batch."""
-
-    band: FloatArray
-    horizon_days: FloatArray
-    sources: tuple[Source, ...]
-    name: str = "bands"
-    digest: str = ""
-
-    def act(self, observation: Observation) -> FloatArray:
-        scores = np.stack([getattr(observation, source)[row] for row, source in enumerate(self.sources)])
-        return fill_with_band(observation, self.band, self.horizon_days, scores)
-
-
 def _best_mix(path: MarketPath, setting: Setting) -> FloatArray:
     mixes = admissible(setting)[1:]  # the first is all idle
-    return np.asarray(mixes[best_of(_Mixes(np.repeat(mixes, path.batch, axis=0)), len(mixes), path, setting)])
+    return np.asarray(mixes[earnings(lambda _, which: mixes[which], len(mixes), path, setting).argmax()])
 
 
 def _tuned_band(path: MarketPath, setting: Setting) -> TunedBand:
-    tried = [(band, days, source) for source in get_args(Source) for band in BANDS for days in HORIZONS]
-    each = [candidate for candidate in tried for _ in range(path.batch)]
-    bands = _Bands(np.array([b for b, _, _ in each]), np.array([d for _, d, _ in each]), tuple(s for _, _, s in each))
-    return TunedBand(*tried[best_of(bands, len(tried), path, setting)])
+    sources = get_args(Source)
+    tried = list(itertools.product(BANDS, HORIZONS, range(len(sources))))
+    bands, days, places = np.array(tried).T
+
+    def wanted(seen: Observation, which: IntArray) -> FloatArray:
+        scores = np.stack([getattr(seen, source) for source in sources])[
+            places[which].astype(np.int64), np.arange(len(seen))
+        ]
+        return move_for_a_lead(seen, bands[which], days[which], scores)
+
+    band, horizon, place = tried[int(earnings(wanted, len(tried), path, setting).argmax())]
+    return TunedBand(band, horizon, sources[place])
 
 
 def _plain(values: FloatArray) -> tuple[float, ...]:

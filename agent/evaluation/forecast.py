@@ -1,10 +1,9 @@
 """Forecast the rates, then move where the forecast pays for it: the classical rival of a learned policy.
 
 Rates are taken for an autoregression of order one around their means, each for itself (AR) or all together (VAR). What
-a position will earn over the horizon is then known up to noise, and the best portfolio is the solution of a linear
-programme: earnings less the cost of every leg, within the caps and the idle floor. It is solved exactly by filling in
-order of value, since a position up to its present size is worth its earnings and the exit cost it saves, beyond it its
-earnings less the entry cost, and one budget binds them all. numpy alone is needed to act.
+a position will earn over the horizon is then known up to noise, and the best portfolio follows from a linear programme
+(`agent.evaluation.rebalancing`): earnings less the cost of every leg, within the caps and the idle floor. numpy alone
+is needed to act.
 """
 
 from __future__ import annotations
@@ -15,12 +14,13 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from agent.evaluation.backtest import Setting, run
+from agent.evaluation.backtest import Setting
 from agent.evaluation.baselines import Rule
-from agent.evaluation.metrics import growth_rate
+from agent.evaluation.rebalancing import best_weights, pays
+from agent.evaluation.tuning import earnings
 from agent.market.path import MarketPath
 from agent.observation import Observation
-from agent.units import DAY, YEAR, FloatArray
+from agent.units import DAY, YEAR, FloatArray, IntArray
 
 Kind = Literal["ar1", "var1"]
 
@@ -71,58 +71,8 @@ class Forecast(Rule):
         """Return wanted weights `(B, n)`."""
         mean = np.array(self.mean)
         expected = mean + (observation.rates - mean) @ np.array(self.decay).T
-        value = expected * (self.horizon_days * DAY / YEAR)
-        legs = np.array(self.entry), np.array(self.exit)
-        return worthwhile(value, observation, *legs, np.array(self.caps), self.budget)
-
-
-def worthwhile(
-    value: FloatArray, observation: Observation, entry: FloatArray, leave: FloatArray, caps: FloatArray, budget: float
-) -> FloatArray:
-    """Return the best portfolio where it is better than the present one by more than the gas, else the present one.
-
-    Parameters
-    ----------
-    value
-        `(B, n)` expected earnings per unit over the horizon.
-    observation
-        For present weights and gas.
-    entry, leave, caps, budget
-        See `Forecast`.
-    """
-    now = observation.weights
-    best = best_weights(value, now, entry, leave, caps, budget)
-    change = best - now
-    gain = (change * value - np.maximum(change, 0.0) * entry - np.maximum(-change, 0.0) * leave).sum(-1)
-    return np.where((gain > observation.gas_share)[:, None], best, now)
-
-
-def best_weights(
-    value: FloatArray, now: FloatArray, entry: FloatArray, leave: FloatArray, caps: FloatArray, budget: float
-) -> FloatArray:
-    """Return the weights `(B, n)` that solve the linear programme of the module's docstring.
-
-    Parameters
-    ----------
-    value
-        `(B, n)` expected earnings per unit over the horizon.
-    now
-        `(B, n)` present weights.
-    entry, leave
-        `(n,)` costs of a leg.
-    caps, budget
-        `(n,)` most of each, and of all.
-    """
-    kept = np.minimum(now, caps)
-    worth = np.concatenate([value + leave, value - entry], axis=-1)
-    room = np.where(worth > 0, np.concatenate([kept, caps - kept], axis=-1), 0.0)
-    order = np.argsort(-worth, axis=-1, kind="stable")
-    sorted_room = np.take_along_axis(room, order, -1)
-    before = np.cumsum(sorted_room, axis=-1) - sorted_room
-    filled = np.empty_like(room)
-    np.put_along_axis(filled, order, np.clip(budget - before, 0.0, sorted_room), -1)
-    count = value.shape[-1]
-    return np.asarray(filled[:, :count] + filled[:, count:])
+        entry, leave, caps = np.array(self.entry), np.array(self.exit), np.array(self.caps)
+        return best_move(expected, self.horizon_days, observation, entry, leave, caps, self.budget)
 
 
 def fit_forecasts(path: MarketPath, setting: Setting, horizons: Sequence[float]) -> list[Forecast]:
@@ -141,25 +91,51 @@ def fit_forecasts(path: MarketPath, setting: Setting, horizons: Sequence[float])
     past = deviation[:, :-1].reshape(-1, path.count)
     next_ = deviation[:, 1:].reshape(-1, path.count)
     rows_per_day = DAY / float(np.median(np.diff(path.timestamps)))
+    limits, count = setting.limits, path.count
+    entry, leave = (
+        np.array(np.broadcast_to(np.asarray(cost, dtype=np.float64), count))
+        for cost in (setting.costs.entry, setting.costs.exit)
+    )
+    caps, budget = limits.caps(setting.nav), 1.0 - limits.idle_floor
+    days = np.array(horizons, dtype=np.float64)
     fitted = []
     regressions: tuple[tuple[Kind, FloatArray], ...] = (("ar1", _each(past, next_)), ("var1", _together(past, next_)))
     for kind, matrix in regressions:
-        candidates = [
+        decay = np.stack([mean_power(matrix, max(1, round(each * rows_per_day))) for each in horizons])
+
+        def wanted(seen: Observation, which: IntArray, decay: FloatArray = decay) -> FloatArray:
+            expected = mean + np.einsum("bij,bj->bi", decay[which], seen.rates - mean)
+            return best_move(expected, days[which, None], seen, entry, leave, caps, budget)
+
+        best = int(earnings(wanted, len(horizons), path, setting).argmax())
+        fitted.append(
             Forecast(
                 kind=kind,
                 mean=_plain(mean),
-                decay=tuple(_plain(row) for row in mean_power(matrix, max(1, round(days * rows_per_day)))),
-                horizon_days=days,
-                entry=_plain(np.broadcast_to(np.asarray(setting.costs.entry, dtype=np.float64), path.count)),
-                exit=_plain(np.broadcast_to(np.asarray(setting.costs.exit, dtype=np.float64), path.count)),
-                caps=_plain(setting.limits.caps(setting.nav)),
-                budget=1.0 - setting.limits.idle_floor,
+                decay=tuple(_plain(row) for row in decay[best]),
+                horizon_days=float(horizons[best]),
+                entry=_plain(entry),
+                exit=_plain(leave),
+                caps=_plain(caps),
+                budget=budget,
             )
-            for days in horizons
-        ]
-        earned = [float(growth_rate(run(candidate, path, setting)).mean()) for candidate in candidates]
-        fitted.append(candidates[int(np.argmax(earned))])
+        )
     return fitted
+
+
+def best_move(
+    expected: FloatArray,
+    days: FloatArray | float,
+    observation: Observation,
+    entry: FloatArray,
+    leave: FloatArray,
+    caps: FloatArray,
+    budget: float,
+) -> FloatArray:
+    """Return the best weights `(B, n)` under `(B, n)` expected rates where moving there pays, else the present ones."""
+    value, now = expected * (days * (DAY / YEAR)), observation.weights
+    best = best_weights(value, now, entry, leave, caps, budget)
+    return np.where(pays(best, now, value, entry, leave, observation.gas_share)[:, None], best, now)
 
 
 def mean_power(matrix: FloatArray, count: int) -> FloatArray:
