@@ -9,9 +9,11 @@ import numpy as np
 
 from agent.errors import PolicyDigestError, PolicyShapeError, PolicyVersionError, UnknownPolicyError
 from agent.evaluation.baselines import BASELINES
+from agent.integer import FORMAT as INTEGER
+from agent.integer import load_integer
 from agent.network import Lstm, NumpyPolicy, forward
 from agent.observation import Observation
-from agent.policy_file import load_policy_file, save_policy
+from agent.policy_file import format_of, load_policy_file, save_policy
 from agent.units import FloatArray
 
 __all__ = [
@@ -114,7 +116,7 @@ def load_policy(
     if text in BASELINES:
         policy = BASELINES[text]()
     elif Path(text).suffix in (".npz", ".json"):
-        loaded = load_policy_file(text)
+        loaded = load_integer(text) if format_of(text) == INTEGER else load_policy_file(text)
         if strategies is not None and loaded.count != strategies:
             raise PolicyShapeError(
                 f"policy {text} is for {loaded.count} strategies but the vault has {strategies}: train anew"

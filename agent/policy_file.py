@@ -70,17 +70,9 @@ def save_policy(
         "observation": version,
         "layers": [list(np.shape(matrix)) for matrix, _ in layers],
         **({} if lstm is None else {"lstm": list(np.shape(lstm.inputs))}),
-        "parameters_sha256": sha256_hex(buffer.getvalue()),
     }
-    content = json.loads(canonical_json(content))  # tuples become lists now, not on loading
-    content["digest"] = digest_of(content)
     _read_network(buffer.getvalue(), target, content)  # what would be refused on loading is never written
-    target.parent.mkdir(parents=True, exist_ok=True)
-    manifest_text = json.dumps(content, indent=2, sort_keys=True) + "\n"
-    for path, data in ((target, buffer.getvalue()), (target.with_suffix(".json"), manifest_text.encode())):
-        draft = path.with_name(path.name + ".part")
-        draft.write_bytes(data)
-        draft.replace(path)  # whole or not at all; a new one beside an old other is refused by the digest
+    write_pair(target, buffer.getvalue(), content)
     return load_policy_file(target)
 
 
@@ -92,8 +84,36 @@ def load_policy_file(path: Path | str) -> NumpyPolicy:
     PolicyError
         A subclass says what is wrong.
     """
+    raw, manifest = read_pair(path, FORMAT)
+    layers, lstm = _read_network(raw, Path(path).with_suffix(".npz"), manifest)
+    name, digest, version = (str(manifest[key]) for key in ("name", "digest", "observation"))
+    return NumpyPolicy(name, digest, layers, manifest, version, lstm)
+
+
+def write_pair(target: Path, raw: bytes, content: dict[str, Any]) -> None:
+    """Write parameters to `target` and the manifest beside it, digests added; each whole or not at all."""
+    content = {**content, "parameters_sha256": sha256_hex(raw)}
+    content.pop("digest", None)
+    content = json.loads(canonical_json(content))  # tuples become lists now, not on loading
+    content["digest"] = digest_of(content)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    manifest_text = json.dumps(content, indent=2, sort_keys=True) + "\n"
+    for path, data in ((target, raw), (target.with_suffix(".json"), manifest_text.encode())):
+        draft = path.with_name(path.name + ".part")
+        draft.write_bytes(data)
+        draft.replace(path)  # a new one beside an old other is refused by the digest
+
+
+def read_pair(path: Path | str, form: str) -> tuple[bytes, dict[str, Any]]:
+    """Return parameters and manifest of the policy at `path`, which must be of this format and fit each other.
+
+    Raises
+    ------
+    PolicyError
+        A subclass says what is wrong.
+    """
     parameters, manifest_path = Path(path).with_suffix(".npz"), Path(path).with_suffix(".json")
-    manifest = _read_manifest(manifest_path)
+    manifest = _read_manifest(manifest_path, form)
     try:
         raw = parameters.read_bytes()
     except OSError as error:
@@ -102,12 +122,18 @@ def load_policy_file(path: Path | str) -> NumpyPolicy:
         raise PolicyDigestError(
             f"{parameters} is truncated or not the file that {manifest_path.name} describes: export the policy again"
         )
-    layers, lstm = _read_network(raw, parameters, manifest)
-    name, digest, version = (str(manifest[key]) for key in ("name", "digest", "observation"))
-    return NumpyPolicy(name, digest, layers, manifest, version, lstm)
+    return raw, manifest
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def format_of(path: Path | str) -> str:
+    """Return the format that a policy's manifest claims; nothing where it cannot be read, which loading will tell."""
+    try:
+        return str(json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))["format"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _read_manifest(path: Path, form: str) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -118,8 +144,8 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     missing = [key for key in needed if not isinstance(manifest, dict) or key not in manifest]
     if missing:
         raise PolicyFileError(f"{path} is no policy manifest: {', '.join(missing)} missing")
-    if manifest["format"] != FORMAT:
-        raise PolicyFileError(f"{path} has the format {manifest['format']!r}; this version reads {FORMAT!r}")
+    if manifest["format"] != form:
+        raise PolicyFileError(f"{path} has the format {manifest['format']!r}; this version reads {form!r}")
     content = {key: value for key, value in manifest.items() if key != "digest"}
     try:
         expected = digest_of(content)
