@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 SOURCES := agent keeper scripts tests
+# Ape compiles what has changed in the sources, but not when its settings have.
+FORCE = $(if $(shell find .build/__local__.json ! -newer ape-config.yaml 2>/dev/null),--force)
 # Ape's pytest plugin would start an Anvil for tests that do not use it.
 PYTEST := $(BIN)/pytest -q -p no:ape_test
 
@@ -55,6 +57,10 @@ test-e2e: compile ## Run the end-to-end test: a short demo, and the ways it can 
 audit: setup ## Run the deep checks of the contracts (long; not all of them finish yet) [ONLY=part ARGS="--all --json ..."]
 	@$(BIN)/python -m scripts.audit $(addprefix --only ,$(ONLY)) $(ARGS)
 
+.PHONY: results
+results: setup ## Run the walk-forwards on real history and write docs/RESULTS.md (under an hour) [DATA=../shared/data SEEDS= SECONDS= ONLY= ARGS="--ray ..."]
+	@OMP_NUM_THREADS=1 $(BIN)/python -m scripts.results --data "$(if $(DATA),$(DATA),../shared/data)" $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
 .PHONY: gas
 gas: setup ## Measure gas, write snapshots/ and show what changed since the commit [ARGS=--check]
 	@$(BIN)/python -m scripts.gas $(ARGS)
@@ -78,7 +84,7 @@ abi: setup ## Write the ABIs the keeper ships from the compiled contracts
 
 .PHONY: compile
 compile: setup ## Compile the contracts with Ape
-	@$(BIN)/ape compile >.build.log 2>&1 || { cat .build.log; rm -f .build.log; exit 1; }; rm -f .build.log
+	@$(BIN)/ape compile $(FORCE) >.build.log 2>&1 || { cat .build.log; rm -f .build.log; exit 1; }; rm -f .build.log
 
 .PHONY: setup
 setup: ## Install everything from the lock files into .venv and node_modules

@@ -25,7 +25,7 @@ FURTHER_AIM = 12_000
 def cli(check: bool) -> None:
     """Run the gas tests, write snapshots/, and show what changed since the commit.
 
-    Each call is measured as a transaction of its own.
+    Each call is measured as a transaction of its own, on the code that is deployed (compiled by way of the IR).
     """
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     before = committed(SNAPSHOT)
@@ -34,6 +34,7 @@ def cli(check: bool) -> None:
         try:
             run(
                 ["forge", "test", "--isolate", "--match-path", "tests/contracts/gas/*", "--gas-snapshot-emit", "true"],
+                env={"FOUNDRY_PROFILE": "deployed"},
                 timeout=900,
             )
             if not (ROOT / SNAPSHOT).exists():

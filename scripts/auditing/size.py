@@ -15,7 +15,7 @@ def size(options: Options, say: Say) -> Findings:
         They do not compile.
     """
     say("compiling")
-    run(["forge", "build", "contracts", "--silent"])
-    artifact = json.loads((ROOT / ".forge/out/Vault.sol/Vault.json").read_text(encoding="utf-8"))
+    run(["forge", "build", "contracts", "--silent"], env={"FOUNDRY_PROFILE": "deployed"})
+    artifact = json.loads((ROOT / ".forge/deployed/out/Vault.sol/Vault.json").read_text(encoding="utf-8"))
     code = artifact["deployedBytecode"]["object"].removeprefix("0x")
     return Findings({"contract_size_bytes": len(code) // 2})
