@@ -9,6 +9,7 @@ from agent.units import FloatArray
 
 _ROUNDS = 5000
 _CLOSE = 1e-12
+_ROUNDING = 1e-12  # relative deviations that are none
 
 
 def shrunk_covariance(returns: FloatArray) -> FloatArray:
@@ -22,7 +23,7 @@ def shrunk_covariance(returns: FloatArray) -> FloatArray:
     size, count = x.shape
     sample = x.T @ x / size
     level = float(np.trace(sample)) / count
-    if level <= 0:
+    if level <= (_ROUNDING * float(np.abs(returns).max())) ** 2:
         return np.eye(count)
     apart = float(((sample - level * np.eye(count)) ** 2).sum())
     noise = (float(((x**2).sum(1) ** 2).sum()) / size - float((sample**2).sum())) / size

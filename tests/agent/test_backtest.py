@@ -8,10 +8,13 @@ from made_up import path_of
 
 from agent.bucket import Budget
 from agent.decision import Reason
-from agent.errors import ShapeError
+from agent.errors import LimitsError, ShapeError, TooFewDaysError
 from agent.evaluation.backtest import Setting, compare, run
+from agent.evaluation.baselines import fill_in_order
 from agent.limits import Limits
+from agent.market.rwa import RwaMarket
 from agent.market.synthetic import SyntheticMarket
+from agent.observation import RWA, Observation, RateMemory
 from agent.policy import load_policy
 from agent.portfolio import Costs, replay
 
@@ -93,3 +96,120 @@ def test_compare__dear_gas_and_small_nav__hold_beats_greedy(market: SyntheticMar
 def test_run__limits_for_another_number__refused(market: SyntheticMarket) -> None:
     with pytest.raises(ShapeError, match="4"):
         run(load_policy("hold"), market.sample(np.random.default_rng(0), 1, 10), Setting(Limits.uniform(4)))
+
+
+class Remembers:
+    """Wants what the best rate was, by what it is shown; keeps what it saw."""
+
+    name, digest = "remembers", ""
+
+    def __init__(self) -> None:
+        self.seen: list[Observation] = []
+
+    def act(self, observation: Observation) -> np.ndarray:
+        self.seen.append(observation)
+        return fill_in_order(observation.rates)
+
+
+def test_run__log_returns__add_up_to_the_growth_of_net_worth(market: SyntheticMarket, setting: Setting) -> None:
+    result = run(load_policy("greedy"), market.sample(np.random.default_rng(0), 2, 61), replace(setting, nav=1e6))
+    assert result.gas.sum() > 0
+    assert result.log_returns.shape == (2, 60)
+    assert np.exp(result.log_returns.sum(1)) == pytest.approx(result.net_worth[:, -1] / 1e6)
+
+
+def test_run__latency__decides_on_what_was_seen_rows_ago(setting: Setting) -> None:
+    rates = np.tile([0.01, 0.05, 0.02], (20, 1))
+    rates[10:] = [0.05, 0.01, 0.02]
+    now, late = (run(load_policy("greedy"), path_of(rates), replace(setting, costs=FREE, latency=k)) for k in (0, 3))
+    assert now.weights[0, 9:12, 0] == pytest.approx([0.0, 0.6, 0.6], abs=1e-3)
+    assert late.weights[0, 12:15, 0] == pytest.approx([0.0, 0.6, 0.6], abs=1e-3)
+    assert not late.weights[0, :3].any()  # nothing is known yet
+    assert late.net_worth[0, -1] < now.net_worth[0, -1]
+    with pytest.raises(LimitsError, match="latency"):
+        replace(setting, latency=-1)
+
+
+def test_run__warm_up__same_rows_with_means_that_have_seen_more(market: SyntheticMarket, setting: Setting) -> None:
+    path = market.sample(np.random.default_rng(3), 2, 91)
+    warm, cold = Remembers(), Remembers()
+    result, other = run(warm, path, setting, warm_up=60), run(cold, path.rows(60, 31), setting)
+    assert np.array_equal(result.nav, other.nav)
+    assert np.array_equal(result.timestamps, path.timestamps[60:])
+    assert np.array_equal(warm.seen[0].rates, path.rates[:, 60])
+    assert np.array_equal(cold.seen[0].slow, path.rates[:, 60])
+    by_hand = RateMemory.start(path.rates[:, 0], int(path.timestamps[0]))
+    for row in range(61):
+        by_hand = by_hand.update(path.rates[:, row], int(path.timestamps[row]))
+    assert warm.seen[0].slow == pytest.approx(by_hand.slow, rel=1e-12)
+    with pytest.raises(TooFewDaysError, match="warm-up of 90"):
+        run(warm, path, setting, warm_up=90)
+
+
+def test_run__later_rows_changed__what_was_decided_before_is_the_same(
+    market: SyntheticMarket, setting: Setting
+) -> None:
+    path = market.sample(np.random.default_rng(6), 1, 61)
+    other = path.rates.copy()
+    other[:, 41:] = other[:, 41:][:, ::-1] * 3.0
+    runs = [run(load_policy("greedy-band"), replace(path, rates=rates), setting) for rates in (path.rates, other)]
+    assert np.array_equal(runs[0].weights[:, :41], runs[1].weights[:, :41])
+    assert not np.array_equal(runs[0].nav[:, 41:], runs[1].nav[:, 41:])
+
+
+def test_run__costs_of_legs__are_paid_on_entry_and_exit(setting: Setting) -> None:
+    rates = np.zeros((10, 3))
+    rates[0], rates[1:] = [0.0, 1e-9, 0.0], [1e-9, 0.0, 0.0]
+    legs = Costs(0.0, 0.0, entry=0.001, exit=0.002)
+    path = path_of(rates)
+    result = run(load_policy("greedy"), path, replace(setting, costs=legs))
+    moved = 0.001 * 0.98 + (0.6 - 0.19) * 0.003  # 0.19, 0.6, 0.19 first: equal rates share; then the first is best
+    assert result.turnover[0, :2] == pytest.approx([0.98, 0.41], abs=2e-3)
+    assert 1.0 - result.net_worth[0, -1] / setting.nav == pytest.approx(moved, rel=5e-3)
+
+
+def test_run__start_weights_and_unwinding(setting: Setting) -> None:
+    factors = np.ones((12, 3))
+    factors[5, 0] = 0.7
+    rates = np.full((12, 3), 0.05)
+    held = replace(setting, costs=FREE, start_weights=(0.5, 0.3, 0.1))
+    kept = run(load_policy("hold"), path_of(rates, factors=factors), held)
+    assert kept.weights[0, 0] == pytest.approx([0.5, 0.3, 0.1])
+    assert kept.rebalances[0] == 0
+    assert kept.halted[0]
+    assert kept.weights[0, -1].sum() > 0.8
+    left = run(load_policy("hold"), path_of(rates, factors=factors), replace(held, unwind_halted=True))
+    assert not left.weights[0, 5:].any()
+    assert left.nav[0, 5] == pytest.approx(kept.nav[0, 5])
+    assert (left.nav[0, 5:] == left.nav[0, 5]).all()
+    frozen = np.full((12, 3), 1e6)
+    some = run(
+        load_policy("hold"), path_of(rates, factors=factors, liquidity=frozen), replace(held, unwind_halted=True)
+    )
+    assert some.weights[0, 6].sum() > some.weights[0, 7].sum() > 0
+    with pytest.raises(ShapeError, match="start_weights"):
+        replace(setting, start_weights=(0.5, 0.5))
+
+
+def test_run__what_cannot_be_withdrawn__is_refused_and_no_gas_is_paid(setting: Setting) -> None:
+    rates = np.tile([0.01, 0.05, 0.02], (6, 1))
+    rates[2:] = [0.05, 0.01, 0.02]
+    liquidity = np.full((6, 3), np.inf)
+    liquidity[2:4, 1] = 1.0
+    result = run(load_policy("greedy"), path_of(rates, gas=1e-6, liquidity=liquidity), setting)
+    assert result.refused[0].tolist() == [False, False, True, True, False]
+    assert not result.gas[0, 2:4].any()
+    assert not result.traded[0, 2:4].any()
+    assert result.weights[0, 3, 1] == pytest.approx(0.6, abs=1e-3)
+    assert result.weights[0, 4, 0] == pytest.approx(0.6, abs=1e-3)
+
+
+def test_run__version_with_features__is_what_policies_are_shown() -> None:
+    path = RwaMarket().sample(np.random.default_rng(0), 2, 30)
+    shown = Remembers()
+    run(shown, path, Setting(Limits.uniform(3), version=RWA))
+    assert shown.seen[0].version == RWA
+    assert path.features is not None
+    assert shown.seen[7].features is not None
+    assert np.array_equal(shown.seen[7].features, path.features[:, 7])
+    assert shown.seen[0].vector().shape == (2, 18)
