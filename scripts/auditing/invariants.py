@@ -11,7 +11,7 @@ from scripts.auditing.tools import ROOT, TAIL, run
 
 CAMPAIGN = "tests/contracts/invariants/*"
 WORST_CASE = "worst_case_stolen_key"
-"""The largest loss that the suite reached, as a share of the bound it was given; the suite writes it under out/, in WAD."""
+"""The largest loss that the suite reached, as a share of the bound it was given; the suites write it under out/."""
 WAD = 10**18
 
 

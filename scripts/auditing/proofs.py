@@ -10,18 +10,20 @@ from scripts.auditing.errors import ToolFailedError
 from scripts.auditing.part import Findings, Options, Say
 from scripts.auditing.tools import TAIL, VENV, run, workspace
 
-PROVED = 0
-"""Exit code that halmos gives a proved property; others are counterexamples, time-outs and errors."""
+PROVED, COUNTEREXAMPLE = 0, 1
+"""Exit codes that halmos gives a property; others are time-outs and errors."""
 MUST_FAIL = "refuted_"
-"""Start of the name of a property that is false. Where halmos proves one, its assumptions contradict each other."""
+"""Start of the name of a property that is false. Each set of assumptions has one: where halmos does not find the
+counterexample, the assumptions contradict each other, or the solvers see nothing at all."""
 SECONDS = 120
 """For one query."""
 
 
 def proofs(options: Options, say: Say) -> Findings:
-    """Prove every `check_` function of tests/proofs/, and see that every `check_refuted_` one is not proved.
+    """Prove every `check_` function of tests/proofs/, and see that every `check_refuted_` one has a counterexample.
 
-    A property counts only when no query ran out of time, no loop was cut short, and some path reached its end.
+    A property counts only when no query ran out of time, no loop was cut short, and some path reached its end. It says
+    nothing of calls that revert.
 
     Raises
     ------
@@ -54,8 +56,8 @@ def proofs(options: Options, say: Say) -> Findings:
     for name, result in _results(json.loads(report.read_text(encoding="utf-8"))):
         good = result["exitcode"] == PROVED and not result.get("num_bounded_loops")
         false = name.split(".")[-1].startswith(f"check_{MUST_FAIL}")
-        if false and good:
-            notes.append(f"proved, though it is false: {name}; what it assumes contradicts itself")
+        if false and result["exitcode"] != COUNTEREXAMPLE:
+            notes.append(f"no counterexample, though it is false: {name}; proofs with its assumptions mean nothing")
         elif not false and good:
             proved.append(name)
         elif not false:

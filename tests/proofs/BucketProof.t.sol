@@ -104,6 +104,22 @@ contract BucketProof is Proof {
         assert(spentThen <= capacity + earnedThen);
     }
 
+    /// @dev False on purpose, with the same assumptions. See `MUST_FAIL` of the audit.
+    function check_refuted_noWindowAllowsAnything(
+        uint64 capacity,
+        uint128 spent,
+        uint128 earned,
+        uint64 used,
+        uint112 back,
+        uint64 amount,
+        uint72 usedThen
+    ) external pure {
+        vm.assume(spent <= uint256(used) + earned);
+        vm.assume(uint256(usedThen) + back >= uint256(used) + amount);
+        vm.assume(usedThen <= capacity);
+        assert(spent == 0 || amount == 0);
+    }
+
     /// @dev With `check_exactlyWhatIsThereCanBeSpent`: after a spending, what is used is at most the capacity.
     function check_whatIsThereIsTheCapacityLessWhatIsUsed(uint64 capacity, uint16 refill, uint64 used, uint16 wait)
         external

@@ -47,8 +47,7 @@ contract VaultMath is Vault {
 }
 
 /// @notice The share conversions, the drawdown floor and the caps, on the vault's own functions.
-/// @dev Bounds of the proofs: 64 bits where a conversion is shown to equal plain division, and 16 where products of its
-/// result are compared, for a solver multiplies and divides bit by bit. That rounding is Euclid's and knows no size.
+/// @dev Bounds of the proofs: amounts of 64 bits, for a solver multiplies bit by bit.
 contract SharePriceProof is Proof {
     uint256 internal constant VIRTUAL_SHARES = 1e6;
 
@@ -76,20 +75,20 @@ contract SharePriceProof is Proof {
     }
 
     /// @dev The twins that name what they get: never cheaper, and by one unit at most dearer.
-    function check_mintCostsNoLessThanItsRedemption(uint16 shares, uint16 nav, uint16 supply) external view {
+    function check_mintCostsNoLessThanItsRedemption(uint64 shares, uint64 nav, uint64 supply) external view {
         uint256 cost = _vault.toAssets(shares, nav, supply, Math.Rounding.Ceil);
         uint256 paid = _vault.toAssets(shares, nav, supply, Math.Rounding.Floor);
         assert(cost >= paid && cost <= paid + 1);
     }
 
-    function check_withdrawBurnsNoLessThanItsDepositMints(uint16 assets, uint16 nav, uint16 supply) external view {
+    function check_withdrawBurnsNoLessThanItsDepositMints(uint64 assets, uint64 nav, uint64 supply) external view {
         uint256 burned = _vault.toShares(assets, nav, supply, Math.Rounding.Ceil);
         uint256 minted = _vault.toShares(assets, nav, supply, Math.Rounding.Floor);
         assert(burned >= minted && burned <= minted + 1);
     }
 
     /// @dev Who deposits gets no more shares than the assets are worth.
-    function check_depositRoundsAgainstTheDepositor(uint16 assets, uint16 nav, uint16 supply) external view {
+    function check_depositRoundsAgainstTheDepositor(uint64 assets, uint64 nav, uint64 supply) external view {
         uint256 shares = _vault.toShares(assets, nav, supply, Math.Rounding.Floor);
         unchecked {
             assert(shares * (uint256(nav) + 1) <= assets * (supply + VIRTUAL_SHARES));
@@ -97,7 +96,7 @@ contract SharePriceProof is Proof {
     }
 
     /// @dev Who redeems is paid no more than the shares are worth.
-    function check_redeemRoundsAgainstTheOwner(uint16 shares, uint16 nav, uint16 supply) external view {
+    function check_redeemRoundsAgainstTheOwner(uint64 shares, uint64 nav, uint64 supply) external view {
         uint256 assets = _vault.toAssets(shares, nav, supply, Math.Rounding.Floor);
         unchecked {
             assert(assets * (supply + VIRTUAL_SHARES) <= shares * (uint256(nav) + 1));
@@ -121,10 +120,13 @@ contract SharePriceProof is Proof {
         assert(paid < due + supply + shares);
     }
 
-    function check_theDrawdownFloorIsNotOverTheMark(uint64 mark, uint64 maxDrawdown) external {
+    /// @dev And so never over the mark, for `WAD - maxDrawdown <= WAD`.
+    function check_theDrawdownFloorIsNotOverThatShareOfTheMark(uint64 mark, uint64 maxDrawdown) external {
         vm.assume(maxDrawdown <= WAD);
         uint256 floor = _vault.drawdownFloor(mark, maxDrawdown);
-        assert(floor <= mark);
+        unchecked {
+            assert(floor * WAD <= mark * (WAD - maxDrawdown));
+        }
     }
 
     function check_theDrawdownFloorIsThatShareOfTheMark(uint64 mark, uint64 maxDrawdown) external {
@@ -136,7 +138,7 @@ contract SharePriceProof is Proof {
     }
 
     /// @dev What passes is within both caps.
-    function check_noTargetPassesOverItsCap(uint64 relativeCap, uint128 absoluteCap, uint16 assets, uint16 nav)
+    function check_noTargetPassesOverItsCap(uint64 relativeCap, uint128 absoluteCap, uint64 assets, uint64 nav)
         external
     {
         vm.assume(relativeCap <= WAD);
@@ -146,11 +148,42 @@ contract SharePriceProof is Proof {
         }
     }
 
-    /// @dev False on purpose: some deposits are rounded down. See `MUST_FAIL` of the audit.
+    /* FALSE ON PURPOSE, with the assumptions of those above. See `MUST_FAIL` of the audit. */
+
     function check_refuted_depositsAreNeverRounded(uint16 assets, uint16 nav, uint16 supply) external view {
         uint256 shares = _vault.toShares(assets, nav, supply, Math.Rounding.Floor);
         unchecked {
             assert(shares * (uint256(nav) + 1) == assets * (supply + VIRTUAL_SHARES));
         }
+    }
+
+    function check_refuted_redemptionsAreNeverRounded(uint16 shares, uint16 nav, uint16 supply) external view {
+        uint256 assets = _vault.toAssets(shares, nav, supply, Math.Rounding.Floor);
+        assert(assets == _vault.toAssets(shares, nav, supply, Math.Rounding.Ceil));
+    }
+
+    function check_refuted_roundTripsCostNothing(
+        uint128 priced,
+        uint128 owed,
+        uint128 own,
+        uint128 supply,
+        uint64 shares
+    ) external pure {
+        vm.assume(priced <= owed);
+        vm.assume(supply > 0);
+        assert(uint256(priced) + own == uint256(owed) + own || shares == 0);
+    }
+
+    function check_refuted_theFloorIsTheMark(uint16 mark, uint64 maxDrawdown) external {
+        vm.assume(maxDrawdown <= WAD);
+        assert(_vault.drawdownFloor(mark, maxDrawdown) == mark);
+    }
+
+    function check_refuted_nothingPassesTheCaps(uint64 relativeCap, uint128 absoluteCap, uint16 assets, uint16 nav)
+        external
+    {
+        vm.assume(relativeCap <= WAD);
+        _vault.checkCaps(relativeCap, absoluteCap, assets, nav);
+        assert(assets == 0);
     }
 }
