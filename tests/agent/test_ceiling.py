@@ -99,9 +99,13 @@ def test_hindsight__money_that_cannot_leave__plans_around_it(setting: Setting) -
 
 
 def test_hindsight__own_deposit_dilutes__spreads(setting: Setting) -> None:
-    path = path_of(np.full((30, 3), 0.05), depth=np.full((30, 3), 1e7))
-    result = hindsight(path, replace(setting, costs=free(0.0)))
-    assert result.weights[0, 5] == pytest.approx([0.98 / 3] * 3, abs=0.03)
+    rates = np.tile([0.050, 0.049, 0.048], (30, 1))
+    deep, shallow = (
+        hindsight(path_of(rates, depth=np.full((30, 3), depth)), replace(setting, costs=free(0.0)))
+        for depth in (1e12, 1e7)
+    )
+    assert deep.weights[0, 5] == pytest.approx([0.6, 0.38, 0.0], abs=1e-3)
+    assert shallow.weights[0, 5] == pytest.approx([0.98 / 3] * 3, abs=0.03)
 
 
 def test_hindsight__warm_up_latency_and_budgets__a_run_like_any_other(market: SyntheticMarket, limits: Limits) -> None:

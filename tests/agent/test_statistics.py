@@ -43,6 +43,9 @@ def test_iqm_interval__resamples_seeds_within_folds(rng: np.random.Generator) ->
     interval = iqm_interval(scores, rng)
     assert interval.value == pytest.approx(350.0, abs=0.1)
     assert interval.high - interval.low < 0.1
+    one = rng.standard_normal((10, 1))
+    single, many = (iqm_interval(np.repeat(one, folds, axis=1), rng) for folds in (1, 16))
+    assert many.high - many.low < 0.5 * (single.high - single.low)  # every fold's runs are other runs
     with pytest.raises(ShapeError, match="two seeds"):
         iqm_interval(np.array([1.0]), rng)
 
