@@ -260,7 +260,7 @@ def sweep(kept: Kept, summary: Mapping[str, Any], index: int) -> Figure:
     axes.set_xticks(at, [each["name"].replace(", ", "\n") for each in every])
     axes.axhline(0, color="#8a919b", linewidth=0.8)
     axes.set_ylim(-0.6 * float(ceiling.max()) - 1e-4, float(ceiling.max()) * 1.12 + 1e-4)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=2))
     axes.set_title("Net growth per year over equal weight's: cost per leg, assets, latency")
     axes.legend(loc="lower left", ncols=3, fontsize=9)
     return figure

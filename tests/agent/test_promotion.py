@@ -1,0 +1,155 @@
+"""The gate: who passes, who does not, and what is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up import history_of, path_of
+
+from agent.cli import cli
+from agent.errors import LookAheadError, PolicyDigestError, PolicyError, ResultsError, UnknownMarketError
+from agent.evaluation.backtest import Backtest, Setting, run
+from agent.evaluation.baselines import EqualWeight, Greedy, GreedyBand, Hold
+from agent.evaluation.promotion import judge, judge_on_history, judge_walk_forward, write_verdict
+from agent.evaluation.scores import Scores
+from agent.evaluation.study import Scenario
+from agent.limits import Limits
+from agent.observation import vector_size
+from agent.policy import NumpyPolicy, load_policy_file, save_policy
+
+SCENARIO = Scenario(1.0, 1e7)
+
+
+def _backtests(rng: np.random.Generator) -> dict[str, Backtest]:
+    """Baselines on 200 days on which the second pool is by far the best."""
+    rates = rng.uniform(0.02, 0.03, (200, 3)) + [0.0, 0.05, 0.0]
+    path, setting = path_of(rates), Setting(Limits.uniform(3))
+    return {each.name: run(each, path, setting) for each in (EqualWeight(), Hold(), Greedy(), GreedyBand())}
+
+
+def _richer(result: Backtest, daily: float, noise: float = 0.0, name: str = "policy") -> Backtest:
+    """The same backtest with `daily` more log return every day, and some noise of mean zero."""
+    steps = result.nav.shape[1]
+    wave = noise * np.where(np.arange(steps) % 2 == 0, 1.0, -1.0)
+    return replace(result, policy=name, nav=result.nav * np.exp(daily * np.arange(steps) + wave))
+
+
+def test_judge__better_every_day__promoted(rng: np.random.Generator) -> None:
+    rules = _backtests(rng)
+    best = max(rules.values(), key=lambda each: each.net_worth[0, -1])
+    verdict = judge("ppo", [_richer(best, 1e-5)], list(rules.values()), SCENARIO, {})
+    assert verdict.promoted
+    assert verdict.serve == verdict.serve_by_name == "ppo"
+    assert verdict.best == best.policy
+    assert verdict.lower_bound == pytest.approx(365e-5, rel=0.01)
+
+
+@pytest.mark.parametrize("daily", [0.0, -1e-5])
+def test_judge__no_better__the_best_rule_serves(rng: np.random.Generator, daily: float) -> None:
+    rules = _backtests(rng)
+    verdict = judge("ppo", [_richer(rules["greedy"], daily, 1e-7)], list(rules.values()), SCENARIO, {})
+    assert not verdict.promoted
+    assert verdict.serve == verdict.best in ("greedy", "greedy-band")
+    assert f"{verdict.serve} should serve" in verdict.sentence
+
+
+def test_judge__better_on_average_but_not_surely__refused(rng: np.random.Generator) -> None:
+    rules = _backtests(rng)
+    lucky = rules["greedy"]
+    steps = rng.normal(2e-6, 1e-4, lucky.nav.shape[1] - 1)
+    steps += 2e-6 - steps.mean()
+    policy = replace(lucky, nav=lucky.nav * np.exp(np.concatenate([[0.0], np.cumsum(steps)])))
+    verdict = judge("ppo", [policy], list(rules.values()), SCENARIO, {})
+    assert verdict.excess > 0
+    assert verdict.lower_bound < 0
+    assert not verdict.promoted
+
+
+def test_judge__better_but_a_deeper_fall__refused(rng: np.random.Generator) -> None:
+    rules = _backtests(rng)
+    best = max(rules.values(), key=lambda each: each.net_worth[0, -1])
+    fell = _richer(best, 5e-5)
+    nav = fell.nav.copy()
+    nav[0, 50:] *= 1.0 - 1e-3
+    verdict = judge("ppo", [replace(fell, nav=nav)], list(rules.values()), SCENARIO, {})
+    assert verdict.excess > 0
+    assert verdict.drawdown > verdict.best_drawdown
+    assert not verdict.promoted
+
+
+@pytest.fixture
+def policy(tmp_path: Path, rng: np.random.Generator) -> NumpyPolicy:
+    layers = [(rng.normal(0, 0.1, (vector_size(3), 3)), np.zeros(3))]
+    market = {"kind": "mixed", "last_day": "2021-06-01"}
+    manifest = {"name": "ppo", "strategies": ["pool-0", "pool-1", "pool-2"], "training": {"market": market}}
+    return save_policy(tmp_path / "policy.npz", layers, manifest)
+
+
+def test_write_verdict__a_new_file_with_a_digest_of_its_own(policy: NumpyPolicy, tmp_path: Path) -> None:
+    rules = _backtests(np.random.default_rng(0))
+    verdict = judge("ppo", [_richer(rules["hold"], 0.0)], list(rules.values()), SCENARIO, {"study": "made up"})
+    written = write_verdict(tmp_path / "policy.npz", verdict, tmp_path / "judged.npz")
+    assert load_policy_file(tmp_path / "policy.npz").digest == policy.digest
+    assert written.digest != policy.digest
+    assert written.manifest["promotion"]["judged"] == policy.digest
+    assert written.manifest["promotion"]["promoted"] is False
+    assert np.array_equal(written.layers[0][0], policy.layers[0][0])
+    text = (tmp_path / "judged.json").read_text()
+    (tmp_path / "judged.json").write_text(text.replace('"promoted": false', '"promoted": true'))
+    with pytest.raises(PolicyDigestError):
+        load_policy_file(tmp_path / "judged.npz")
+
+
+def test_judge_walk_forward__another_policy_or_scenario__refused(policy: NumpyPolicy) -> None:
+    rules = list(_backtests(np.random.default_rng(0)).values())
+    scores = [Scores(SCENARIO, (rules[0],), tuple(rules), rules[2])]
+    about = {"study": "made up", "policies": {"seed 1": ["0x12"]}, "data": {}, "seeds": 1, "trials": 1,
+             "folds": [{"test": ["2021-01-01", "2021-02-01"]}]}  # fmt: skip
+    with pytest.raises(PolicyError, match="none of those of the walk-forward"):
+        judge_walk_forward(policy, about, scores, SCENARIO)
+    about["policies"] = {"seed 1": [policy.digest]}
+    with pytest.raises(ResultsError, match=r"2 bp, 10M was not tried.*1 bp, 10M"):
+        judge_walk_forward(policy, about, scores, Scenario(2.0, 1e7))
+    assert not judge_walk_forward(policy, about, scores, SCENARIO).promoted
+
+
+def test_judge_on_history__days_it_was_trained_on__refused(policy: NumpyPolicy, rng: np.random.Generator) -> None:
+    history = history_of(rng.uniform(0.02, 0.05, (300, 3)))
+    limits = Limits.uniform(3)
+    with pytest.raises(LookAheadError, match="trained on days up to 2021-06-01"):
+        judge_on_history(policy, history, date(2021, 6, 1), SCENARIO, limits)
+    with pytest.raises(UnknownMarketError, match="--parts"):
+        judge_on_history(policy, replace(history, names=("a", "b", "c")), date(2021, 7, 1), SCENARIO, limits)
+    verdict = judge_on_history(policy, history, date(2021, 7, 1), SCENARIO, limits)
+    assert verdict.evidence["test"] == ["2021-07-01", history.end.isoformat()]
+    assert not verdict.promoted
+
+
+@pytest.mark.parametrize("arguments", [[], ["--results", "x", "--data", "y", "--start", "2021-01-01"], ["--data", "y"]])
+def test_promote__wrong_usage__said(policy: NumpyPolicy, tmp_path: Path, arguments: list[str]) -> None:
+    from click.testing import CliRunner
+
+    done = CliRunner().invoke(cli, ["promote", str(tmp_path / "policy.npz"), *arguments])
+    assert done.exit_code == 2
+    assert "give either --results, or --data and --start" in done.output
+
+
+def test_promote__on_history__names_the_rule_and_fails(
+    policy: NumpyPolicy, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    from click.testing import CliRunner
+
+    history = history_of(rng.uniform(0.02, 0.05, (300, 3)))
+    lines = ["date," + ",".join(history.names)]
+    lines += [f"{day},{','.join(map(str, row))}" for day, row in zip(history.days, history.rates, strict=True)]
+    (tmp_path / "rates.csv").write_text("\n".join(lines))
+    file = tmp_path / "policy.npz"
+    done = CliRunner().invoke(
+        cli, ["promote", str(file), "--data", str(tmp_path / "rates.csv"), "--start", "2021-07-01"]
+    )
+    assert "should serve" in str(done.exception)
+    assert load_policy_file(tmp_path / "policy.refused.npz").manifest["promotion"]["judged"] == policy.digest
