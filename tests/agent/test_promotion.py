@@ -26,7 +26,7 @@ SCENARIO = Scenario(1.0, 1e7)
 
 def _backtests(rng: np.random.Generator) -> dict[str, Backtest]:
     """Baselines on 200 days on which the second pool is by far the best."""
-    rates = rng.uniform(0.02, 0.03, (200, 3)) + [0.0, 0.05, 0.0]
+    rates = rng.uniform(0.02, 0.03, (200, 3)) + np.array([0.0, 0.05, 0.0])
     path, setting = path_of(rates), Setting(Limits.uniform(3))
     return {each.name: run(each, path, setting) for each in (EqualWeight(), Hold(), Greedy(), GreedyBand())}
 
@@ -45,7 +45,8 @@ def test_judge__better_every_day__promoted(rng: np.random.Generator) -> None:
     assert verdict.promoted
     assert verdict.serve == verdict.serve_by_name == "ppo"
     assert verdict.best == best.policy
-    assert verdict.lower_bound == pytest.approx(365e-5, rel=0.01)
+    assert verdict.excess == pytest.approx(365e-5, rel=1e-6)
+    assert 0.9 * 365e-5 < verdict.lower_bound < 365e-5 * 1.001
 
 
 @pytest.mark.parametrize("daily", [0.0, -1e-5])
