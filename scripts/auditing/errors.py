@@ -9,5 +9,9 @@ class ToolFailedError(AuditError):
     """A tool ended without a result; the message holds the last lines of what it said."""
 
 
+class ToolTimeoutError(ToolFailedError):
+    """A tool was not done in time."""
+
+
 class ReviewError(AuditError):
     """A list of reviewed findings or survivors cannot be read, or gives no reason."""

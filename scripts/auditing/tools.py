@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.auditing.errors import ToolFailedError
+from scripts.auditing.errors import ToolFailedError, ToolTimeoutError
 from scripts.auditing.part import Say
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,7 +73,9 @@ def run(
     Raises
     ------
     ToolFailedError
-        It is missing, ran past `timeout` seconds, or ended with an exit code that is not among the `good` ones.
+        It is missing, or ended with an exit code that is not among the `good` ones.
+    ToolTimeoutError
+        It ran past `timeout` seconds.
     """
     name = " ".join(Path(part).name for part in command[:2])
     path = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
@@ -91,7 +93,7 @@ def run(
     except FileNotFoundError as error:
         raise ToolFailedError(f"{command[0]} is missing. Run `make setup`, then `make audit` again.") from error
     except subprocess.TimeoutExpired as error:
-        raise ToolFailedError(f"`{name}` was not done after {timeout:.0f} s.") from error
+        raise ToolTimeoutError(f"`{name}` was not done after {timeout:.0f} s.") from error
     if done.returncode not in good:
         said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-TAIL:])
         raise ToolFailedError(f"`{name}` ended with {done.returncode}:\n{said}")
