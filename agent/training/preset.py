@@ -177,7 +177,15 @@ def typical_setting(config: EnvConfig) -> Setting:
     nav = config.nav if isinstance(config.nav, float | int) else float(np.sqrt(np.prod(config.nav)))
     entry, leave = (np.asarray(cost) + leg for cost in (config.costs.entry, config.costs.exit))
     costs = replace(config.costs, entry=entry, exit=leave) if leg else config.costs
-    return Setting(config.limits, costs, config.rules, float(nav), config.version)
+    return Setting(
+        config.limits,
+        costs,
+        config.rules,
+        float(nav),
+        config.version,
+        start_weights=config.start_weights,
+        unwind_halted=not config.halt_ends,
+    )
 
 
 def preset_names() -> tuple[str, ...]:
