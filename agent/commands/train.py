@@ -86,7 +86,7 @@ def train(
         absolute = {key: str(value.resolve()) if isinstance(value, Path) else value for key, value in given.items()}
         (checkpoints / _COMMAND).write_text(json.dumps(absolute, indent=1) + "\n", encoding="utf-8")
     out, folder = Path(given["out"]), resume or checkpoints
-    preset, limits, market, names = _run_of(given)
+    preset, limits, market, names = run_of(given)
     writable(out)
 
     from agent.training.train import Checkpoints
@@ -131,7 +131,7 @@ def _started_with(folder: Path) -> dict[str, Any]:
     return options
 
 
-def _run_of(given: dict[str, Any]) -> tuple[Preset, Limits | None, Market, tuple[str, ...] | None]:
+def run_of(given: dict[str, Any]) -> tuple[Preset, Limits | None, Market, tuple[str, ...] | None]:
     """Return preset, limits, market and the strategies' names that options stand for."""
     from datetime import date
 

@@ -7,6 +7,7 @@ the end it is compared with the baselines on a third set of markets, and all of 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ def train(
     progress: bool = False,
     checkpoints: Checkpoints | None = None,
     tensorboard: Path | None = None,
+    on_score: Callable[[float], None] | None = None,
 ) -> TrainingResult:
     """Train, keep the best, export and evaluate.
 
@@ -110,6 +112,8 @@ def train(
         Where to save the run to and go on from; nowhere by default.
     tensorboard
         Folder for TensorBoard's logs; none by default.
+    on_score
+        Called with every score on the evaluation markets as it is known; an error that it raises ends the run.
 
     Raises
     ------
@@ -131,9 +135,7 @@ def train(
     rng, table, look = np.random.default_rng(train_seed), preset.market, preset.evaluation
     env = VaultVecEnv(source, config, preset.ppo.envs, rng, bank_paths=table.bank_paths, bank_rows=table.bank_rows)
     model = make_learner(preset, env, int(learner_seed.generate_state(1)[0]), tensorboard)
-    key = digest_of(
-        {"preset": _identity(preset), "limits": _limits_json(config.limits), "market": _market_json(source)}
-    )
+    key = run_key(preset, limits, source)
     if checkpoints is not None and checkpoints.resume:
         so_far = load_checkpoint(checkpoints.folder, key, model, rng)
     else:
@@ -151,6 +153,7 @@ def train(
         checkpoints=None if checkpoints is None else checkpoints.folder,
         every=60.0 if checkpoints is None else checkpoints.every_seconds,
         key=key,
+        on_score=on_score,
     )
     left = preset.steps - model.num_timesteps
     if left > 0:
@@ -193,6 +196,12 @@ def train(
 def _market(preset: Preset, names: tuple[str, ...] | None) -> Market:
     """Return the environment's own market; that of lending exists for any number of strategies."""
     return shipped_market(names) if preset.env.preset == "lending" else preset.env_preset.market()
+
+
+def run_key(preset: Preset, limits: Limits | None, market: Market) -> str:
+    """Return the digest of what a run is, its budget left out."""
+    walls = _limits_json(preset.env_config(limits).limits)
+    return digest_of({"preset": _identity(preset), "limits": walls, "market": _market_json(market)})
 
 
 def _identity(preset: Preset) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,8 @@ class Watch(BaseCallback):
     checkpoints, every, key, rng
         Folder for checkpoints (none for none), seconds between them, digest of what the run is, and the environment's
         random numbers, which they hold.
+    on_score
+        Called with every score.
     """
 
     def __init__(
@@ -52,10 +55,12 @@ class Watch(BaseCallback):
         checkpoints: Path | None = None,
         every: float = 60.0,
         key: str = "",
+        on_score: Callable[[float], None] | None = None,
     ) -> None:
         super().__init__()
         self._preset, self._config, self._bank = preset, config, bank
         self._bar = tqdm(total=100, desc="training", unit="%", disable=not bar, bar_format=_BAR)
+        self._on_score = on_score
         self._folder, self._every, self._key, self._rng = checkpoints, every, key, rng
         self._began = time.monotonic() - progress.elapsed
         self._scored = self._saved = time.monotonic()
@@ -130,6 +135,8 @@ class Watch(BaseCallback):
         self.logger.record("evaluation/score", score)
         self.logger.record("evaluation/best_score", progress.best_score)
         self._scored, self._scored_steps = time.monotonic(), model.num_timesteps
+        if self._on_score is not None:
+            self._on_score(score)
 
     @property
     def _learner(self) -> Learner:
