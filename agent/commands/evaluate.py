@@ -99,7 +99,9 @@ def evaluate(
 
 def _note_if_seen(policy: Policy, window: RateHistory) -> None:
     """Say so where a policy was trained on the very days it is now tested on."""
-    manifest = getattr(policy, "manifest", {})
-    fitted = manifest.get("training", {}).get("market", {}).get("fitted_to", {})
-    if fitted.get("sha256") == window.digest and fitted.get("last_day", "") >= window.start.isoformat():
-        note(f"{policy.name} was trained on this file up to {fitted['last_day']}: these days are not out of sample")
+    market = getattr(policy, "manifest", {}).get("training", {}).get("market", {})
+    for part in market.get("parts", [market.get("fitted_to", market)]):
+        same = window.digest == part.get("sha256") or window.source == part.get("source")
+        if same and part.get("last_day", "") >= window.start.isoformat():
+            note(f"{policy.name} was trained on this file up to {part['last_day']}: these days are not out of sample")
+            return

@@ -231,10 +231,13 @@ def _run(
     seconds: float,
     **more: Any,
 ) -> Run:
+    from agent.training.preset import load_preset
+
     validation: RateHistory | None = more.get("validation")
     if known.end >= ends_before:
         raise AgentError(f"a training part ends on {known.end}, not before the test on {ends_before}")
     key = study.key(
+        load_preset(study.preset).model_dump(mode="json"),
         known.digest,
         [known.start.isoformat(), known.end.isoformat(), list(known.names)],
         None if known.gas is None else float(known.gas.sum()),

@@ -118,7 +118,7 @@ class Study:
 
     def key(self, *parts: Any) -> str:
         """Return a digest of parts of the study and of what they are run on; results of another are done anew."""
-        return digest_of([self.name, self.preset, self.purge, self.embargo, *parts])
+        return digest_of([self.name, self.purge, self.embargo, *parts])
 
 
 CONFIGURATIONS: tuple[Mapping[str, Any], ...] = (
