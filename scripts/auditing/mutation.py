@@ -9,9 +9,7 @@ A mutant that makes a round last `PATIENCE` times as long as it does without a f
 caught. How many there were is noted.
 """
 
-import json
 import math
-import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -21,69 +19,13 @@ from queue import SimpleQueue
 
 import numpy as np
 
-from scripts.auditing.errors import AuditError, ReviewError, ToolFailedError, ToolTimeoutError
-from scripts.auditing.mutants import Mutant, find
+from scripts.auditing.bench import Bench
+from scripts.auditing.errors import ReviewError
+from scripts.auditing.mutants import Mutant
 from scripts.auditing.part import Findings, Options, Say
-from scripts.auditing.tools import run, workspace
 
-MUTATED = (
-    "contracts/Vault.sol",
-    "contracts/libraries/Bucket.sol",
-    "contracts/libraries/HighWaterMark.sol",
-    "contracts/libraries/BoundedCall.sol",
-)
-EXPLAINED = Path(__file__).with_name("survivors.toml")
-# Neither is about the vault, and both are slow to compile.
-LEFT_OUT = ("tests/contracts/AaveV3StrategyTest.t.sol", "tests/contracts/gas")
-UNIT = ("--no-match-path", "tests/contracts/invariants/*")
-CAMPAIGN = ("--match-path", "tests/contracts/invariants/*")
-PATIENCE = 6.0
 CAUGHT = ("killed", "endless")
-
-ENVIRONMENT: Mapping[str, str] = {
-    # Tests then load the vault's code when they run, and need not be compiled again for each mutant.
-    "FOUNDRY_DYNAMIC_TEST_LINKING": "true",
-    # No metadata in the code, so that equal code is seen to be equal.
-    "FOUNDRY_BYTECODE_HASH": "none",
-    "FOUNDRY_CBOR_METADATA": "false",
-    "FOUNDRY_LINT_LINT_ON_BUILD": "false",
-}
-FEW_RUNS = {"FOUNDRY_FUZZ_RUNS": "24", "FOUNDRY_INVARIANT_RUNS": "24", "FOUNDRY_INVARIANT_DEPTH": "64"}
-# Tests that are likely to notice a fault in a function, beside one that is named like it.
-RELATED: Mapping[str, str] = {
-    "_checkCaps": "Caps",
-    "_setCaps": "Caps",
-    "_checkIdleFloor": "IdleFloor",
-    "_spendTurnover": "Budgets",
-    "_checkOutcome": "Budgets,FlashDeposit,Drawdown",
-    "_books": "PerformanceFee",
-    "_accrue": "PerformanceFee",
-    "_settle": "PerformanceFee",
-    "_feeRate": "PerformanceFee",
-    "_markAt": "SharePrice",
-    "_startMark": "SharePrice",
-    "_drawdownFloor": "Drawdown",
-    "_checkTradable": "Drawdown",
-    "_trip": "Drawdown",
-    "_room": "Deposit",
-    "_openRoom": "Deposit",
-    "_openForDeposit": "Deposit,FlashDeposit",
-    "_enter": "Deposit,Tokens",
-    "_leave": "Withdraw,Drawdown",
-    "_pull": "Withdraw",
-    "_withdrawable": "Withdraw",
-    "_liquid": "Withdraw",
-    "_handOut": "InKind",
-    "_value": "Quarantine,SharePrice",
-    "_setLimit": "Governance",
-    "_limit": "Governance",
-    "_within": "Governance",
-    "readText": "Lens",
-    "tryTransfer": "InKind",
-    "callUint": "Withdraw",
-    "readUint": "Quarantine",
-    "constructor": "Roles",
-}
+EXPLAINED = Path(__file__).with_name("survivors.toml")
 
 
 def mutation(options: Options, say: Say) -> Findings:
@@ -155,95 +97,6 @@ def _findings(
     return Findings(figures, notes, {"mutants_possible": len(every), "survivors": listed})
 
 
-class Bench:
-    """A scratch copy of the project in which one mutant at a time is compiled and tested.
-
-    Raises
-    ------
-    ToolFailedError
-        The project does not compile, or its tests fail without a fault.
-    """
-
-    def __init__(self, number: int) -> None:
-        self._root = workspace(f"mutation-{number}", ["contracts", "tests/contracts"])
-        for name in LEFT_OUT:
-            _remove(self._root / name)
-        self._sources = {file: (self._root / file).read_bytes() for file in MUTATED}
-        run(["forge", "build", "--ast", "--silent"], cwd=self._root, env=ENVIRONMENT)
-        self._code = self._compiled()
-        # Without a fault, and so with nothing to compile: how long each round lasts.
-        self._seconds = {round_: self._timed(round_) for round_ in (UNIT, CAMPAIGN)}
-
-    def mutants(self) -> list[Mutant]:
-        """All mutants of the mutated files."""
-        return [mutant for file in MUTATED for mutant in find(file, self._sources[file], self._tree(file))]
-
-    def judge(self, mutant: Mutant) -> str:
-        """Return `killed`, `endless`, `survived`, `invalid` (does not compile) or `same` (no fault)."""
-        path = self._root / mutant.file
-        path.write_bytes(mutant.apply(self._sources[mutant.file]))
-        try:
-            try:
-                run(["forge", "build", "--ast", "--silent"], cwd=self._root, env=ENVIRONMENT)
-            except ToolFailedError:
-                return "invalid"
-            if self._compiled() == self._code:
-                return "same"
-            for arguments, seconds in (
-                (("--match-path", related(mutant)), self._seconds[UNIT]),
-                (UNIT, self._seconds[UNIT]),
-                (CAMPAIGN, self._seconds[CAMPAIGN]),
-            ):
-                verdict = self._verdict(arguments, seconds)
-                if verdict != "survived":
-                    return verdict
-            return "survived"
-        finally:
-            path.write_bytes(self._sources[mutant.file])
-
-    def _verdict(self, arguments: Sequence[str], seconds: float) -> str:
-        for _ in range(2):  # a machine may be slow for a while
-            try:
-                return "killed" if self._test(arguments, good=(0, 1), timeout=PATIENCE * seconds) else "survived"
-            except ToolTimeoutError:
-                continue
-        return "endless"
-
-    def _timed(self, arguments: Sequence[str]) -> float:
-        began = time.monotonic()
-        self._test(arguments, good=(0,), timeout=None)
-        return time.monotonic() - began
-
-    def _test(self, arguments: Sequence[str], good: Sequence[int], timeout: float | None) -> int:
-        command = ["forge", "test", "--ast", "--fail-fast", "-j", "1", *arguments]
-        settings = {**ENVIRONMENT, **FEW_RUNS}
-        return run(command, cwd=self._root, env=settings, good=good, timeout=timeout).returncode
-
-    def _artifact(self, file: str) -> dict[str, object]:
-        name = Path(file).stem
-        artifact = self._root / f".forge/out/{name}.sol/{name}.json"
-        loaded: dict[str, object] = json.loads(artifact.read_text(encoding="utf-8"))
-        return loaded
-
-    def _tree(self, file: str) -> dict[str, object]:
-        tree = self._artifact(file)["ast"]
-        if not isinstance(tree, dict):
-            raise AuditError(f"Forge wrote no syntax tree for {file}.")
-        return tree
-
-    def _compiled(self) -> dict[str, object]:
-        """Code of what is deployed; the libraries are inlined into it, or into the lens."""
-        files = ("contracts/Vault.sol", "contracts/lens/VaultLens.sol")
-        return {file: self._artifact(file)["bytecode"] for file in files}
-
-
-def related(mutant: Mutant) -> str:
-    """Return a glob of the test files that are most about a mutant's function: only a guess, which saves time."""
-    names = RELATED.get(mutant.where, f"{mutant.where[:1].upper()}{mutant.where[1:]},Rebalance,Withdraw")
-    own = f"{Path(mutant.file).stem}," if mutant.file != MUTATED[0] else ""
-    return f"tests/contracts/{{{own}{names}}}Test.t.sol"
-
-
 def sample(mutants: Sequence[Mutant], size: int | None, seed: int) -> list[Mutant]:
     """Return `size` of the mutants, without replacement, the same ones for the same seed; all of them for None."""
     if size is None or size >= len(mutants):
@@ -281,12 +134,3 @@ def load_explained(path: Path) -> dict[str, str]:
     if not all(explained.values()):
         raise ReviewError(f"{path.name}: a survivor without a reason is not explained.")
     return explained
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        for inner in path.iterdir():
-            _remove(inner)
-        path.rmdir()
-    else:
-        path.unlink(missing_ok=True)
