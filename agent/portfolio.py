@@ -208,6 +208,8 @@ class MarketRow:
         `(B, n)` what others supply to each pool after the decision, asset units; without end by default.
     liquidity
         `(B, n)` most that can be withdrawn at the decision, asset units; without end by default.
+    surprises
+        `(B, n)` what of the price changes nothing could foretell, where the market says so; see `MarketPath`.
     """
 
     growth: FloatArray
@@ -216,6 +218,7 @@ class MarketRow:
     factors: FloatArray | None = None
     depth: FloatArray | None = None
     liquidity: FloatArray | None = None
+    surprises: FloatArray | None = None
 
     def gain(self, assets: FloatArray) -> FloatArray:
         """Return the `(B, n)` factors by which positions of these sizes grow until the next decision.

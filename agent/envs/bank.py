@@ -24,10 +24,13 @@ class BankRow:
     depth: FloatArray | None
     liquidity: FloatArray | None
     features: FloatArray | None
+    surprises: FloatArray | None
 
     def market_row(self) -> MarketRow:
         """Return what follows a decision here."""
-        return MarketRow(self.growth, self.gas_cost, self.seconds, self.factors, self.depth, self.liquidity)
+        return MarketRow(
+            self.growth, self.gas_cost, self.seconds, self.factors, self.depth, self.liquidity, self.surprises
+        )
 
 
 class Bank:
@@ -46,7 +49,7 @@ class Bank:
         self.paths, self.length, self.seconds = path.batch, path.length, float(spacing[0])
         columns: dict[str, FloatArray] = {"rates": path.rates, "gas_cost": path.gas_cost[..., None]}
         columns["growth"] = _ahead(path.growth())
-        for name in ("factors", "depth"):
+        for name in ("factors", "depth", "surprises"):
             values = getattr(path, name)
             if values is not None:
                 columns[name] = _ahead(values[:, 1:])
@@ -74,6 +77,7 @@ class Bank:
             depth=found.get("depth"),
             liquidity=found.get("liquidity"),
             features=found.get("features"),
+            surprises=found.get("surprises"),
         )
 
     def rates_before(self, path: IntArray, row: IntArray, rows: int) -> FloatArray:

@@ -59,6 +59,11 @@ class RiskReward:
         What is taken off per step and unit of weight in strategies whose coin was seen below its peg.
     pegs
         Which those are.
+    control_variate
+        Share of the gain that nothing could foretell (`MarketPath.surprises`) that is taken off as `control`. Whatever
+        the policy, its expectation is zero, so at one the expected reward is the same and nearly all of its noise is
+        gone: the return of ETH is some hundred times the interest. Zero, the default, rewards what was really earned.
+        Nothing is taken off where the market does not say, as in replayed history.
     """
 
     scale: float
@@ -68,11 +73,12 @@ class RiskReward:
     drawdown_price: float = 0.1
     depeg_price: float = 0.5
     pegs: tuple[Peg, ...] = ()
+    control_variate: float = 0.0
 
     def parts(
         self, before: PortfolioState, after: PortfolioState, row: MarketRow, decision: Decision, seen: Observation
     ) -> dict[str, FloatArray]:
-        """Return `excess`, `passive`, `cost`, `risk`, `drawdown` and `depeg`, `(B,)` each."""
+        """Return `excess`, `passive`, `cost`, `risk`, `drawdown` and `depeg`, `(B,)` each; `control` where wanted."""
         worth = np.maximum(before.net_worth, _LEAST_WORTH)
         grown = np.log(np.maximum(after.net_worth, _LEAST_WORTH) / worth)
         rebalanced = after.rested == row.seconds
@@ -80,6 +86,10 @@ class RiskReward:
         cost = np.log(np.maximum(1.0 - lost / worth, _LEAST_WORTH))
         free = self.risk_free * row.seconds / YEAR
         held = np.where(self._below(seen), decision.weights, 0.0).sum(-1)
+        control: dict[str, FloatArray] = {}
+        if self.control_variate and row.surprises is not None:
+            active = np.where(rebalanced[:, None], decision.weights, before.weights) - np.array(self.benchmark or 0.0)
+            control["control"] = -self.control_variate * self.scale * (active * row.surprises).sum(-1)
         return {
             "excess": self.scale * (grown - cost - free),
             "passive": -self.scale * self._passive(row, free),
@@ -87,6 +97,7 @@ class RiskReward:
             "risk": -0.5 * self.scale * self.risk_aversion * grown**2,
             "drawdown": -self.drawdown_price * after.drawdown,
             "depeg": -self.depeg_price * held,
+            **control,
         }
 
     def _passive(self, row: MarketRow, free: float) -> FloatArray:

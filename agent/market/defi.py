@@ -118,6 +118,8 @@ class DefiMarket:
         value = _paths(values)
         factors = np.ones_like(value)
         factors[:, 1:] = value[:, 1:] / value[:, :-1]
+        surprises = np.zeros_like(value)
+        surprises[:, :, 0] = 0.5 * np.expm1(prices[:, :, 0].T)  # half of the pool is ETH, a martingale
         size = np.exp(given["depth_deviation"] * rng.standard_normal((batch, 1, len(VENUES))))
         depth = np.broadcast_to(size * np.array(given["depth"]), value.shape)
         unlent = _paths([np.zeros_like(eth), used[:, :, 0], used[:, :, 1], np.zeros_like(eth), used[:, :, 2]])
@@ -133,6 +135,7 @@ class DefiMarket:
             liquidity=depth * (1.0 - unlent),
             features=_paths([*seen, pegs[:, :, 0], pegs[:, :, 1], pegs[:, :, 2], gwei, congestion, hours]),
             feature_names=DEFI_FEATURES,
+            surprises=surprises,
         )
 
     def _states(self, rng: np.random.Generator, shape: tuple[int, int]) -> BoolArray:

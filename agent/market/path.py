@@ -17,7 +17,7 @@ from agent.portfolio import MarketRow
 from agent.units import GWEI, YEAR, FloatArray, IntArray
 
 _PER_STRATEGY = ("rates", "factors", "earned", "depth", "liquidity")
-_OPTIONAL = ("factors", "earned", "depth", "liquidity", "features")
+_OPTIONAL = ("factors", "earned", "depth", "liquidity", "features", "surprises")
 _ALL_ROWS = slice(None)
 
 
@@ -50,6 +50,10 @@ class MarketPath:
         `(B, T, k)` what else is seen at a row; `agent.observation.versions` says what each version needs.
     feature_names
         `k` names of the features.
+    surprises
+        `(B, T, n)` that part of each relative price change over the time up to a row whose expectation, whatever was
+        seen before, is zero. A model of a market knows it and history does not, so none by default. Nobody sees it: it
+        is for control variates (`agent.envs.risk_reward`).
     """
 
     timestamps: IntArray
@@ -62,6 +66,7 @@ class MarketPath:
     liquidity: FloatArray | None = None
     features: FloatArray | None = None
     feature_names: tuple[str, ...] = ()
+    surprises: FloatArray | None = None
 
     def __post_init__(self) -> None:
         batch, length, count = self.rates.shape
@@ -88,6 +93,9 @@ class MarketPath:
             raise MarketDataError("the features of a market path need their names, and names need features")
         if self.features is not None and not (self.features.shape == shape and np.isfinite(self.features).all()):
             raise MarketDataError(f"the features of a market path must be finite and of the shape {shape}")
+        unseen = self.surprises
+        if unseen is not None and not (unseen.shape == self.rates.shape and np.isfinite(unseen).all()):
+            raise MarketDataError(f"the surprises of a market path must be finite and of the shape {self.rates.shape}")
 
     @property
     def batch(self) -> int:
@@ -128,6 +136,7 @@ class MarketPath:
             factors=None if self.factors is None else self.factors[:, after],
             depth=None if self.depth is None else self.depth[:, after],
             liquidity=None if self.liquidity is None else self.liquidity[:, index],
+            surprises=None if self.surprises is None else self.surprises[:, after],
         )
 
     def rows(self, start: int, length: int) -> MarketPath:

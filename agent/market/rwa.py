@@ -127,6 +127,8 @@ class RwaMarket:
         factors = np.stack(
             [np.exp(peg_moves[:, :, 0]), np.exp(moves[:, :, 0] + peg_moves[:, :, 1]), fund * np.exp(own)], axis=-1
         )
+        # ETH and what the fund holds are martingales; pegs are not, they come back.
+        surprises = np.stack([np.zeros(shape), np.expm1(moves[:, :, 0]), factors[:, :, 2] - 1.0], axis=-1)
         usual = np.array([PRICES["eth"][1], chosen.wobble[0] * np.sqrt(2.0 * YEAR / (chosen.wobble_days * DAY))])
         watched = np.stack([moves[:, :, 0], peg_moves[:, :, 0]], axis=-1)
         volatility = trailing_volatility(watched, np.tile(usual, (batch, 1)), chosen.volatility_days * DAY, step)
@@ -148,6 +150,7 @@ class RwaMarket:
             factors=_by_path(factors),
             features=_by_path(np.concatenate(features, axis=-1)),
             feature_names=RWA_FEATURES,
+            surprises=_by_path(surprises),
         )
 
     def _moves(self, rng: np.random.Generator, shape: tuple[int, int]) -> FloatArray:
