@@ -70,9 +70,9 @@ def write_results(studies: Sequence[Published], command: str, minutes: float, ou
         command,
         "```",
         "",
-        f"It took {minutes:.0f} minutes. Training is bound by time, so a run on another machine takes other numbers of "
-        "steps and ends with other policies: figures of the learned policy move within their intervals, all others are "
-        "exact.",
+        f"The last run of it took {minutes:.0f} minutes (what was trained before is kept and not counted). Training ends "
+        "after a number of steps; on a machine so slow that it ends by time first, or with another build of torch, the "
+        "figures of the learned policy move within their intervals. All others are exact.",
         "",
         "## In short",
         "",
