@@ -16,14 +16,20 @@ from agent.units import FloatArray
 Layers = Sequence[tuple[FloatArray, FloatArray]]
 """Pairs of a matrix `(inputs, outputs)` and a bias `(outputs,)`."""
 
+_ZERO = np.zeros(())  # a plain 0.0 would be converted at each call
+
 
 def forward(layers: Layers, inputs: FloatArray) -> FloatArray:
     """Return the outputs `(B, n)` of affine layers with ReLU between them, for inputs `(B, m)`."""
-    hidden = inputs
+    single = len(inputs) == 1  # numpy is slow to add a vector to a matrix of one row
+    hidden = inputs[0] if single else inputs
     for matrix, bias in layers[:-1]:
-        hidden = np.maximum(hidden @ matrix + bias, 0.0)
+        hidden = hidden.dot(matrix)
+        hidden += bias
+        np.maximum(hidden, _ZERO, out=hidden)
     matrix, bias = layers[-1]
-    return np.asarray(hidden @ matrix + bias)
+    outputs: FloatArray = hidden.dot(matrix) + bias
+    return outputs[None] if single else outputs
 
 
 @dataclass(frozen=True)
