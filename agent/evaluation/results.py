@@ -70,7 +70,7 @@ def write_results(studies: Sequence[Published], command: str, minutes: float, ou
         command,
         "```",
         "",
-        f"The last run of it took {minutes:.0f} minutes (what was trained before is kept and not counted). Training ends "
+        f"Its last run took {minutes:.0f} minutes (what was trained before is kept and not counted). Training ends "
         "after a number of steps; on a machine so slow that it ends by time first, or with another build of torch, the "
         "figures of the learned policy move within their intervals. All others are exact.",
         "",

@@ -24,6 +24,7 @@ from agent.units import FloatArray
 LEAST_DAYS = 20
 """Fewest returns that a test over time makes sense of."""
 
+_LEAST_ERROR = 0.5  # of a resample, as a share of that of the sample
 _EULER = 0.5772156649015329
 
 
@@ -231,7 +232,10 @@ def _resample(
     roots = np.empty((repeats, excess.shape[1]))
     for index, ((rows,), _) in enumerate(bootstrap.bootstrap(repeats)):
         drawn = centred[rows]
-        roots[index] = drawn.mean(0) / _error(drawn - drawn.mean(0), block)
+        # Differences that are constant on all but a few days have resamples without those days and so without a spread;
+        # dividing by it would make the interval as wide as one likes.
+        spread = np.maximum(_error(drawn - drawn.mean(0), block), _LEAST_ERROR * error)
+        roots[index] = drawn.mean(0) / spread
     return mean, error, roots
 
 

@@ -72,8 +72,8 @@ class Study:
     seeds
         Training runs per fold.
     seconds
-        Most time of each of them. The published studies end by the preset's number of steps long before, so that what is
-        learned does not depend on how busy the machine was.
+        Most time of each of them. The published studies end by the preset's number of steps long before, so that what
+        is learned does not depend on how busy the machine was.
     tune_seconds
         Time of each tuning run; every configuration gets one per inner fold.
     configurations

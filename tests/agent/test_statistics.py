@@ -173,3 +173,11 @@ def test_deflated_sharpe__best_of_many_without_skill__is_not_believed(rng: np.ra
         deflated_sharpe(rng.standard_normal(100), 0)
     with pytest.raises(TooFewDaysError):
         deflated_sharpe(rng.standard_normal(10), 1)
+
+
+def test_compare_paired__differences_on_a_few_days_only__the_bound_stays_of_their_size() -> None:
+    own = np.full(41, 1e-4)
+    own[[3, 19]] += 2e-4  # without the floor under a resample's error the bound was beyond any number of percent
+    found = compare_paired(own, {"other": np.full(41, 1e-4)}, np.random.default_rng(1)).excess_over_best
+    assert found.value == pytest.approx(4e-4 / 41 * 365)
+    assert -5 * found.value < found.low < found.value
