@@ -109,9 +109,7 @@ class KeeperConfig(BaseModel):
     def _room_for_costs(cls, value: float, info: ValidationInfo) -> float:
         leg_cost = info.data.get("leg_cost", 0.0)
         if value < 2 * leg_cost:
-            raise ValueError(
-                f"must be at least twice `leg_cost` ({leg_cost}), or no move could pay its way"
-            )
+            raise ValueError(f"must be at least twice `leg_cost` ({leg_cost}), or no move could pay its way")
         return value
 
     @property

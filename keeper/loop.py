@@ -321,9 +321,16 @@ class Keeper:
 
 def _load_policy(config: KeeperConfig) -> Policy:
     try:
-        return load_policy(config.policy, version=CHAIN)
+        policy = load_policy(config.policy, version=CHAIN)
     except AgentError as error:
         raise PolicyError(f"`policy`: {error}. Nothing is traded without it.") from error
+    verdict = getattr(policy, "manifest", {}).get("promotion", {"promoted": True})
+    if not verdict["promoted"]:
+        raise PolicyError(
+            f"`policy`: {config.policy} was tested and not promoted: {verdict['best']} did better out of sample. Commit "
+            f"and configure the rule that should serve, `{verdict['serve_by_name']}`, or train anew."
+        )
+    return policy
 
 
 def _outcome(intent: Intent, reason: str) -> tuple[str, str]:

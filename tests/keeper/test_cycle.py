@@ -249,6 +249,17 @@ def test_policy_file_missing__no_keeper_at_all(world: World) -> None:
         world.keeper(policy="missing.npz")
 
 
+def test_policy_that_the_gate_refused__no_keeper_at_all(world: World) -> None:
+    layers = [(np.zeros((vector_size(3), 3)), np.zeros(3))]
+    verdict = {"promoted": False, "best": "forecast-var1", "serve_by_name": "greedy-band"}
+    manifest = {"name": "x", "strategies": ["a", "b", "c"]}
+    save_policy(world.folder / "refused.npz", layers, {**manifest, "promotion": verdict})
+    with pytest.raises(PolicyError, match="not promoted: forecast-var1 did better .* `greedy-band`"):
+        world.keeper(policy=str(world.folder / "refused.npz"))
+    save_policy(world.folder / "promoted.npz", layers, {**manifest, "promotion": {**verdict, "promoted": True}})
+    world.keeper(policy=str(world.folder / "promoted.npz"))
+
+
 def test_policy_of_an_observation_that_no_chain_shows__no_keeper_at_all(world: World) -> None:
     layers = [(np.zeros((vector_size(3, RWA), 3)), np.zeros(3))]
     save_policy(world.folder / "rwa.npz", layers, {"name": "x", "strategies": ["a", "b", "c"]}, RWA)
