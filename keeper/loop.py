@@ -327,8 +327,8 @@ def _load_policy(config: KeeperConfig) -> Policy:
     verdict = getattr(policy, "manifest", {}).get("promotion", {"promoted": True})
     if not verdict["promoted"]:
         raise PolicyError(
-            f"`policy`: {config.policy} was tested and not promoted: {verdict['best']} did better out of sample. Commit "
-            f"and configure the rule that should serve, `{verdict['serve_by_name']}`, or train anew."
+            f"`policy`: {config.policy} was not promoted: out of sample {verdict['best']} did better. Commit and "
+            f"configure the rule that should serve, `{verdict['serve_by_name']}`, or train anew."
         )
     return policy
 

@@ -254,7 +254,7 @@ def test_policy_that_the_gate_refused__no_keeper_at_all(world: World) -> None:
     verdict = {"promoted": False, "best": "forecast-var1", "serve_by_name": "greedy-band"}
     manifest = {"name": "x", "strategies": ["a", "b", "c"]}
     save_policy(world.folder / "refused.npz", layers, {**manifest, "promotion": verdict})
-    with pytest.raises(PolicyError, match="not promoted: forecast-var1 did better .* `greedy-band`"):
+    with pytest.raises(PolicyError, match=r"not promoted: out of sample forecast-var1 did better.* `greedy-band`"):
         world.keeper(policy=str(world.folder / "refused.npz"))
     save_policy(world.folder / "promoted.npz", layers, {**manifest, "promotion": {**verdict, "promoted": True}})
     world.keeper(policy=str(world.folder / "promoted.npz"))
