@@ -118,8 +118,7 @@ class DefiMarket:
         value = _paths(values)
         factors = np.ones_like(value)
         factors[:, 1:] = value[:, 1:] / value[:, :-1]
-        surprises = np.zeros_like(value)
-        surprises[:, :, 0] = 0.5 * np.expm1(prices[:, :, 0].T)  # half of the pool is ETH, a martingale
+        surprises = _surprises(prices[:, :, 0], wobble, step / (np.array(given["pegs"]["days"]) * DAY), pegs)
         size = np.exp(given["depth_deviation"] * rng.standard_normal((batch, 1, len(VENUES))))
         depth = np.broadcast_to(size * np.array(given["depth"]), value.shape)
         unlent = _paths([np.zeros_like(eth), used[:, :, 0], used[:, :, 1], np.zeros_like(eth), used[:, :, 2]])
@@ -193,6 +192,27 @@ class DefiMarket:
         day = given["daily"] * np.cos(2.0 * np.pi * (hour - given["peak_hour"]) / 24.0)[:, None]
         gwei = np.exp(given["level"] + slow + day + given["per_demand"] * demand)
         return gwei, 1.0 / (1.0 + np.exp(-demand))
+
+
+def _surprises(eth: FloatArray, wobble: FloatArray, pull: FloatArray, pegs: FloatArray) -> FloatArray:
+    """Return what of the venues' price changes nothing could foretell, to first order, `(B, T, 5)`.
+
+    Half of the liquidity is ETH, a martingale. A wobble is pulled back to zero, which is foretold, and pushed, which is
+    not. Lost pegs are left out: that they come back is foretold.
+
+    Parameters
+    ----------
+    eth
+        `(T, B)` log returns over the time up to each row.
+    wobble, pegs
+        `(T, B, 3)` of DAI, USDC and USDT: deviation from the peg that holds, and price.
+    pull
+        `(3,)` length of a row over the time constants of the wobbles.
+    """
+    pushed = np.zeros_like(wobble)
+    pushed[1:] = (wobble[1:] - np.exp(-pull) * wobble[:-1]) / pegs[:-1]
+    dai, usdc, usdt = pushed[:, :, 0], pushed[:, :, 1], pushed[:, :, 2]
+    return _paths([0.5 * (np.expm1(eth) + usdc), dai, usdt, (dai + usdc + usdt) / 3.0, usdc])
 
 
 def depegs(given: dict[str, Any]) -> Depegs:

@@ -8,7 +8,7 @@ is instead of at random. As the imitation is scored too, nothing worse than it o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,10 @@ import torch
 
 from agent.actions import RWA_LEAST
 from agent.envs.engine import Engine
+from agent.errors import PresetError
 from agent.evaluation.baselines import BASELINES
 from agent.limits import Limits
+from agent.observation import Observation
 from agent.observation.versions import DEFI, RWA
 from agent.training.learner import Learner
 from agent.training.preset import WarmStartTable
@@ -53,6 +55,33 @@ def actions_for(version: str, weights: FloatArray, limits: Limits, nav: FloatArr
     caps = limits.caps(np.maximum(nav, 0.0))
     beyond = np.where(weights <= 1e-3, -_CLEAR, 0.0) + np.where(weights >= caps - 1e-3, _CLEAR, 0.0)
     return np.asarray(np.clip(weights - 0.5 + beyond, -1.0, 1.0))
+
+
+class Mix:
+    """The same weights always, but for strategies that are left as they are.
+
+    Parameters
+    ----------
+    weights
+        One share of NAV or `"hold"` per strategy.
+    count
+        Number of strategies.
+
+    Raises
+    ------
+    PresetError
+        If there are more weights than strategies, or fewer.
+    """
+
+    def __init__(self, weights: Sequence[float | str], count: int) -> None:
+        if len(weights) != count:
+            raise PresetError(f"warm_start.weights: {len(weights)} for {count} strategies; give one for each")
+        self._held = np.array([weight == "hold" for weight in weights])
+        self._weights = np.array([0.0 if weight == "hold" else float(weight) for weight in weights])
+
+    def act(self, observation: Observation) -> FloatArray:
+        """Return wanted weights `(B, n)`."""
+        return np.where(self._held, observation.weights, self._weights)
 
 
 def imitate(model: Learner, engine: Engine, table: WarmStartTable) -> float:
@@ -104,7 +133,8 @@ def _minibatches(model: Learner, rows: int, envs: int) -> Iterator[tuple[Any, An
 
 def _play(engine: Engine, table: WarmStartTable) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:
     """Return vectors `(T, B, m)`, actions `(T, B, n)`, rewards and episode starts `(T, B)` of the rule."""
-    rule, config = BASELINES[table.rule](), engine.config
+    config = engine.config
+    rule = Mix(table.weights, config.limits.count) if table.rule == "mix" else BASELINES[table.rule]()
     played: list[tuple[FloatArray, FloatArray, FloatArray, BoolArray]] = []
     begins = np.ones(engine.batch, dtype=np.bool_)
     for _ in range(table.rows):

@@ -56,6 +56,7 @@ def make_learner(preset: Preset, env: VaultVecEnv, seed: int, tensorboard: Path 
     model: Learner
     if preset.algorithm == "ppo":
         model = FastPPO("MlpPolicy", env, policy_kwargs=networks, **settings)
+        model.bound_coef = ppo.bound_coef
     else:
         networks["lstm_hidden_size"] = ppo.lstm_units
         model = FastRecurrentPPO("MlpLstmPolicy", env, policy_kwargs=networks, **settings)

@@ -8,6 +8,9 @@ plain `PPO.load`. Only how it is computed differs:
   are summed over chunks of a minibatch that stay in the processor's cache, which changes nothing but the rounding.
 - Adam is torch's fused one (`OPTIMIZER`).
 
+One thing is new, and off unless `bound_coef` is set: a price on means outside of the action space. Actions are clipped
+to it, so a mean far outside has no gradient that would bring it back.
+
 `tests/agent/test_ppo.py` shows that an update is that of stable-baselines3.
 """
 
@@ -37,6 +40,11 @@ _CHUNK = 1024  # rows; activations of 256 + 128 + 64 units for as many rows are 
 class FastPPO(PPO):
     """PPO for `MlpPolicy` with ReLU and a continuous action space; see the module for what is different.
 
+    Attributes
+    ----------
+    bound_coef
+        Added to the loss for every unit squared by which the mean of an action is below -1 or above 1; none by default.
+
     Raises
     ------
     PresetError
@@ -44,6 +52,8 @@ class FastPPO(PPO):
     PolicyShapeError
         If the networks are anything but affine layers with ReLU between them.
     """
+
+    bound_coef: float = 0.0
 
     def _setup_model(self) -> None:
         if self.use_sde or self.clip_range_vf is not None or self.target_kl is not None:
@@ -139,12 +149,16 @@ class FastPPO(PPO):
         """
         seen, actions, old, gains, returns = chunk
         log_std = self.policy.log_std
-        noise = (actions - self.actor.forward(seen)) / log_std.exp()
+        means = self.actor.forward(seen)
+        noise = (actions - means) / log_std.exp()
         log_ratio = log_prob(noise, log_std) - old
         ratio = log_ratio.exp()
         plain, clipped = ratio * gains, ratio.clamp(1.0 - clip, 1.0 + clip) * gains
         by_log_prob = torch.where(plain <= clipped, -share * plain, 0.0)[:, None]  # no gradient where clipping binds
-        self.actor.backward(by_log_prob * noise / log_std.exp())
+        slope = by_log_prob * noise / log_std.exp()
+        if self.bound_coef:
+            slope += (2.0 * self.bound_coef * share) * (means - means.clamp(-1.0, 1.0))
+        self.actor.backward(slope)
         _gradient(log_std).add_((by_log_prob * (noise.square() - 1.0)).sum(0))
         error = self.critic.forward(seen) - returns[:, None]
         self.critic.backward((2.0 * self.vf_coef * share) * error)

@@ -56,7 +56,8 @@ class EnvTable(_Table):
 class PpoTable(_Table):
     """`[ppo]`: the learner, in stable-baselines3's words; `envs` vaults are stepped at once.
 
-    The learning rate falls in a straight line to `last_learning_rate` of itself. `lstm_units` are for `recurrent-ppo`.
+    The learning rate falls in a straight line to `last_learning_rate` of itself. `lstm_units` are for `recurrent-ppo`,
+    `bound_coef` (`agent.training.ppo`) is for `ppo`.
     """
 
     envs: _Count = 256
@@ -71,6 +72,7 @@ class PpoTable(_Table):
     ent_coef: _NotNegative = 0.0
     vf_coef: _NotNegative = 0.5
     max_grad_norm: _Positive = 0.5
+    bound_coef: _NotNegative = 0.0
     log_std_init: Annotated[float, Field(ge=-5, le=1)] = -1.2
     hidden: Annotated[list[Annotated[int, Field(ge=1, le=1024)]], Field(min_length=1, max_length=4)] = [64, 64]
     lstm_units: Annotated[int, Field(ge=1, le=512)] = 64
@@ -84,12 +86,22 @@ class PpoTable(_Table):
 
 
 class WarmStartTable(_Table):
-    """`[warm_start]`: imitate a rule before learning, so that learning starts from the best simple thing there is."""
+    """`[warm_start]`: imitate a rule before learning, so that learning starts from the best simple thing there is.
 
-    rule: Literal["equal-weight", "hold", "greedy", "greedy-band"]
+    The rule `mix` goes to `weights`, one per strategy; `"hold"` leaves a strategy as it is.
+    """
+
+    rule: Literal["equal-weight", "hold", "greedy", "greedy-band", "mix"]
+    weights: list[_Fraction | Literal["hold"]] = []
     rows: _Count = 200
     epochs: _Count = 30
     learning_rate: _Positive = 1e-3
+
+    @model_validator(mode="after")
+    def _weights_for_a_mix(self) -> WarmStartTable:
+        if (self.rule == "mix") != bool(self.weights):
+            raise ValueError("the rule mix, and no other, needs weights, one number or 'hold' per strategy")
+        return self
 
 
 class MarketTable(_Table):
@@ -132,6 +144,8 @@ class Preset(_Table):
     def _whole_sequences(self) -> Preset:
         if self.algorithm == "recurrent-ppo" and self.ppo.batch_size % self.ppo.n_steps:
             raise ValueError(f"ppo.batch_size must be a multiple of n_steps ({self.ppo.n_steps}) for recurrent-ppo")
+        if self.algorithm == "recurrent-ppo" and self.ppo.bound_coef:
+            raise ValueError("ppo.bound_coef is for ppo alone: leave it out for recurrent-ppo")
         return self
 
     @property

@@ -73,7 +73,7 @@ def test_surprises__not_foretold_by_what_is_seen(name: str) -> None:
     assert path.surprises is not None
     assert path.features is not None
     column = path.surprises.std((0, 1)) > 0
-    assert column.tolist() == {"rwa": [False, True, True], "defi": [True] + [False] * 4}[name]
+    assert column.tolist() == {"rwa": [False, True, True], "defi": [True] * 5}[name]
     after = path.surprises[:, 1:, column].reshape(-1, column.sum())
     seen = np.concatenate([path.features, path.rates], axis=-1)[:, :-1].reshape(len(after), -1)
     varied = seen[:, seen.std(0) > 0]

@@ -139,3 +139,45 @@ def test_fast_ppo__what_it_does_not_do__refused() -> None:
         _make(FastPPO, target_kl=0.1)
     with pytest.raises(PolicyShapeError, match="Tanh"):
         FastPPO("MlpPolicy", Drift(), device="cpu")
+
+
+def _biased(coef: float) -> FastPPO:
+    """Return a learner whose means are far outside of the action space."""
+    model = _make(FastPPO, learning_rate=1e-2, n_epochs=20)
+    assert isinstance(model, FastPPO)
+    model.bound_coef = coef
+    with torch.no_grad():
+        model.actor.layers[-1].bias[:] = torch.linspace(-3.0, 3.0, model.actor.outputs)
+    return model
+
+
+@torch.no_grad()
+def test_bound_coef__brings_means_back_into_the_action_space() -> None:
+    outside = {}
+    for coef in (0.0, 1.0):
+        model = _biased(coef)
+        _gather(model)
+        model.advantages.zero_()  # nothing else to learn
+        model.train()
+        means = model.actor.forward(model.rollout.observations[0])
+        outside[coef] = float((means.abs() - 1.0).max())
+    assert outside[0.0] > 1.5
+    assert outside[1.0] < 0.5
+
+
+def test_bound_coef__same_gradient_as_by_torch() -> None:
+    model = _biased(0.7)
+    parameters = [parameter for layer in model.actor.layers for parameter in layer.parameters()]
+    seen = torch.as_tensor(np.random.default_rng(0).uniform(-1, 1, (32, model.actor.inputs)).astype(np.float32))
+    means = model.outputs(seen, torch.zeros(32))[0]
+    loss = 0.7 * (means - means.clamp(-1.0, 1.0)).square().sum(-1).mean()
+    expected = torch.autograd.grad(loss, parameters)
+    for parameter in model.policy.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    none = torch.zeros(32)
+    with torch.no_grad():
+        model._add_gradients([seen, means.detach(), none, none, none], 0.2, 1.0 / 32)
+    for parameter, wanted in zip(parameters, expected, strict=True):
+        assert parameter.grad is not None
+        assert torch.allclose(parameter.grad, wanted, atol=1e-6)
+        assert wanted.abs().max() > 0
