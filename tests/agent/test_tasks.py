@@ -90,6 +90,7 @@ def test_run_tasks__parent_interrupted_or_killed__children_end(tmp_path: Path, h
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background inherits it ignored
     )
     try:
         assert _until(lambda: len([file for file in tmp_path.iterdir() if file.read_text()]) == 2)
