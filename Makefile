@@ -65,6 +65,10 @@ results: setup ## Run the walk-forwards on real history and write docs/RESULTS.m
 gas: setup ## Measure gas, write snapshots/ and show what changed since the commit [ARGS=--check]
 	@$(BIN)/python -m scripts.gas $(ARGS)
 
+.PHONY: bench
+bench: setup ## Measure the agent: speed, export, time to a good policy; a table and out/bench.json [ONLY=part ARGS="--quick --long 3600 --check ..."]
+	@$(BIN)/python -m scripts.bench $(addprefix --only ,$(ONLY)) $(ARGS)
+
 .PHONY: format
 format: setup ## Format Python and Solidity
 	$(BIN)/ruff format $(SOURCES)

@@ -25,19 +25,28 @@ PARTS = {
     "good-policy": "good_policy",
 }
 OUT = Path("out/bench.json")
-_QUICK: dict[str, Any] = {"turns": 3, "reference_seconds": 12.0, "long_seconds": 30.0, "paths": 64}
+_QUICK: dict[str, Any] = {"turns": 3, "reference_seconds": 12.0, "long_seconds": 30.0, "paths": 256}
 
 
 @click.command(short_help="Measure the agent's speed")
 @click.option("--only", "chosen", multiple=True, type=click.Choice(list(PARTS)), help="Run this part; may be repeated.")
 @click.option("--quick", is_flag=True, help="Measure less: about three minutes, figures that vary more.")
 @click.option("--long", type=click.FloatRange(min=6.0), help="Seconds of good-policy's long runs. [default: 240]")
+@click.option("--reference", type=click.FloatRange(min=1.0), help="Seconds tuned's reference learns. [default: 60]")
 @click.option("--check", is_flag=True, help="End with exit code 1 when a target is missed.")
 @click.option("--json", "as_json", is_flag=True, help="Print what is written to the file instead of the table.")
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), default=OUT, show_default=True, help="File to write."
 )
-def cli(chosen: Sequence[str], quick: bool, long: float | None, check: bool, as_json: bool, out: Path) -> None:
+def cli(
+    chosen: Sequence[str],
+    quick: bool,
+    long: float | None,
+    reference: float | None,
+    check: bool,
+    as_json: bool,
+    out: Path,
+) -> None:
     """Measure environments, training, the exported policy, and how soon a policy is good.
 
     Every figure with a target is a ratio of two things measured in turns in this run, so that it means the same on
@@ -51,15 +60,16 @@ def cli(chosen: Sequence[str], quick: bool, long: float | None, check: bool, as_
         console.print(f"[yellow]The machine is busy (load {before:.1f}): what is timed by the wall clock is too low.")
     from scripts.benching.part import Plan
 
-    options = {**(_QUICK if quick else {}), **({} if long is None else {"long_seconds": long})}
+    asked = {"long_seconds": long, "reference_seconds": reference}
+    options = {**(_QUICK if quick else {}), **{key: value for key, value in asked.items() if value is not None}}
     plan = Plan(folder=out.parent / "bench", **options)
     plan.folder.mkdir(parents=True, exist_ok=True)
-    about = {**machine.describe(), "load_before": before, "busy": busy, "quick": quick}
+    about = {**machine.describe(), "load_before": before, "busy": busy, "plan": plan.as_json()}
     outcomes: list[report.Outcome] = []
     try:
         for name in [name for name in PARTS if name in chosen or not chosen]:
             outcomes.append(_run(name, plan, console))
-            about |= {"load_after": machine.load(), "long_seconds": plan.long_seconds}
+            about["load_after"] = machine.load()
             report.write(out, outcomes, about)
     except KeyboardInterrupt:
         raise click.ClickException(f"Interrupted; what was measured so far is in {out}") from None

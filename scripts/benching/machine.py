@@ -24,7 +24,7 @@ def load() -> float:
 
 
 def settle() -> bool:
-    """Set how torch's threads wait for each other; true if the machine is busy. Call it before torch and numpy are loaded.
+    """Set how torch's threads wait; true if the machine is busy. Call it before torch and numpy are loaded.
 
     They spin by default, which is best on an idle machine, and on a busy one takes the cores from those they wait for.
     numpy's matrices are small here and stay on one thread.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scripts.benching.measure import CLOCKS, CPU, Clock, Ratio
 
@@ -39,8 +40,12 @@ class Plan:
     envs: tuple[str, ...] = ("rwa", "defi")
     reference_seconds: float = 60.0
     long_seconds: float = 240.0
-    paths: int = 256
+    paths: int = 1024
     folder: Path = Path("out/bench")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what out/bench.json says was run."""
+        return {key: str(value) if isinstance(value, Path) else value for key, value in vars(self).items()}
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ def ppo(plan: Plan, say: Say) -> list[Figure]:
 def recurrent(plan: Plan, say: Say) -> list[Figure]:
     """Compare recurrent PPO with PPO without memory, the set-up to beat and the same learner without its LSTM."""
     figures: list[Figure] = []
+    turns = max(3, plan.turns // 2)  # they take long, and vary little
     slow = learning(reference(_ENV))
     preset = load_preset(_ENV)
     sizes = {"256/128/64, 10 epochs": {"hidden": HIDDEN, "n_epochs": EPOCHS}, "preset": {}}
@@ -50,10 +51,10 @@ def recurrent(plan: Plan, say: Say) -> list[Figure]:
         plain = learning(of_preset(variant(preset, "ppo", **numbers)))
         name = ("recurrent", "recurrent_preset")[index]
         words = f"RecurrentPPO (LSTM 64, {label})"
-        against = ratio(memory, slow, plan.turns)
+        against = ratio(memory, slow, turns)
         figures += [
             of_ratio(name, f"{words} against MLP PPO, 1 environment, batch 64", against, least=RECURRENT_LEAST),
-            of_ratio(f"{name}_mlp", f"{words} against the same without LSTM", ratio(memory, plain, plan.turns)),
+            of_ratio(f"{name}_mlp", f"{words} against the same without LSTM", ratio(memory, plain, turns)),
             steps_per_second(f"{name}_steps", words, against.fast),
         ]
     return figures

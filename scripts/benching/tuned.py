@@ -4,7 +4,7 @@ The set-up to beat learns for a stated processor time, and is given the best of 
 looked at every 5,000 steps at no charge. The preset is given a sixth of that time, from nothing: making the
 environment, imitating a rule if it does that, learning and choosing its best network all count. Both are scored on the
 same held-out episodes. The preset has reached the return if the 95 % interval of the paired difference lies above
--2 % of what the reference has gained over its untrained network. If not, the ratio counts as not reached.
+-2 % of what learning has changed the reference's return by. If not, the ratio counts as not reached.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def tuned(plan: Plan, say: Say) -> list[Figure]:
         say(f"{env}: the preset learns for {seconds:.0f} s")
         policy, steps, spent = _preset(preset, plan, seconds, faster)
         ours = held_out.returns(policy)
-        difference, gain = estimate(ours - theirs), float(theirs.mean() - untrained.mean())
-        reached = difference.low >= -MARGIN * max(gain, 0.0)
+        difference = estimate(ours - theirs)
+        reached = difference.low >= -MARGIN * abs(float(theirs.mean() - untrained.mean()))
         note = (
             f"return {estimate(ours)} after {spent:.1f} s ({steps:,} steps); reference {estimate(theirs)} after "
             f"{plan.reference_seconds:.0f} s ({their_steps:,} steps), untrained {estimate(untrained)}; "
