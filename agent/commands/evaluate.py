@@ -21,20 +21,35 @@ from agent.commands.common import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from agent.evaluation.backtest import Setting
+    from agent.market.path import MarketPath
     from agent.market.replay import RateHistory
     from agent.policy import Policy
 
 
 @click.command()
 @click.argument("policies", nargs=-1, required=True)
-@click.option("--limits", "limits_file", type=PATH, help="Limits file (TOML) of the vault. [default: caps of 60 %]")
+@click.option(
+    "--env",
+    "env_name",
+    type=click.Choice(["lending", "defi", "rwa"]),
+    default="lending",
+    show_default=True,
+    help="What the policies were trained for; defi and rwa run on drawn markets, under their own costs.",
+)
+@click.option("--limits", "limits_file", type=PATH, help="Limits file (TOML). [default: the environment's]")
 @click.option("--data", type=PATH, help="CSV of daily rates to replay. [default: markets drawn from a model]")
 @history_options
 @click.option("--start", type=DAY, help="First day of the replay. [default: the first of the file]")
 @click.option("--days", type=click.IntRange(2, 36_500), help="Days. [default: all of the file; 365 of a drawn market]")
 @click.option("--paths", type=click.IntRange(1, 10_000), default=32, show_default=True, help="Markets to draw.")
 @click.option("--seed", type=click.IntRange(min=0), default=20_000, show_default=True, help="Seed to draw them with.")
-@click.option("--nav", type=click.FloatRange(min=0, min_open=True), default=1e7, show_default=True, help="Assets.")
+@click.option("--nav", type=click.FloatRange(min=0, min_open=True), help="Assets. [default: the environment's]")
+@click.option(
+    "--cost-bp", type=click.FloatRange(0, 1000), help="What each leg costs, bp; a move is two legs. [default: 0]"
+)
 @click.option(
     "--gas-gwei", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Price of gas, without --gas."
 )
@@ -44,6 +59,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def evaluate(
     policies: tuple[str, ...],
+    env_name: str,
     limits_file: Path | None,
     data: Path | None,
     reading: Reading,
@@ -51,7 +67,8 @@ def evaluate(
     days: int | None,
     paths: int,
     seed: int,
-    nav: float,
+    nav: float | None,
+    cost_bp: float | None,
     gas_gwei: float,
     eth_price: float,
     as_json: bool,
@@ -69,10 +86,16 @@ def evaluate(
     from agent.market.path import gas_cost
     from agent.market.synthetic import shipped_market
     from agent.policy import load_policy
+    from agent.portfolio import Costs
 
+    if env_name != "lending" and (data is not None or days is not None or cost_bp is not None):
+        raise click.UsageError("--data, --days and --cost-bp are for the lending environment")
     if data is None and (start is not None or reading.chosen):
         raise click.UsageError("--start, --parts, --network and --gas are about the history of --data: give --data too")
-    if data is None:
+    setting: Setting | None = None
+    if env_name != "lending":
+        path, setting, source = _drawn(env_name, limits_file, np.random.default_rng(seed), paths)
+    elif data is None:
         names = names_of(limits_file)
         market = replace(shipped_market(names), gwei=gas_gwei, eth_price=eth_price)
         length = (days or 365) + 1
@@ -83,11 +106,15 @@ def evaluate(
         path = window.path(gas_cost(gas_gwei, eth_price) if reading.gas is None else None)
         source = f"{window.source}, {len(window) - 1} days from {window.start}: {', '.join(window.names)}"
     chosen = list(dict.fromkeys([*policies, *BASELINES]))
-    loaded = [load_policy(name, path.count) for name in chosen]
+    setting = setting or Setting(limits_of(limits_file, path.count))
+    loaded = [load_policy(name, path.count, version=setting.version) for name in chosen]
     if data is not None:
         for policy in loaded:
             _note_if_seen(policy, window)
-    setting = Setting(limits_of(limits_file, path.count), nav=nav)
+    if nav is not None:
+        setting = replace(setting, nav=nav)
+    if cost_bp is not None:
+        setting = replace(setting, costs=Costs(entry=cost_bp * 1e-4, exit=cost_bp * 1e-4))
     results = compare(loaded, path, setting)
     if as_json:
         digests = [{"source": name, "digest": policy.digest} for name, policy in zip(chosen, loaded, strict=True)]
@@ -95,6 +122,21 @@ def evaluate(
         return
     click.echo(f"{source}\n")
     print_table(results)
+
+
+def _drawn(
+    env_name: str, limits_file: Path | None, rng: np.random.Generator, paths: int
+) -> tuple[MarketPath, Setting, str]:
+    """Return markets of another environment, what is assumed there, and what to call it."""
+    from agent.envs.presets import env_preset
+    from agent.training.preset import typical_setting
+
+    env = env_preset(env_name)
+    config = env.config(None)
+    if limits_file is not None:
+        config = env.config(limits_of(limits_file, config.limits.count))
+    path = env.market().sample(rng, paths, config.episode_rows + 1)
+    return path, typical_setting(config), f"{paths} markets of {config.episode_rows} rows drawn for {env.env_id}"
 
 
 def _note_if_seen(policy: Policy, window: RateHistory) -> None:

@@ -139,13 +139,21 @@ class Backtest:
         """Number of rebalances, `(B,)`."""
         return np.asarray(self.traded.any(-1).sum(-1), dtype=np.float64)
 
+    def _typical_return(self) -> float:
+        """Return the geometric mean over the paths: a mean of compounded returns is that of the luckiest short path."""
+        worth = self.net_worth
+        ratio = np.maximum(worth[:, -1] / worth[:, 0], 0.0)
+        if not (ratio > 0).all():
+            return -1.0
+        return float(np.expm1((np.log(ratio) * (YEAR / self.seconds)).mean()))
+
     def summary(self) -> dict[str, float | str]:
-        """Return the figures of a comparison, averaged over the paths; drawdown is the worst of them."""
+        """Return the figures of a comparison, averaged over the paths; the return geometrically, drawdown the worst."""
         decisions = self.gas.shape[1]
         years = self.seconds / YEAR
         return {
             "policy": self.policy,
-            "annual_return": float(self.annual_return.mean()),
+            "annual_return": self._typical_return(),
             "rebalances": float(self.rebalances.mean()),
             "rebalanced_share_of_days": float(self.rebalances.mean() / decisions),
             "turnover_per_year": float(self.turnover.sum(1).mean() / years),

@@ -111,6 +111,23 @@ def test_evaluate__baselines_on_a_file__table_and_json(
     assert results["greedy"]["annual_return"] > results["equal-weight"]["annual_return"]
 
 
+def test_evaluate__other_environment_and_costs__are_what_was_asked_for(
+    history: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = _agent(capsys, monkeypatch, "evaluate", "hold", "--env", "rwa", "--paths", 2, "--json")
+    assert code == 0
+    assert "720 rows drawn for RwaYield-v0" in json.loads(out)["market"]
+    code, _, err = _agent(capsys, monkeypatch, "evaluate", "hold", "--env", "rwa", "--data", history)
+    assert code == 2
+    assert "lending environment" in err
+    returns = []
+    for cost in (0, 5):
+        arguments = ["evaluate", "greedy", "--data", history, "--days", 60, "--cost-bp", cost, "--json"]
+        code, out, _ = _agent(capsys, monkeypatch, *arguments)
+        returns.append(json.loads(out)["policies"][0]["annual_return"])
+    assert returns[1] < returns[0] - 0.001
+
+
 def test_train_then_evaluate__on_history_that_ends_before(
     history: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
