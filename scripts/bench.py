@@ -25,13 +25,13 @@ PARTS = {
     "good-policy": "good_policy",
 }
 OUT = Path("out/bench.json")
-_QUICK: dict[str, Any] = {"turns": 3, "reference_seconds": 12.0, "long_seconds": 30.0, "paths": 256}
+_QUICK: dict[str, Any] = {"turns": 3, "reference_seconds": 12.0, "long_seconds": 30.0, "paths": 512}
 
 
 @click.command(short_help="Measure the agent's speed")
 @click.option("--only", "chosen", multiple=True, type=click.Choice(list(PARTS)), help="Run this part; may be repeated.")
 @click.option("--quick", is_flag=True, help="Measure less: about three minutes, figures that vary more.")
-@click.option("--long", type=click.FloatRange(min=6.0), help="Seconds of good-policy's long runs. [default: 240]")
+@click.option("--long", type=click.FloatRange(min=6.0), help="Seconds of good-policy's long runs. [default: 210]")
 @click.option("--reference", type=click.FloatRange(min=1.0), help="Seconds tuned's reference learns. [default: 60]")
 @click.option("--check", is_flag=True, help="End with exit code 1 when a target is missed.")
 @click.option("--json", "as_json", is_flag=True, help="Print what is written to the file instead of the table.")

@@ -36,11 +36,11 @@ class Plan:
         For policies and the checkpoints of the long runs.
     """
 
-    turns: int = 7
+    turns: int = 5
     envs: tuple[str, ...] = ("rwa", "defi")
     reference_seconds: float = 60.0
-    long_seconds: float = 240.0
-    paths: int = 1024
+    long_seconds: float = 210.0
+    paths: int = 2048
     folder: Path = Path("out/bench")
 
     def as_json(self) -> dict[str, Any]:

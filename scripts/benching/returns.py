@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from agent.training.export import actor
 from agent.training.score import episode_rewards
 from agent.units import FloatArray
 
+_AT_ONCE = 512
 _SEED = 20_301  # presets' seeds are spawned from other numbers
 
 
@@ -38,7 +40,8 @@ class HeldOut:
     env
         Name of the environment.
     paths
-        Number of episodes.
+        Least number of episodes. They are drawn anew, from the same seeds, for every policy: all of them at once take
+        gigabytes.
     seed
         Added to that of the bench; other seeds are other markets.
     """
@@ -46,12 +49,15 @@ class HeldOut:
     def __init__(self, env: str, paths: int, seed: int = 0) -> None:
         kind = env_preset(env)
         self.config: EnvConfig = kind.config(None)
-        rng = np.random.default_rng([_SEED, seed])
-        self.bank: MarketPath = kind.market().sample(rng, paths, self.config.path_rows)
+        self._market, self._size = kind.market(), min(paths, _AT_ONCE)
+        self._seeds = [[_SEED, seed, index] for index in range(math.ceil(paths / self._size))]
 
     def returns(self, policy: NumpyPolicy) -> FloatArray:
         """Return the sum of rewards of every episode, `(P,)`."""
-        return episode_rewards(policy, self.bank, self.config)
+        return np.concatenate([episode_rewards(policy, self._bank(seed), self.config) for seed in self._seeds])
+
+    def _bank(self, seed: list[int]) -> MarketPath:
+        return self._market.sample(np.random.default_rng(seed), self._size, self.config.path_rows)
 
     def policy_of(self, model: Any) -> NumpyPolicy:
         """Return the actor of a model of stable-baselines3 as an exported policy."""

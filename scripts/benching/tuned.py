@@ -48,7 +48,8 @@ def tuned(plan: Plan, say: Say) -> list[Figure]:
         note = (
             f"return {estimate(ours)} after {spent:.1f} s ({steps:,} steps); reference {estimate(theirs)} after "
             f"{plan.reference_seconds:.0f} s ({their_steps:,} steps), untrained {estimate(untrained)}; "
-            f"paired difference {difference}" + ("" if reached else f": not reached, at a speed of {faster.value:.1f}x")
+            f"paired difference {difference}"
+            + ("" if reached else f": not shown to be reached, at a speed of {faster.value:.1f}x")
         )
         words = f"preset {env} against 1 environment and batch 64, at its return"
         measured = of_ratio(f"tuned_{env}", words, faster, least=LEAST, note=note)
