@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -77,8 +78,12 @@ class Cluster:
 
     def stop(self) -> None:
         self.kill()
-        for pid in self.sessions():  # the nodes' helpers
-            os.kill(pid, signal.SIGKILL)
+        ends = time.monotonic() + 20
+        while (left := self.sessions()) and time.monotonic() < ends:  # the nodes' helpers, and what they just started
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
 
 
 def _started(log: Path) -> None:
