@@ -92,8 +92,11 @@ def _teller(name: str, console: Console, status: Status) -> Say:
     """Return what a part says its progress to: a line that changes on a terminal, now and then a line elsewhere."""
     last = -QUIET_SECONDS
 
-    def say(text: str) -> None:
+    def say(text: str, *, lasting: bool = False) -> None:
         nonlocal last
+        if lasting:
+            console.print(f"{name}: {text}")
+            return
         status.update(f"{name}: {text}")
         if not console.is_terminal and time.monotonic() - last >= QUIET_SECONDS:
             last = time.monotonic()

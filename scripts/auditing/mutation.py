@@ -60,7 +60,10 @@ def mutation(options: Options, say: Say) -> Findings:
         running = {pool.submit(judge, mutant): mutant for mutant in chosen}
         try:
             for future in as_completed(running):
-                verdicts[running[future]] = future.result()
+                mutant = running[future]
+                verdicts[mutant] = future.result()
+                if verdicts[mutant] == "survived":
+                    say(f"survives: {mutant}", lasting=True)
                 caught = sum(verdict in CAUGHT for verdict in verdicts.values())
                 survived = sum(verdict == "survived" for verdict in verdicts.values())
                 say(f"{len(verdicts)} of {len(chosen)} mutants: {caught} caught, {survived} survive")

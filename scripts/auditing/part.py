@@ -1,10 +1,17 @@
 """What every part of the audit is: a function from its options to figures and notes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 Figure = float | int | None
-Say = Callable[[str], None]
+
+
+class Say(Protocol):
+    """What a part says its progress to."""
+
+    def __call__(self, text: str, *, lasting: bool = False) -> None:
+        """Show a line until the next one; for good where it is `lasting`."""
 
 
 @dataclass(frozen=True)

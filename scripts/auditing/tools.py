@@ -5,11 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from scripts.auditing.errors import ToolFailedError, ToolTimeoutError
-from scripts.auditing.part import Say
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv-audit"
@@ -19,7 +18,7 @@ TAIL = 25
 """Lines of a failed tool's output that are shown."""
 
 
-def install(say: Say) -> None:
+def install(say: Callable[[str], None]) -> None:
     """Install the audit tools from their lock into a venv of their own, unless that is done already.
 
     Raises

@@ -176,6 +176,19 @@ abstract contract PerformanceFeeTest is BaseTest {
         assertApproxEqRel(worth, assets, 0.001e18);
     }
 
+    /// @dev A recipient that leaves with all it has earns the fee that is due at that moment, and leaves with it next.
+    function test_fee_recipientLeavesInTwoSteps(uint256 gain) public {
+        _charge();
+        asset.mint(address(vault), 100 * UNIT);
+        _redeemAll(ALICE);
+        asset.mint(address(vault), bound(gain, UNIT, 1000 * UNIT));
+        _redeemAll(FEES);
+        assertGt(vault.balanceOf(FEES), 0, "the fee on its own gain");
+        assertEq(vault.totalSupply(), vault.balanceOf(FEES), "somebody else has shares");
+        _redeemAll(FEES);
+        assertEq(vault.totalSupply(), 0, "shares are left");
+    }
+
     /// @dev The fee never takes the price below the mark at which it was last charged.
     function test_fee_priceStaysAboveItsMark(uint256[8] memory gains) public {
         _charge();
