@@ -85,7 +85,7 @@ class RiskReward:
         lost = np.where(rebalanced, decision.loss * before.nav, 0.0) + after.gas_paid - before.gas_paid
         cost = np.log(np.maximum(1.0 - lost / worth, _LEAST_WORTH))
         free = self.risk_free * row.seconds / YEAR
-        held = np.where(self._below(seen), decision.weights, 0.0).sum(-1)
+        held = np.where(self.lost(seen), decision.weights, 0.0).sum(-1)
         control: dict[str, FloatArray] = {}
         if self.control_variate and row.surprises is not None:
             active = np.where(rebalanced[:, None], decision.weights, before.weights) - np.array(self.benchmark or 0.0)
@@ -108,8 +108,8 @@ class RiskReward:
         # Not a matrix product: its rounding depends on the size of the batch.
         return np.asarray(np.log1p(((small - 1.0) * np.array(self.benchmark)).sum(-1)) - free)
 
-    def _below(self, seen: Observation) -> BoolArray:
-        """Return `(B, n)` which strategies held a coin below its peg when the decision was made."""
+    def lost(self, seen: Observation) -> BoolArray:
+        """Return `(B, n)` which strategies are seen to hold a coin below its peg."""
         below = np.zeros(seen.weights.shape, dtype=np.bool_)
         if seen.features is not None:
             for peg in self.pegs:

@@ -9,13 +9,14 @@ is instead of at random. As the imitation is scored too, nothing worse than it o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from agent.actions import RWA_LEAST
-from agent.envs.engine import Engine
+from agent.envs.engine import Engine, EnvConfig
+from agent.envs.risk_reward import RiskReward
 from agent.errors import PresetError
 from agent.evaluation.baselines import BASELINES
 from agent.limits import Limits
@@ -57,15 +58,24 @@ def actions_for(version: str, weights: FloatArray, limits: Limits, nav: FloatArr
     return np.asarray(np.clip(weights - 0.5 + beyond, -1.0, 1.0))
 
 
+class Rule(Protocol):
+    """Anything that can be imitated."""
+
+    def act(self, observation: Observation) -> FloatArray:
+        """Return wanted weights `(B, n)`."""
+
+
 class Mix:
-    """The same weights always, but for strategies that are left as they are.
+    """The same weights always, but for strategies that are left as they are; the others share the room these leave.
 
     Parameters
     ----------
     weights
         One share of NAV or `"hold"` per strategy.
-    count
-        Number of strategies.
+    config
+        For the idle floor, the number of strategies and the pegs.
+    leave_lost_pegs
+        Whether strategies whose coin is seen below its peg are left; the other weights share what they had.
 
     Raises
     ------
@@ -73,15 +83,25 @@ class Mix:
         If there are more weights than strategies, or fewer.
     """
 
-    def __init__(self, weights: Sequence[float | str], count: int) -> None:
-        if len(weights) != count:
-            raise PresetError(f"warm_start.weights: {len(weights)} for {count} strategies; give one for each")
+    def __init__(self, weights: Sequence[float | str], config: EnvConfig, leave_lost_pegs: bool = False) -> None:
+        if len(weights) != config.limits.count:
+            raise PresetError(
+                f"warm_start.weights: {len(weights)} for {config.limits.count} strategies; give one for each"
+            )
         self._held = np.array([weight == "hold" for weight in weights])
         self._weights = np.array([0.0 if weight == "hold" else float(weight) for weight in weights])
+        self._most = 1.0 - config.limits.idle_floor
+        self._pegs = config.reward if leave_lost_pegs and isinstance(config.reward, RiskReward) else None
 
     def act(self, observation: Observation) -> FloatArray:
         """Return wanted weights `(B, n)`."""
-        return np.where(self._held, observation.weights, self._weights)
+        held = np.where(self._held, observation.weights, 0.0)
+        mix = np.tile(self._weights, (len(held), 1))
+        if self._pegs is not None:
+            kept = ~self._pegs.lost(observation)
+            held, mix = held * kept, mix * kept
+        room = np.clip(self._most - held.sum(-1, keepdims=True), 0.0, self._weights.sum())
+        return np.asarray(held + mix * room / np.maximum(mix.sum(-1, keepdims=True), 1e-9))
 
 
 def imitate(model: Learner, engine: Engine, table: WarmStartTable) -> float:
@@ -134,7 +154,7 @@ def _minibatches(model: Learner, rows: int, envs: int) -> Iterator[tuple[Any, An
 def _play(engine: Engine, table: WarmStartTable) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:
     """Return vectors `(T, B, m)`, actions `(T, B, n)`, rewards and episode starts `(T, B)` of the rule."""
     config = engine.config
-    rule = Mix(table.weights, config.limits.count) if table.rule == "mix" else BASELINES[table.rule]()
+    rule = _rule(table, config)
     played: list[tuple[FloatArray, FloatArray, FloatArray, BoolArray]] = []
     begins = np.ones(engine.batch, dtype=np.bool_)
     for _ in range(table.rows):
@@ -148,6 +168,12 @@ def _play(engine: Engine, table: WarmStartTable) -> tuple[FloatArray, FloatArray
             engine.reset(begins)
     vectors, actions, rewards, starts = zip(*played, strict=True)
     return np.stack(vectors), np.stack(actions), np.stack(rewards), np.stack(starts)
+
+
+def _rule(table: WarmStartTable, config: EnvConfig) -> Rule:
+    if table.rule == "mix":
+        return Mix(table.weights, config, table.leave_lost_pegs)
+    return BASELINES[table.rule]()
 
 
 def _discounted(rewards: FloatArray, starts: BoolArray, gamma: float) -> FloatArray:

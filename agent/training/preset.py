@@ -88,11 +88,13 @@ class PpoTable(_Table):
 class WarmStartTable(_Table):
     """`[warm_start]`: imitate a rule before learning, so that learning starts from the best simple thing there is.
 
-    The rule `mix` goes to `weights`, one per strategy; `"hold"` leaves a strategy as it is.
+    The rule `mix` goes to `weights`, one per strategy; `"hold"` leaves a strategy as it is, and the others share the
+    room that is left. With `leave_lost_pegs` it leaves what is seen below its peg.
     """
 
     rule: Literal["equal-weight", "hold", "greedy", "greedy-band", "mix"]
     weights: list[_Fraction | Literal["hold"]] = []
+    leave_lost_pegs: bool = False
     rows: _Count = 200
     epochs: _Count = 30
     learning_rate: _Positive = 1e-3
