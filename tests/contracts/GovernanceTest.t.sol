@@ -221,7 +221,13 @@ contract GovernanceTest is BaseTest {
     }
 
     function test_giveUpCaps() public {
-        _afterDelay(abi.encodeCall(vault.giveUpCaps, ()));
+        bytes memory call = abi.encodeCall(vault.giveUpCaps, ());
+        _schedule(call);
+        vm.warp(block.timestamp + DELAY);
+        vm.expectEmit(address(vault));
+        emit IVault.CapsGivenUp();
+        vm.prank(GOVERNOR);
+        authority.execute(address(vault), call);
         assertTrue(vault.capsGivenUp());
         for (uint256 i; i < 10; ++i) {
             assertFalse(vault.givenUp(IVault.Limit(i)));
@@ -252,7 +258,13 @@ contract GovernanceTest is BaseTest {
         IVault.Strategy[] memory before = vault.strategies();
         IVault.Rebalance memory request = _request(new uint256[](2));
         request.deadline = type(uint256).max;
-        _afterDelay(abi.encodeCall(vault.removeStrategy, (address(all[which]))));
+        bytes memory call = abi.encodeCall(vault.removeStrategy, (address(all[which])));
+        _schedule(call);
+        vm.warp(block.timestamp + DELAY);
+        vm.expectEmit(address(vault));
+        emit IVault.StrategyRemoved(address(all[which]));
+        vm.prank(GOVERNOR);
+        authority.execute(address(vault), call);
         _refused(request, abi.encodeWithSelector(IVault.WrongEpoch.selector, 1, 2));
 
         IVault.Strategy[] memory left = vault.strategies();

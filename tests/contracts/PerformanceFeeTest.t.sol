@@ -37,6 +37,33 @@ abstract contract PerformanceFeeTest is BaseTest {
         assertEq(vault.balanceOf(FEES), 0);
     }
 
+    /// @dev A fee with nobody to pay is none: nothing is minted, and nobody is kept in.
+    function test_fee_withoutARecipient_isNone(uint256 rate, uint256 gain) public {
+        _setLimit(IVault.Limit.PerformanceFee, bound(rate, 1, 3000) * 1e14);
+        a.gain(bound(gain, UNIT, 1000 * UNIT));
+        uint256 supply = vault.totalSupply();
+        _touch();
+        assertEq(vault.totalSupply(), supply);
+        _redeemAll(ALICE);
+    }
+
+    function test_fee_withoutARecipient_evenAtTheLeastRate() public {
+        test_fee_withoutARecipient_isNone(1, 1000 * UNIT);
+    }
+
+    function test_fee_tellsWhatItCharged() public {
+        _charge();
+        a.gain(100 * UNIT);
+        uint256 snapshot = vm.snapshotState();
+        _touch();
+        (uint256 shares, uint256 price) = (vault.balanceOf(FEES), vault.sharePrice());
+        assertGt(shares, 0);
+        vm.revertToState(snapshot);
+        vm.expectEmit(address(vault));
+        emit IVault.FeeCharged(FEES, shares, price);
+        _touch();
+    }
+
     function test_fee_onGainsOnly(uint256 gain) public {
         gain = bound(gain, UNIT, 1000 * UNIT);
         _charge();

@@ -40,6 +40,14 @@ abstract contract QuarantineTest is BaseTest {
         vm.stopPrank();
     }
 
+    /// @dev The most that counts as an answer; one more does not (`_break`).
+    function test_quarantine_notAtTheLargestValue() public {
+        uint256 most = type(uint128).max;
+        vm.mockCall(address(a), abi.encodeCall(a.previewRedeem, (500 * UNIT)), abi.encode(most));
+        assertTrue(vault.valued());
+        assertEq(vault.totalAssets(), most + 500 * UNIT);
+    }
+
     function test_quarantine_stopsRebalancesAndTrip(uint256 kind) public {
         _break(kind);
         bytes memory error = abi.encodeWithSelector(IVault.ValuationFailed.selector, address(a));

@@ -155,6 +155,23 @@ contract RolesTest is BaseTest {
         assertEq(_limit(limit), fee ? value / 1e14 * 1e14 : value);
     }
 
+    function test_loosen_everyLimitAtTheEndsOfItsRange() public {
+        vm.startPrank(GOVERNANCE);
+        for (uint256 i; i < 10; ++i) {
+            IVault.Limit limit = IVault.Limit(i);
+            (uint256 least, uint256 most) = _range(limit);
+            vault.loosen(limit, least);
+            assertEq(_limit(limit), least);
+            vault.loosen(limit, most);
+            assertEq(_limit(limit), most);
+            vm.expectRevert(abi.encodeWithSelector(IVault.LimitOutOfRange.selector, most + 1, least, most));
+            vault.loosen(limit, most + 1);
+            if (least == 0) continue;
+            vm.expectRevert(abi.encodeWithSelector(IVault.LimitOutOfRange.selector, least - 1, least, most));
+            vault.loosen(limit, least - 1);
+        }
+    }
+
     function test_setKeeper(address keeper) public {
         vm.assume(keeper != KEEPER);
         vm.prank(GOVERNANCE);
@@ -175,6 +192,14 @@ contract RolesTest is BaseTest {
         emit IVault.PolicyCommitted(policy);
         vault.commitPolicy(policy);
         assertEq(vault.policyHash(), policy);
+    }
+
+    function test_setFeeRecipient(address recipient) public {
+        vm.prank(GOVERNANCE);
+        vm.expectEmit(address(vault));
+        emit IVault.FeeRecipientSet(recipient);
+        vault.setFeeRecipient(recipient);
+        assertEq(vault.feeRecipient(), recipient);
     }
 
     /* EVERY LIMIT, IN THE ORDER OF THE ENUM */
