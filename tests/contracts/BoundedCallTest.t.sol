@@ -128,9 +128,10 @@ contract BoundedCallTest is Test {
     /* TEXT */
 
     function test_readText_noAnswer() public {
-        bytes[6] memory answers = [
+        bytes[7] memory answers = [
             bytes(""),
             new bytes(63),
+            abi.encode(0x20), // stops before the length
             abi.encode(0x20, 1), // says that a byte follows, which does not
             abi.encode(0x40, 0, 0), // starts elsewhere
             abi.encode(0x20, type(uint256).max, 0),
