@@ -15,6 +15,7 @@ from typing import Any
 from agent.errors import ResultsError
 from agent.evaluation.evidence import SUMMARY, load_summary
 from agent.evaluation.scores import load_scores
+from agent.units import DAY
 
 _TEMPLATE = "report.html.jinja"
 
@@ -62,15 +63,16 @@ def write_report(results: Path, out: Path, scenario: int = 0) -> Written:
         path = out / f"{name}.png"
         path.write_bytes(buffer.getvalue())
         pictures.append(path)
-        embedded.append({"caption": caption, "data": base64.b64encode(buffer.getvalue()).decode()})
+        embedded.append({"name": name, "caption": caption, "data": base64.b64encode(buffer.getvalue()).decode()})
     page = out / "index.html"
-    page.write_text(_page(summary, scenario, embedded), encoding="utf-8")
+    days = round(kept.scores[scenario].ceiling.seconds / DAY)
+    page.write_text(_page(summary, scenario, embedded, days), encoding="utf-8")
     data = out / "report.json"
     shutil.copyfile(results / SUMMARY, data)
     return Written(page, data, tuple(pictures))
 
 
-def _page(summary: Mapping[str, Any], scenario: int, pictures: list[dict[str, str]]) -> str:
+def _page(summary: Mapping[str, Any], scenario: int, pictures: list[dict[str, str]], days: int) -> str:
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
@@ -80,6 +82,7 @@ def _page(summary: Mapping[str, Any], scenario: int, pictures: list[dict[str, st
     return environment.from_string(text).render(
         about=summary["about"],
         shown=shown,
+        shown_days=days,
         rows=table_rows(shown),
         scenarios=summary["scenarios"],
         stress=summary["stress"],
