@@ -1,7 +1,7 @@
 """A small ReLU network in integers: what a contract can execute, and exactly what it would say.
 
-This module is the definition. `agent.quantise` makes such a network out of a float one. A floor is meant wherever bits
-are shifted away.
+This module is the definition. `agent.quantise` makes such a network out of a float one, `agent.integer_policy` is the
+policy that runs it, and its file. A floor is meant wherever bits are shifted away.
 
 **Input.** Number `x_i` of the observation's vector, within [-3, 3], becomes the unsigned integer
 `a_i = clip(floor(32768 x_i + 1/2), -98304, 98304) + 98304`. (The float sum is IEEE 754 double; a contract that computes
@@ -32,25 +32,14 @@ lane `l` at bits `32 l` to `32 l + 31`, so lane 0 is the last four bytes.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from agent.actions import to_weights
-from agent.digest import sha256_hex
-from agent.errors import IntegerFormError, NotFiniteError, PolicyFileError, PolicyShapeError, PolicyVersionError
+from agent.errors import IntegerFormError, NotFiniteError
 from agent.limits import MAX_STRATEGIES
-from agent.observation import Observation, vector_size
-from agent.policy_file import read_pair, write_pair
 from agent.units import FloatArray, IntArray
-
-FORMAT = "bulkhead-integer-1"
 
 INPUT_ONE = 1 << 15
 """What 1.0 is as an input, before the shift."""
@@ -206,91 +195,6 @@ def as_inputs(vectors: FloatArray) -> IntArray:
         raise NotFiniteError("an observation must be of numbers: a read failed or a price is missing")
     scaled = np.floor(np.clip(vectors, -3.0, 3.0) * INPUT_ONE + 0.5)
     return np.asarray(scaled, dtype=np.int64) + INPUT_SHIFT
-
-
-@dataclass(frozen=True)
-class IntegerPolicy:
-    """A policy whose network is executed in integers; after the input nothing is rounded but as defined above.
-
-    Attributes
-    ----------
-    name, digest, version, manifest
-        As of `agent.network.NumpyPolicy`.
-    network
-        The integers.
-    """
-
-    name: str
-    digest: str
-    network: Network
-    manifest: dict[str, Any]
-    version: str
-
-    @cached_property
-    def count(self) -> int:
-        """Number of strategies it is for."""
-        return self.network.outputs
-
-    def act(self, observation: Observation) -> FloatArray:
-        """Return wanted weights `(B, n)`.
-
-        Raises
-        ------
-        PolicyVersionError, PolicyShapeError
-            If the observation is of another version or number of strategies.
-        """
-        if observation.version != self.version:
-            raise PolicyVersionError(
-                f"policy {self.name} is for observation {self.version!r}, but is shown {observation.version!r}: "
-                "choose a policy of that version"
-            )
-        if observation.count != self.count:
-            raise PolicyShapeError(
-                f"policy {self.name} is for {self.count} strategies but the vault has {observation.count}: train anew"
-            )
-        return to_weights(self.version, self.network.run(as_inputs(observation.vector())) / OUTPUT_ONE)
-
-
-def save_integer(path: Path | str, policy: IntegerPolicy) -> IntegerPolicy:
-    """Write the network's code (`.npz`) and the manifest (`.json` beside it); return the policy as it will be loaded.
-
-    The manifest is the policy's own with format, layer shapes, the code's SHA-256 and digests added.
-    """
-    target = Path(path).with_suffix(".npz")
-    code = policy.network.code()
-    buffer = io.BytesIO()
-    np.savez(buffer, code=np.frombuffer(code, dtype=np.uint8))
-    content = {
-        **policy.manifest,
-        "name": policy.name,
-        "format": FORMAT,
-        "observation": policy.version,
-        "layers": [list(layer.weights.shape) for layer in policy.network.layers],
-        "code_sha256": sha256_hex(code),
-    }
-    write_pair(target, buffer.getvalue(), content)
-    return load_integer(target)
-
-
-def load_integer(path: Path | str) -> IntegerPolicy:
-    """Read an integer policy and refuse anything that is not exactly what its manifest says.
-
-    Raises
-    ------
-    PolicyError
-        A subclass says what is wrong.
-    """
-    raw, manifest = read_pair(path, FORMAT)
-    try:
-        with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
-            code = np.asarray(arrays["code"], dtype=np.uint8).tobytes()
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise PolicyFileError(f"{path} does not hold the code of a network ({error})") from error
-    network = Network.from_code(code)
-    strategies, version = len(manifest["strategies"]), str(manifest["observation"])
-    if network.outputs != strategies or network.inputs != vector_size(strategies, version):
-        raise PolicyShapeError(f"{path}: {network.inputs} inputs and {network.outputs} outputs for {strategies}")
-    return IntegerPolicy(str(manifest["name"]), str(manifest["digest"]), network, manifest, version)
 
 
 def _words(lanes: IntArray) -> bytes:

@@ -130,15 +130,7 @@ class NumpyPolicy:
         PolicyError
             As `act`; and `PolicyMemoryError` if the memory is not of this network and these vaults.
         """
-        if observation.version != self.version:
-            raise PolicyVersionError(
-                f"policy {self.name} is for observation {self.version!r}, but is shown {observation.version!r}: "
-                "choose a policy of that version"
-            )
-        if observation.count != self.count:
-            raise PolicyShapeError(
-                f"policy {self.name} is for {self.count} strategies but the vault has {observation.count}: train anew"
-            )
+        check_shown(self.name, self.version, self.count, observation)
         if memory.shape != (len(observation), self.memory_size) or not np.isfinite(memory).all():
             raise PolicyMemoryError(
                 f"the memory of policy {self.name} is {self.memory_size} numbers per vault, not {memory.shape}: "
@@ -153,6 +145,26 @@ class NumpyPolicy:
             return forward(self.layers, inputs), memory
         memory = self.lstm.step(inputs, memory)
         return forward(self.layers, memory[:, : self.lstm.units]), memory
+
+
+def check_shown(name: str, version: str, count: int, observation: Observation) -> None:
+    """Refuse an observation that a policy of this name, observation version and number of strategies is not for.
+
+    Raises
+    ------
+    PolicyVersionError, PolicyShapeError
+        If the observation is of another version or number of strategies.
+    """
+    if observation.version != version:
+        raise PolicyVersionError(
+            f"policy {name} is for observation {version!r}, but is shown {observation.version!r}: "
+            "choose a policy of that version"
+        )
+    if observation.count != count:
+        raise PolicyShapeError(
+            f"policy {name} is for {count} strategies but the vault has {observation.count}: "
+            "choose a policy that was made for as many"
+        )
 
 
 def _sigmoid(x: FloatArray) -> FloatArray:

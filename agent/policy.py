@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -9,11 +10,13 @@ import numpy as np
 
 from agent.errors import PolicyDigestError, PolicyShapeError, PolicyVersionError, UnknownPolicyError
 from agent.evaluation.baselines import BASELINES
-from agent.integer import FORMAT as INTEGER
-from agent.integer import load_integer
+from agent.integer_policy import FORMAT as INTEGER
+from agent.integer_policy import load_integer
 from agent.network import Lstm, NumpyPolicy, forward
 from agent.observation import Observation
 from agent.policy_file import format_of, load_policy_file, save_policy
+from agent.rule_file import FORMAT as RULE
+from agent.rule_file import load_rule
 from agent.units import FloatArray
 
 __all__ = [
@@ -42,6 +45,22 @@ class Policy(Protocol):
 
     def act(self, observation: Observation) -> FloatArray:
         """Return wanted weights `(B, n)`: any numbers; `agent.decision` makes them admissible."""
+
+
+class _FilePolicy(Policy, Protocol):
+    """A policy from a file, which says what it is for."""
+
+    @property
+    def count(self) -> int:
+        """Number of strategies."""
+
+    @property
+    def version(self) -> str:
+        """Observation version."""
+
+
+_READERS: dict[str, Callable[[str], _FilePolicy]] = {INTEGER: load_integer, RULE: load_rule}
+"""What reads a file of each format; `load_policy_file` reads trained networks, and says what is wrong with others."""
 
 
 class RecurrentPolicy(Policy, Protocol):
@@ -92,7 +111,7 @@ def load_policy(
     digest: str | None = None,
     version: str | None = None,
 ) -> Policy:
-    """Return a baseline by name or a trained policy from its file.
+    """Return a baseline by name, or a trained policy or a fitted rule from its file.
 
     Parameters
     ----------
@@ -116,10 +135,10 @@ def load_policy(
     if text in BASELINES:
         policy = BASELINES[text]()
     elif Path(text).suffix in (".npz", ".json"):
-        loaded = load_integer(text) if format_of(text) == INTEGER else load_policy_file(text)
+        loaded = _READERS.get(format_of(text), load_policy_file)(text)
         if strategies is not None and loaded.count != strategies:
             raise PolicyShapeError(
-                f"policy {text} is for {loaded.count} strategies but the vault has {strategies}: train anew"
+                f"policy {text} is for {loaded.count} strategies but the vault has {strategies}: choose one for as many"
             )
         if version is not None and loaded.version != version:
             raise PolicyVersionError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def load_policy_file(path: Path | str) -> NumpyPolicy:
     PolicyError
         A subclass says what is wrong.
     """
-    raw, manifest = read_pair(path, FORMAT)
+    raw, manifest = read_pair(path, FORMAT, ("layers",))
     layers, lstm = _read_network(raw, Path(path).with_suffix(".npz"), manifest)
     name, digest, version = (str(manifest[key]) for key in ("name", "digest", "observation"))
     return NumpyPolicy(name, digest, layers, manifest, version, lstm)
@@ -104,8 +105,10 @@ def write_pair(target: Path, raw: bytes, content: dict[str, Any]) -> None:
         draft.replace(path)  # a new one beside an old other is refused by the digest
 
 
-def read_pair(path: Path | str, form: str) -> tuple[bytes, dict[str, Any]]:
+def read_pair(path: Path | str, form: str, entries: Sequence[str] = ()) -> tuple[bytes, dict[str, Any]]:
     """Return parameters and manifest of the policy at `path`, which must be of this format and fit each other.
+
+    `entries` are what the manifest needs in this format, besides those of every policy.
 
     Raises
     ------
@@ -113,7 +116,7 @@ def read_pair(path: Path | str, form: str) -> tuple[bytes, dict[str, Any]]:
         A subclass says what is wrong.
     """
     parameters, manifest_path = Path(path).with_suffix(".npz"), Path(path).with_suffix(".json")
-    manifest = _read_manifest(manifest_path, form)
+    manifest = _read_manifest(manifest_path, form, entries)
     try:
         raw = parameters.read_bytes()
     except OSError as error:
@@ -133,19 +136,20 @@ def format_of(path: Path | str) -> str:
         return ""
 
 
-def _read_manifest(path: Path, form: str) -> dict[str, Any]:
+def _read_manifest(path: Path, form: str, entries: Sequence[str]) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PolicyFileError(f"cannot read the policy's manifest: {error}") from error
     except ValueError as error:
         raise PolicyFileError(f"{path} is not JSON ({error}): export the policy again") from error
-    needed = ("format", "observation", "name", "strategies", "layers", "parameters_sha256", "digest")
+    needed = ("format", "observation", "name", "strategies", "parameters_sha256", "digest", *entries)
+    claimed = manifest.get("format", form) if isinstance(manifest, dict) else form
+    if claimed != form:
+        raise PolicyFileError(f"{path} has the format {claimed!r}, not {form!r}: give a file of that format")
     missing = [key for key in needed if not isinstance(manifest, dict) or key not in manifest]
     if missing:
         raise PolicyFileError(f"{path} is no policy manifest: {', '.join(missing)} missing")
-    if manifest["format"] != form:
-        raise PolicyFileError(f"{path} has the format {manifest['format']!r}; this version reads {form!r}")
     content = {key: value for key, value in manifest.items() if key != "digest"}
     try:
         expected = digest_of(content)

@@ -16,12 +16,12 @@ from agent.integer import (
     INPUT_SHIFT,
     MOST_ACTIVATION,
     OUTPUT_ONE,
-    IntegerPolicy,
     Layer,
     Network,
     as_inputs,
     check_size,
 )
+from agent.integer_policy import IntegerPolicy
 from agent.network import NumpyPolicy
 from agent.units import FloatArray, IntArray
 
@@ -81,9 +81,12 @@ def quantise(policy: NumpyPolicy, observations: FloatArray) -> IntegerPolicy:
         active = np.minimum(np.maximum(sums + layers[-1].bias, 0) >> shift, MOST_ACTIVATION)
         exact, unit, offset = np.maximum(wanted, 0.0), scale * 2.0**shift, np.zeros(len(scale), dtype=np.int64)
     manifest = {
-        **{key: value for key, value in policy.manifest.items() if key not in ("evaluation", "digest")},
+        **{key: value for key, value in policy.manifest.items() if key not in ("evaluation", "promotion", "digest")},
         "float_policy": policy.digest,
     }
+    verdict = policy.manifest.get("promotion")
+    if verdict is not None and not verdict["promoted"]:
+        manifest["promotion"] = verdict  # a refusal stays until the gate has judged the integer form itself
     return IntegerPolicy(f"{policy.name}-integer", "", Network(tuple(layers), multipliers), manifest, policy.version)
 
 

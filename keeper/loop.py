@@ -20,6 +20,7 @@ import structlog
 
 from agent.decision import DecisionRules
 from agent.errors import AgentError, ObservationError
+from agent.evaluation.baselines import BASELINES
 from agent.observation import CHAIN, RateMemory
 from agent.policy import Policy, load_policy
 from agent.portfolio import Costs
@@ -326,9 +327,11 @@ def _load_policy(config: KeeperConfig) -> Policy:
         raise PolicyError(f"`policy`: {error}. Nothing is traded without it.") from error
     verdict = getattr(policy, "manifest", {}).get("promotion", {"promoted": True})
     if not verdict["promoted"]:
+        serve = verdict["serve"]
+        file = "" if serve in BASELINES else f" (its file, which `agent promote` and `agent export {serve}` write)"
         raise PolicyError(
             f"`policy`: {config.policy} was not promoted: out of sample {verdict['best']} did better. Commit and "
-            f"configure the rule that should serve, `{verdict['serve_by_name']}`, or train anew."
+            f"configure the rule that should serve, `{serve}`{file}, or train anew."
         )
     return policy
 

@@ -75,7 +75,8 @@ def evaluate(
 ) -> None:
     """Compare POLICIES with all baselines.
 
-    A policy is a file made by `agent train`, or a baseline's name (equal-weight, hold, greedy, greedy-band).
+    A policy is a file of `agent train`, `agent export` or `agent promote`, or a baseline's name (equal-weight, hold,
+    greedy, greedy-band).
     """
     from dataclasses import replace
 

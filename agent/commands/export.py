@@ -1,38 +1,124 @@
-"""`agent export`: the integer form of a policy, and what it costs."""
+"""`agent export`: the integer form of a policy, or a rule fitted to history, as a policy file."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
-from agent.commands.common import PATH, limits_of, names_of, note, print_json, writable
+from agent.commands.common import (
+    DAY,
+    PATH,
+    Reading,
+    history_options,
+    limits_of,
+    names_of,
+    note,
+    print_json,
+    writable,
+)
 
 _CALIBRATION_PATHS = 16
+_OF_INTEGERS = ("paths", "rows", "seed")
+_OF_RULES = ("until", "cost_bp", "nav", "parts", "network", "gas", "max_gap_days")
 
 
 @click.command()
-@click.argument("policy", type=PATH)
-@click.option("--integer", is_flag=True, required=True, help="Export the integer form, the only other form there is.")
-@click.option("--out", type=PATH, required=True, help="Where the integer policy goes (.npz, manifest beside it).")
-@click.option("--limits", "limits_file", type=PATH, help="Limits file (TOML). [default: the environment's]")
+@click.argument("policy")
+@click.option("--integer", is_flag=True, help="Export the integer form of a policy file.")
+@click.option("--data", type=PATH, help="History to fit a rule to.")
+@history_options
+@click.option("--until", type=DAY, help="Fit to days before this one only. [default: all of the history]")
+@click.option("--cost-bp", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Cost of each leg, bp.")
+@click.option("--nav", type=click.FloatRange(min=0, min_open=True), default=1e7, show_default=True, help="Assets.")
+@click.option("--out", type=PATH, required=True, help="Where the policy goes (.npz, manifest beside it).")
+@click.option(
+    "--limits", "limits_file", type=PATH, help="Limits file (TOML). [default: the environment's; rules: caps of 60 %]"
+)
 @click.option("--paths", type=click.IntRange(1, 1000), default=16, show_default=True, help="Test markets to draw.")
 @click.option("--rows", type=click.IntRange(2, 36_500), help="Rows of each. [default: those of the policy's training]")
 @click.option("--seed", type=click.IntRange(min=0), default=30_000, show_default=True, help="Seed to draw them with.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.pass_context
 def export(
-    policy: Path, integer: bool, out: Path, limits_file: Path | None, paths: int, rows: int | None, seed: int,
+    context: click.Context,
+    policy: str,
+    integer: bool,
+    data: Path | None,
+    reading: Reading,
+    until: datetime | None,
+    cost_bp: float,
+    nav: float,
+    out: Path,
+    limits_file: Path | None,
+    paths: int,
+    rows: int | None,
+    seed: int,
     as_json: bool,
-) -> None:  # fmt: skip
-    """Export POLICY in integers (int8 weights), as a contract can execute it, and report what that costs.
+) -> None:
+    """Export POLICY to a file that the keeper loads.
 
-    Weights are fitted to markets drawn from the model that the policy was trained for; the report is of other ones.
+    With --integer POLICY is a file of `agent train`: it is exported in integers (int8 weights), as a contract can
+    execute it. Weights are fitted to markets drawn from the model that the policy was trained for; the report of what
+    that costs is of other ones (--paths, --rows, --seed).
+
+    With --data POLICY is the name of a rule, such as forecast-var1, best-trailing, greedy-band-tuned, fixed-mix or
+    min-variance: it is fitted to the history, under --limits, --cost-bp and --nav. The same again has the same digest.
     """
+    if integer == (data is not None):
+        raise click.UsageError("give a policy file and --integer, or a rule's name and --data")
+    for name in _OF_RULES if integer else _OF_INTEGERS:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            kind = "rules, with --data" if integer else "the integer form, with --integer"
+            raise click.UsageError(f"--{name.replace('_', '-')} is for {kind}")
+    if data is not None:
+        _export_rule(policy, data, reading, until, cost_bp, nav, limits_file, out, as_json)
+    else:
+        _export_integer(Path(policy), out, limits_file, paths, rows, seed, as_json)
+
+
+def _export_rule(
+    name: str,
+    data: Path,
+    reading: Reading,
+    until: datetime | None,
+    cost_bp: float,
+    nav: float,
+    limits_file: Path | None,
+    out: Path,
+    as_json: bool,
+) -> None:
+    from agent.errors import LookAheadError
+    from agent.evaluation.serving import write_rule
+    from agent.evaluation.study import Scenario
+
+    whole = reading.load(data)
+    known = whole if until is None else whole.before(until.date())
+    if known is None:
+        raise LookAheadError(f"{whole.source} begins on {whole.start}, not before --until: nothing is left to fit to")
+    limits = limits_of(limits_file, len(known.names))
+    writable(out)
+    written = write_rule(name, known, Scenario(cost_bp, nav).setting(limits), out)
+    file = out.with_suffix(".npz")
+    if as_json:
+        print_json({"policy": str(file), "digest": written.digest, "name": written.name,
+                    "strategies": list(known.names), "fitted": written.manifest["training"]})  # fmt: skip
+        return
+    click.echo(f"{name}, fitted to {len(known)} days of {known.source}, {known.start} to {known.end}: "
+               f"{', '.join(known.names)}")  # fmt: skip
+    click.echo(f"\npolicy  {file}\ndigest  {written.digest}")
+
+
+def _export_integer(
+    policy: Path, out: Path, limits_file: Path | None, paths: int, rows: int | None, seed: int, as_json: bool
+) -> None:
     import numpy as np
 
     from agent.errors import IntegerFormError
     from agent.evaluation.integer_report import integer_report, vectors
-    from agent.integer import save_integer
+    from agent.integer_policy import save_integer
     from agent.market.synthetic import shipped_market
     from agent.network import NumpyPolicy
     from agent.policy import load_policy

@@ -2,7 +2,7 @@
 
 They have the interface of a learned policy and no memory; their digest is that of their rule in words and its
 parameters. Those in `BASELINES` need no market history, so the keeper can run them by name. `agent.evaluation.fitted`
-holds those with parameters from history.
+fits those with parameters from history, which the keeper loads from files (`agent.rule_file`).
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ class Rule:
     def digest(self) -> str:
         """32 bytes hex, the same for ever as long as rule and parameters are."""
         return digest_of({"kind": "baseline", "name": self.name, "rule": self.rule, "parameters": asdict(self)})  # type: ignore[call-overload]
+
+    def act(self, observation: Observation) -> FloatArray:
+        """Return wanted weights `(B, n)`."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,16 @@ backtests on the history that is given, net of all costs; give the training part
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
-from typing import ClassVar, get_args
+from typing import get_args
 
 import numpy as np
 
 from agent.evaluation.backtest import Setting
-from agent.evaluation.baselines import GreedyBand, Rule, SingleAsset, Source, fill_in_order, move_for_a_lead
+from agent.evaluation.baselines import SingleAsset, Source, move_for_a_lead
 from agent.evaluation.ceiling import admissible
 from agent.evaluation.covariance import min_variance, risk_parity, shrunk_covariance, within
-from agent.evaluation.forecast import fit_forecasts
+from agent.evaluation.fitted_rules import BestTrailing, FixedMix, HoldBestTrailing, TunedBand
+from agent.evaluation.regression import fit_forecasts
 from agent.evaluation.tuning import earnings
 from agent.market.history import RateHistory
 from agent.market.path import MarketPath
@@ -37,71 +37,6 @@ from agent.units import FloatArray, IntArray
 BANDS = (0.0, 0.001, 0.0025, 0.005, 0.01, 0.02)
 HORIZONS = (1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 120.0)
 """What is tried for band (APR) and horizon (days)."""
-
-
-@dataclass(frozen=True)
-class FixedMix(Rule):
-    """Constant wanted weights.
-
-    Attributes
-    ----------
-    label
-        What to call it.
-    weights
-        `n` shares of NAV.
-    """
-
-    rule: ClassVar[str] = "these weights, always"
-
-    label: str
-    weights: tuple[float, ...]
-
-    @property
-    def name(self) -> str:
-        """What tables call it."""
-        return self.label
-
-    def act(self, observation: Observation) -> FloatArray:
-        """Return wanted weights `(B, n)`."""
-        return np.tile(np.array(self.weights), (len(observation), 1))
-
-
-@dataclass(frozen=True)
-class HoldBestTrailing(Rule):
-    """Fill what earned most over the history to its cap, then the next.
-
-    Attributes
-    ----------
-    earned
-        `n` mean log growths per row over the history.
-    """
-
-    name: ClassVar[str] = "hold-best-trailing"
-    rule: ClassVar[str] = "strategies in the order of what they earned over the history, each filled to its cap"
-
-    earned: tuple[float, ...]
-
-    def act(self, observation: Observation) -> FloatArray:
-        """Return wanted weights `(B, n)`."""
-        return fill_in_order(np.tile(np.array(self.earned), (len(observation), 1)))
-
-
-@dataclass(frozen=True)
-class BestTrailing(GreedyBand):
-    """Those with the best slow mean, re-chosen when a month of the lead pays for the move."""
-
-    name: ClassVar[str] = "best-trailing"
-
-    band: float = 0.0
-    horizon_days: float = 30.0
-    source: Source = "slow"
-
-
-@dataclass(frozen=True)
-class TunedBand(GreedyBand):
-    """Greedy with a band, its parameters tuned on history."""
-
-    name: ClassVar[str] = "greedy-band-tuned"
 
 
 def fitted_baselines(history: RateHistory | MarketPath, setting: Setting) -> list[Policy]:

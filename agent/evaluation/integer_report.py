@@ -11,7 +11,7 @@ from agent.evaluation.backtest import Backtest, Setting, run
 from agent.evaluation.baselines import EqualWeight
 from agent.evaluation.ceiling import hindsight
 from agent.evaluation.metrics import growth_rate, headroom_captured
-from agent.integer import IntegerPolicy
+from agent.integer_policy import IntegerPolicy
 from agent.market.path import MarketPath
 from agent.network import NumpyPolicy
 from agent.observation import Observation

@@ -6,7 +6,8 @@ A policy is promoted if and only if, on days that nothing was trained, tuned or 
 2. its drawdown of net worth is no worse than that baseline's.
 
 The best baseline is the one with the highest net growth on these very days, which is as hard on the policy as it can
-be. Where it fails, the gate says which baseline should serve.
+be. Where it fails, the gate says which baseline should serve: the best that can, which the keeper knows by name or
+gets as a file (`agent.evaluation.serving`).
 
 The verdict is written into the manifest of a *new* policy file, never into the old one: the manifest's digest is the
 `policyHash` that governance commits on chain, so what is committed commits to its verdict too, and a policy that never
@@ -17,7 +18,7 @@ no key belongs on a machine that trains.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,19 +27,23 @@ import numpy as np
 
 from agent.errors import LookAheadError, PolicyError, ResultsError, UnknownMarketError
 from agent.evaluation.backtest import Backtest
-from agent.evaluation.baselines import BASELINES
+from agent.evaluation.baselines import RandomFeasible
 from agent.evaluation.metrics import drawdowns, growth_rate
 from agent.evaluation.scores import Scores
 from agent.evaluation.scoring import Leg, score, scored_rules
 from agent.evaluation.statistics import Comparison, compare_paired
 from agent.evaluation.study import Scenario
+from agent.integer_policy import IntegerPolicy, save_integer
 from agent.limits import Limits
 from agent.market.history import RateHistory
-from agent.policy import NumpyPolicy, load_policy_file, save_policy
+from agent.policy import NumpyPolicy, load_policy, save_policy
 from agent.units import YEAR, FloatArray
 
 LEVEL = 0.95
 RULE = "lower 95 % bound of the net excess over the best baseline above 0, drawdown no worse than its"
+
+Trained = NumpyPolicy | IntegerPolicy
+"""What the gate judges: networks, in floats or in integers. A rule serves without it."""
 
 _SAME = 1e-9  # drawdowns of two ways to hold the same differ by rounding
 
@@ -62,9 +67,7 @@ class Verdict:
     drawdown, best_drawdown
         Of net worth, as a share.
     serve
-        Who should serve: the policy, or else the best baseline.
-    serve_by_name
-        Who should serve where only baselines that the keeper knows by name are at hand.
+        Who should serve: the policy, or else the best baseline that can.
     evidence
         Where these figures are from.
     """
@@ -78,7 +81,6 @@ class Verdict:
     drawdown: float
     best_drawdown: float
     serve: str
-    serve_by_name: str
     evidence: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
@@ -94,10 +96,7 @@ class Verdict:
         )
         if self.promoted:
             return f"promoted at {self.scenario}: {figures}"
-        named = (
-            "" if self.serve == self.serve_by_name else f" (of those the keeper knows by name: {self.serve_by_name})"
-        )
-        return f"not promoted at {self.scenario}: {figures}. {self.serve} should serve{named}"
+        return f"not promoted at {self.scenario}: {figures}. {self.serve} should serve"
 
 
 def average_returns(results: Sequence[Backtest]) -> FloatArray:
@@ -148,7 +147,7 @@ def judge(
     drawdown = float(np.mean([drawdowns(each.net_worth).max() for each in policy]))
     worst = float(drawdowns(best.net_worth).max())
     passed = tested.excess_over_best.low > 0 and drawdown <= worst + _SAME
-    known = {each: growth[each] for each in growth if each in BASELINES}
+    able = [each for each in growth if each != RandomFeasible.name]  # which nobody could check after the fact
     return Verdict(
         promoted=bool(passed),
         rule=RULE,
@@ -158,16 +157,17 @@ def judge(
         lower_bound=tested.excess_over_best.low,
         drawdown=drawdown,
         best_drawdown=worst,
-        serve=name if passed else tested.best,
-        serve_by_name=name if passed else max(known, key=lambda each: known[each]),
+        serve=name if passed else max(able, key=lambda each: growth[each]),
         evidence=evidence,
     )
 
 
 def judge_walk_forward(
-    policy: NumpyPolicy, about: Mapping[str, Any], scores: Sequence[Scores], scenario: Scenario
+    policy: Trained, about: Mapping[str, Any], scores: Sequence[Scores], scenario: Scenario
 ) -> Verdict:
     """Judge a policy by the walk-forward that it comes from: its recipe, over all folds and seeds.
+
+    An integer form decides otherwise now and then, and no walk-forward tried it: it is judged on days of its own.
 
     Raises
     ------
@@ -197,7 +197,7 @@ def judge_walk_forward(
 
 
 def judge_on_history(
-    policy: NumpyPolicy, history: RateHistory, start: date, scenario: Scenario, limits: Limits, warm_up: int = 30
+    policy: Trained, history: RateHistory, start: date, scenario: Scenario, limits: Limits, warm_up: int = 30
 ) -> Verdict:
     """Judge one policy on the days of a history from `start` on, against baselines fitted to the days before.
 
@@ -234,14 +234,28 @@ def judge_on_history(
     return judge(policy.name, [own], others, scenario, evidence)
 
 
-def trained_until(policy: NumpyPolicy) -> str | None:
+def trained_until(policy: Trained) -> str | None:
     """Return the last day that a policy was trained on, as far as its manifest says."""
     market = policy.manifest.get("training", {}).get("market", {})
     day = market.get("last_day") or market.get("fitted_to", {}).get("last_day")
     return None if day is None else str(day)
 
 
-def write_verdict(source: Path | str, verdict: Verdict, out: Path | str) -> NumpyPolicy:
+def load_trained(source: Path | str) -> Trained:
+    """Read a policy that can be judged.
+
+    Raises
+    ------
+    PolicyError
+        If it cannot be loaded, or is a rule.
+    """
+    policy = load_policy(source)
+    if not isinstance(policy, Trained):
+        raise PolicyError(f"{source} is a rule, and rules serve without the gate: give a file of `agent train`")
+    return policy
+
+
+def write_verdict(source: Path | str, verdict: Verdict, out: Path | str) -> Trained:
     """Write a policy anew with the verdict in its manifest, and so with a digest of its own; the old file stays.
 
     Parameters
@@ -253,8 +267,10 @@ def write_verdict(source: Path | str, verdict: Verdict, out: Path | str) -> Nump
     out
         Where the new file goes, `.npz`.
     """
-    policy = load_policy_file(source)
+    policy = load_trained(source)
     made = ("format", "observation", "layers", "lstm", "parameters_sha256", "digest")
     manifest = {key: value for key, value in policy.manifest.items() if key not in made}
-    promotion = {**verdict.to_json(), "judged": policy.digest}
-    return save_policy(out, policy.layers, {**manifest, "promotion": promotion}, policy.version, policy.lstm)
+    manifest["promotion"] = {**verdict.to_json(), "judged": policy.digest}
+    if isinstance(policy, IntegerPolicy):
+        return save_integer(out, replace(policy, manifest=manifest))
+    return save_policy(out, policy.layers, manifest, policy.version, policy.lstm)

@@ -12,10 +12,12 @@ from scipy.optimize import linprog, minimize
 from agent.evaluation.backtest import Setting, run
 from agent.evaluation.baselines import GreedyBand
 from agent.evaluation.covariance import min_variance, risk_parity, shrunk_covariance, within
-from agent.evaluation.fitted import FixedMix, fitted_baselines
-from agent.evaluation.forecast import Forecast, mean_power
+from agent.evaluation.fitted import fitted_baselines
+from agent.evaluation.fitted_rules import FixedMix
+from agent.evaluation.forecast import Forecast
 from agent.evaluation.metrics import growth_rate
 from agent.evaluation.rebalancing import best_weights
+from agent.evaluation.regression import mean_power
 from agent.limits import Limits
 from agent.market.synthetic import SyntheticMarket
 from agent.observation import RateMemory, observe

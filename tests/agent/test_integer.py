@@ -21,13 +21,11 @@ from agent.integer import (
     INPUT_SHIFT,
     MOST_ACTIVATION,
     OUTPUT_ONE,
-    IntegerPolicy,
     Layer,
     Network,
     as_inputs,
-    load_integer,
-    save_integer,
 )
+from agent.integer_policy import IntegerPolicy, load_integer, save_integer
 from agent.limits import Limits
 from agent.market.synthetic import SyntheticMarket
 from agent.network import Lstm, NumpyPolicy, forward

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 from made_up import history_of, path_of
 
-from agent.cli import cli
 from agent.errors import LookAheadError, PolicyDigestError, PolicyError, ResultsError, UnknownMarketError
 from agent.evaluation.backtest import Backtest, Setting, run
-from agent.evaluation.baselines import EqualWeight, Greedy, GreedyBand, Hold
+from agent.evaluation.baselines import EqualWeight, Greedy, GreedyBand, Hold, RandomFeasible
 from agent.evaluation.promotion import judge, judge_on_history, judge_walk_forward, write_verdict
 from agent.evaluation.scores import Scores
 from agent.evaluation.study import Scenario
+from agent.integer_policy import IntegerPolicy, save_integer
 from agent.limits import Limits
 from agent.observation import vector_size
-from agent.policy import NumpyPolicy, load_policy_file, save_policy
+from agent.policy import NumpyPolicy, load_policy, load_policy_file, save_policy
+from agent.quantise import quantise
 
 SCENARIO = Scenario(1.0, 1e7)
 
@@ -43,7 +44,7 @@ def test_judge__better_every_day__promoted(rng: np.random.Generator) -> None:
     best = max(rules.values(), key=lambda each: each.net_worth[0, -1])
     verdict = judge("ppo", [_richer(best, 1e-5)], list(rules.values()), SCENARIO, {})
     assert verdict.promoted
-    assert verdict.serve == verdict.serve_by_name == "ppo"
+    assert verdict.serve == "ppo"
     assert verdict.best == best.policy
     assert verdict.excess == pytest.approx(365e-5, rel=1e-6)
     assert 0.9 * 365e-5 < verdict.lower_bound < 365e-5 * 1.001
@@ -56,6 +57,15 @@ def test_judge__no_better__the_best_rule_serves(rng: np.random.Generator, daily:
     assert not verdict.promoted
     assert verdict.serve == verdict.best in ("greedy", "greedy-band")
     assert f"{verdict.serve} should serve" in verdict.sentence
+
+
+def test_judge__best_is_a_rule_that_cannot_be_loaded__the_best_that_can_serves(rng: np.random.Generator) -> None:
+    rules = _backtests(rng)
+    lucky = _richer(_best(rules), 1e-5, name=RandomFeasible.name)
+    verdict = judge("ppo", [_richer(_best(rules), 0.0, 1e-7)], [*rules.values(), lucky], SCENARIO, {})
+    assert not verdict.promoted
+    assert verdict.best == "random-feasible"  # the bar is as high as anybody put it
+    assert verdict.serve == _best(rules).policy
 
 
 def _noisy(result: Backtest, rng: np.random.Generator, daily: float) -> Backtest:
@@ -138,27 +148,39 @@ def test_judge_on_history__days_it_was_trained_on__refused(policy: NumpyPolicy, 
     assert not verdict.promoted
 
 
-@pytest.mark.parametrize("arguments", [[], ["--results", "x", "--data", "y", "--start", "2021-01-01"], ["--data", "y"]])
-def test_promote__wrong_usage__said(policy: NumpyPolicy, tmp_path: Path, arguments: list[str]) -> None:
-    from click.testing import CliRunner
+def test_write_verdict__integer_form__a_new_integer_file(policy: NumpyPolicy, tmp_path: Path) -> None:
+    rng, rules = np.random.default_rng(0), _backtests(np.random.default_rng(0))
+    integer = save_integer(tmp_path / "int.npz", quantise(policy, rng.uniform(-1, 1, (50, vector_size(3)))))
+    verdict = judge("ppo", [_richer(rules["hold"], 0.0)], list(rules.values()), SCENARIO, {"study": "made up"})
+    written = write_verdict(tmp_path / "int.npz", verdict, tmp_path / "judged.npz")
+    loaded = load_policy(tmp_path / "judged.npz")
+    assert isinstance(loaded, IntegerPolicy)
+    assert loaded.digest == written.digest != integer.digest
+    assert loaded.manifest["promotion"]["judged"] == integer.digest
+    assert loaded.manifest["promotion"]["promoted"] is False
+    assert loaded.network.code() == integer.network.code()
+    assert loaded.name == integer.name
+    text = (tmp_path / "judged.json").read_text()
+    (tmp_path / "judged.json").write_text(text.replace('"promoted": false', '"promoted": true'))
+    with pytest.raises(PolicyDigestError):
+        load_policy(tmp_path / "judged.npz")
 
-    done = CliRunner().invoke(cli, ["promote", str(tmp_path / "policy.npz"), *arguments])
-    assert done.exit_code == 2
-    assert "give either --results, or --data and --start" in done.output
+
+def test_quantise__verdict_of_the_float_form__only_a_refusal_is_kept(policy: NumpyPolicy) -> None:
+    shown = np.random.default_rng(0).uniform(-1, 1, (50, vector_size(3)))
+    for promoted in (True, False):
+        judged = replace(policy, manifest={**policy.manifest, "promotion": {"promoted": promoted}})
+        assert ("promotion" in quantise(judged, shown).manifest) is not promoted
 
 
-def test_promote__on_history__names_the_rule_and_fails(
-    policy: NumpyPolicy, tmp_path: Path, rng: np.random.Generator
-) -> None:
-    from click.testing import CliRunner
-
+def test_judge__integer_form__on_days_of_its_own_only(policy: NumpyPolicy, rng: np.random.Generator) -> None:
+    integer = replace(quantise(policy, rng.uniform(-1, 1, (50, vector_size(3)))), digest="0x34")
+    about = {"study": "made up", "policies": {"seed 1": [policy.digest]}}
+    with pytest.raises(PolicyError, match="with --data and --start"):
+        judge_walk_forward(integer, about, [], SCENARIO)
     history = history_of(rng.uniform(0.02, 0.05, (300, 3)))
-    lines = ["date," + ",".join(history.names)]
-    lines += [f"{day},{','.join(map(str, row))}" for day, row in zip(history.days, history.rates, strict=True)]
-    (tmp_path / "rates.csv").write_text("\n".join(lines))
-    file = tmp_path / "policy.npz"
-    done = CliRunner().invoke(
-        cli, ["promote", str(file), "--data", str(tmp_path / "rates.csv"), "--start", "2021-07-01"]
+    with pytest.raises(LookAheadError):
+        judge_on_history(integer, history, date(2021, 6, 1), SCENARIO, Limits.uniform(3))
+    assert (
+        judge_on_history(integer, history, date(2021, 7, 1), SCENARIO, Limits.uniform(3)).evidence["kind"] == "history"
     )
-    assert "should serve" in str(done.exception)
-    assert load_policy_file(tmp_path / "policy.refused.npz").manifest["promotion"]["judged"] == policy.digest

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 import agent.training.sweep as module
 from agent.cli import cli
 from agent.errors import PolicyFileError, SweepError
-from agent.integer import load_integer
+from agent.integer_policy import load_integer
 from agent.limits import Limits
 from agent.market.synthetic import SyntheticMarket
 from agent.tasks import TaskResult

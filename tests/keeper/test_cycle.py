@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from harness import KEEPER, THIEF, UNIT, WAD, World, write_keystore
 from web3 import HTTPProvider, Web3
 
 from agent.evaluation.baselines import Greedy
+from agent.integer_policy import save_integer
 from agent.observation import RWA, RateMemory, vector_size
 from agent.policy_file import save_policy
+from agent.quantise import quantise
 from keeper.errors import (
     FeeTooHighError,
     InsufficientFundsError,
@@ -251,13 +254,32 @@ def test_policy_file_missing__no_keeper_at_all(world: World) -> None:
 
 def test_policy_that_the_gate_refused__no_keeper_at_all(world: World) -> None:
     layers = [(np.zeros((vector_size(3), 3)), np.zeros(3))]
-    verdict = {"promoted": False, "best": "forecast-var1", "serve_by_name": "greedy-band"}
+    verdict = {"promoted": False, "best": "forecast-var1", "serve": "forecast-var1"}
     manifest = {"name": "x", "strategies": ["a", "b", "c"]}
     save_policy(world.folder / "refused.npz", layers, {**manifest, "promotion": verdict})
-    with pytest.raises(PolicyError, match=r"not promoted: out of sample forecast-var1 did better.* `greedy-band`"):
+    with pytest.raises(
+        PolicyError, match=r"not promoted: .*forecast-var1 did better.*`forecast-var1` \(its file, .*agent export"
+    ):
+        world.keeper(policy=str(world.folder / "refused.npz"))
+    save_policy(world.folder / "refused.npz", layers, {**manifest, "promotion": {**verdict, "serve": "greedy-band"}})
+    with pytest.raises(PolicyError, match="`greedy-band`, or train anew"):
         world.keeper(policy=str(world.folder / "refused.npz"))
     save_policy(world.folder / "promoted.npz", layers, {**manifest, "promotion": {**verdict, "promoted": True}})
     world.keeper(policy=str(world.folder / "promoted.npz"))
+
+
+def test_integer_policy_that_the_gate_refused__no_keeper_at_all(world: World) -> None:
+    rng = np.random.default_rng(0)
+    layers = [(rng.normal(0, 0.1, (vector_size(3), 3)), np.zeros(3))]
+    floats = save_policy(world.folder / "x.npz", layers, {"name": "x", "strategies": ["a", "b", "c"]})
+    integer = quantise(floats, rng.uniform(-1, 1, (50, vector_size(3))))
+    save_integer(world.folder / "integer.npz", integer)
+    world.keeper(policy=str(world.folder / "integer.npz"))
+    verdict = {"promoted": False, "best": "greedy", "serve": "greedy"}
+    judged = replace(integer, manifest={**integer.manifest, "promotion": verdict})
+    save_integer(world.folder / "refused.npz", judged)
+    with pytest.raises(PolicyError, match="not promoted: out of sample greedy did better"):
+        world.keeper(policy=str(world.folder / "refused.npz"))
 
 
 def test_policy_of_an_observation_that_no_chain_shows__no_keeper_at_all(world: World) -> None:

@@ -1,0 +1,73 @@
+"""Snapshots that are made by hand, without a chain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.evaluation.baselines import EqualWeight
+from keeper.chain.rpc import Block
+from keeper.snapshot import NO_CAP, WAD, LimitsSnapshot, Snapshot, StrategySnapshot
+
+UNIT = 10**6
+ADDRESS = "0x" + "11" * 20
+BLOCK = Block(100, "0x" + "aa" * 32, "0x" + "ab" * 32, 1_800_000_000, 10**9, 30_000_000)
+
+LIMITS = LimitsSnapshot(
+    idle_floor=WAD // 50,
+    max_drawdown=WAD // 10,
+    mark_growth_rate=WAD // 4,
+    cooldown=3600,
+    max_silence=604_800,
+    loss_capacity=WAD // 200,
+    loss_refill=WAD // 1000 // 86_400,
+    turnover_capacity=2 * WAD,
+    turnover_refill=WAD // 86_400,
+    performance_fee=0,
+)
+
+
+def strategy(assets: int = 0, cap: int = 6 * WAD // 10, absolute: int = NO_CAP, **changes: Any) -> StrategySnapshot:
+    values: dict[str, Any] = {
+        "target": ADDRESS,
+        "name": "pool",
+        "shares": assets,
+        "assets": assets,
+        "price": 10**27,
+        "supply_rate": WAD // 20,
+        "has_rate": True,
+        "max_withdraw": assets,
+        "max_deposit": 2**255,
+        "relative_cap": cap,
+        "absolute_cap": absolute,
+        "live": True,
+    }
+    return StrategySnapshot(**{**values, **changes})
+
+
+def snapshot(*strategies: StrategySnapshot, idle: int = 1_000_000 * UNIT, **changes: Any) -> Snapshot:
+    values: dict[str, Any] = {
+        "chain_id": 1,
+        "block": BLOCK,
+        "read_at": BLOCK.timestamp + 5,
+        "vault": ADDRESS,
+        "asset": ADDRESS,
+        "asset_decimals": 6,
+        "keeper": ADDRESS,
+        "policy_hash": EqualWeight().digest,
+        "epoch": 7,
+        "last_rebalance": 0,
+        "last_seen": BLOCK.timestamp - 60,
+        "halted": False,
+        "valued": True,
+        "total_assets": idle + sum(s.assets for s in strategies),
+        "total_supply": 10**18,
+        "idle": idle,
+        "share_price": WAD,
+        "high_water_mark": WAD,
+        "drawdown_floor": 9 * WAD // 10,
+        "loss_budget": WAD // 200,
+        "turnover_budget": 2 * WAD,
+        "limits": LIMITS,
+        "strategies": strategies or (strategy(), strategy(), strategy()),
+    }
+    return Snapshot(**{**values, **changes})
