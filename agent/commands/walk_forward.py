@@ -26,7 +26,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--seeds", type=click.IntRange(1, 1000), help="Training runs per fold. [default: 10]")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Most time of each. [default: 90]")
 @click.option("--workers", type=click.IntRange(min=1), help="Runs at a time. [default: one per core]")
-@click.option("--ray", help="Address of a Ray cluster to run on, HOST:PORT or auto.")
+@click.option("--ray", help="Run on this Ray cluster, HOST:PORT or auto; all its machines must see --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 def walk_forward(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from agent.market.synthetic import SyntheticMarket, fitted_market
 from agent.policy import NumpyPolicy, load_policy_file
 from agent.units import GWEI
 
+if TYPE_CHECKING:
+    from agent.training.preset import Preset
+
 _KEY = "key.txt"
 
 
@@ -38,7 +41,7 @@ class Run:
     key
         Digest of everything that the result depends on; says whether a finished result is this run's.
     folder
-        Where its results lie.
+        Where its results lie; absolute, for a worker may have been started elsewhere.
     history
         What may be known: the training part of a fold and nothing after it.
     ends_before
@@ -46,11 +49,7 @@ class Run:
     limits
         The vault's walls.
     preset
-        Training preset: a name or a file.
-    configuration
-        Changes to it.
-    seconds, seed
-        Time and seed of the run.
+        What is trained, with the configuration's changes, the time and the seed in it: a worker need not find a file.
     validation
         For tuning: what follows the training part, preceded by `warm_up` rows of it, and scenarios to score it under.
     scenarios, warm_up
@@ -62,10 +61,7 @@ class Run:
     history: RateHistory
     ends_before: date
     limits: Limits
-    preset: str
-    configuration: Mapping[str, Any]
-    seconds: float
-    seed: int
+    preset: Preset
     validation: RateHistory | None = None
     scenarios: tuple[Scenario, ...] = ()
     warm_up: int = 0
@@ -132,15 +128,12 @@ def carry_out(run: Run) -> Finished:
     done = _kept(run)
     if done is not None:
         return done
-    from agent.training.preset import load_preset
     from agent.training.train import train
 
-    preset = load_preset(run.preset, seconds=run.seconds, seed=run.seed)
-    changed = type(preset).model_validate(_merged(preset.model_dump(mode="json"), run.configuration))
     run.folder.mkdir(parents=True, exist_ok=True)
     (run.folder / _KEY).unlink(missing_ok=True)
     market = training_market(run.history, run.ends_before)
-    result = train(changed, run.limits, run.policy_file, market=market, names=run.history.names)
+    result = train(run.preset, run.limits, run.policy_file, market=market, names=run.history.names)
     value = None
     if run.validation is not None:
         value = float(np.mean([_validated(result.policy, run, run.validation, scenario) for scenario in run.scenarios]))
@@ -229,6 +222,7 @@ def _run(
     folder: Path,
     configuration: Mapping[str, Any],
     seconds: float,
+    seed: int,
     **more: Any,
 ) -> Run:
     from agent.training.preset import load_preset
@@ -246,7 +240,9 @@ def _run(
         [limits.relative_caps.tolist(), limits.idle_floor, limits.max_drawdown],
         dict(configuration),
         seconds,
-        more["seed"],
+        seed,
         [scenario.name for scenario in more.get("scenarios", ())],
     )
-    return Run(key, folder, known, ends_before, limits, study.preset, configuration, seconds, **more)
+    preset = load_preset(study.preset, seconds=seconds, seed=seed)
+    changed = type(preset).model_validate(_merged(preset.model_dump(mode="json"), configuration))
+    return Run(key, folder.resolve(), known, ends_before, limits, changed, **more)

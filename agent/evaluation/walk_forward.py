@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from agent.errors import ResultsError
 from agent.evaluation.folder import describe, write_stress
 from agent.evaluation.recipe import Run, carry_out, run_of_seed, runs_of_tuning
 from agent.evaluation.scores import Scores, save_scores
@@ -64,7 +65,8 @@ def walk_forward(study: Study, history: RateHistory, limits: Limits, out: Path, 
     limits
         The vault's walls.
     out
-        Folder of results: policies and scores, and what is already there of the same study.
+        Folder of results: policies and scores, and what is already there of the same study. Where Ray runs on several
+        machines, all must see it under the same path.
     hands
         Who does it.
 
@@ -86,6 +88,12 @@ def walk_forward(study: Study, history: RateHistory, limits: Limits, out: Path, 
     ]
     hands.say(f"training: {len(runs)} runs of {study.seconds:g} s")
     finished = hands.do(carry_out, runs, lambda run: run.label)
+    for run in finished:
+        if not run.policy.is_file():
+            raise ResultsError(
+                f"{run.policy} was written by another machine, which does not share {out}: give an --out that all "
+                "machines of the Ray cluster see under the same path"
+            )
     files = [tuple(run.policy for run in finished[at : at + len(folds)]) for at in range(0, len(runs), len(folds))]
 
     hands.say(f"scoring: {study.seeds} seeds and the baselines under {len(study.scenarios)} scenarios, and stress")

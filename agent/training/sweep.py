@@ -25,7 +25,7 @@ from __future__ import annotations
 import json
 import tempfile
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +123,7 @@ def sweep(search: Search, *, workers: int | None = None, ray: str | None = None,
     TasksError
         If the workers cannot be used.
     """
+    search = replace(search, storage=_from_anywhere(search.storage))
     study = _open(search)
     try:
         _claim(study, search)
@@ -290,6 +291,12 @@ def _open(search: Search) -> Study:
     except (SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
         text = (str(error).splitlines() or [type(error).__name__])[0]
         raise SweepError(f"cannot use the storage {search.storage!r} ({text}): try sqlite:///FILE") from error
+
+
+def _from_anywhere(storage: str) -> str:
+    """Return the URL with its file's whole path: a worker of a Ray cluster was started in another folder."""
+    file = storage.removeprefix("sqlite:///")
+    return storage if file in (storage, "", ":memory:") else f"sqlite:///{Path(file).resolve()}"
 
 
 def _claim(study: Study, search: Search) -> None:

@@ -1,8 +1,12 @@
-"""Tasks on a real Ray cluster: a head without CPUs and two machines of one CPU each, one of which is killed."""
+"""Tasks and commands on a real Ray cluster: a head without CPUs and two machines of one CPU each.
+
+The nodes are started in a folder of their own, as other machines know nothing of the one in which a command is typed.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -13,11 +17,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from chores import Chore, do, threads
 
+from agent.market.synthetic import sample_rates, shipped_market
 from agent.tasks import TaskResult, run_tasks, values
 
 pytest.importorskip("ray")
@@ -54,6 +62,7 @@ class Cluster:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    cwd=self.folder,
                 )
             )
         return log
@@ -138,3 +147,67 @@ def test_ray__a_machine_and_a_worker_are_killed__all_results_come_back(cluster: 
     assert (tmp_path / "begun-3").exists()
 
     assert values(run_tasks(threads, chores[:2], ray=cluster.address, workers=1))[0][0] == "1"
+
+
+TINY = """
+name = "tiny"
+seconds = 600
+steps = 1024
+[env]
+nav = [10_000, 10_000_000]
+leg_cost = [1e-5, 1e-3]
+episode_rows = 10
+warm_up_rows = 5
+[ppo]
+envs = 32
+n_steps = 16
+batch_size = 512
+hidden = [16]
+[market]
+bank_paths = 8
+bank_rows = 40
+[evaluation]
+paths = 4
+test_paths = 2
+test_rows = 10
+"""
+
+
+def _agent(folder: Path, *arguments: str, fails: bool = False) -> Any:
+    """Run a command in a folder, as typed there, and return what it prints."""
+    command = [str(Path(sys.executable).with_name("agent")), *arguments, "--quiet", "--json"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == (1 if fails else 0), done.stderr
+    return done.stderr if fails else json.loads(done.stdout)
+
+
+@pytest.mark.slow
+def test_commands__with_ray_and_relative_paths__give_what_they_give_here(cluster: Cluster, tmp_path: Path) -> None:
+    rates = sample_rates(shipped_market().model, np.random.default_rng(5), 1, 190)[0]
+    lines = [f"{date(2025, 1, 1) + timedelta(i)},{','.join(f'{r:.6f}' for r in row)}" for i, row in enumerate(rates)]
+    (tmp_path / "history.csv").write_text("\n".join(["date,one,two,three", *lines]) + "\n")
+    (tmp_path / "tiny.toml").write_text(TINY)
+    ray = ("--ray", cluster.address)
+    walk = ["walk-forward", "history.csv", "--preset", "tiny.toml", "--folds", "1", "--first-test", "150"]
+    walk += ["--seeds", "2", "--seconds", "600"]
+    there = _agent(tmp_path, *walk, "--out", "there", *ray)
+    here = _agent(tmp_path, *walk, "--out", "here", "--workers", "2")
+    assert there == here
+    assert len(there["about"]["policies"]) == 2
+    assert (tmp_path / "there" / "scores").is_dir()
+
+    search = ["sweep", "--preset", "tiny.toml", "--trials", "2"]
+    swept = [
+        _agent(tmp_path, *search, "--storage", f"sqlite:///{name}.db", "--out", f"{name}.toml", *more)
+        for name, more in (("ray", (*ray, "--workers", "1")), ("local", ("--workers", "1")))
+    ]
+    assert swept[0]["trials"] == swept[1]["trials"]
+    assert (tmp_path / "ray.toml").read_text() == (tmp_path / "local.toml").read_text()
+
+    left = sorted(file.name for file in cluster.folder.rglob("*") if file.suffix in (".npz", ".toml", ".db"))
+    assert not left  # workers have written nothing where they were started
+    wrong = _agent(tmp_path, *walk, "--out", "nowhere", "--ray", "127.0.0.1:9", fails=True)
+    assert "nothing answers at '127.0.0.1:9'" in wrong

@@ -4,9 +4,11 @@ one runs from the history to the page."""
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from agent.evaluation.baselines import Greedy, GreedyBand, SingleAsset
 from agent.evaluation.evidence import legs_paid, results_of
 from agent.evaluation.folder import CANDIDATE, load_about
 from agent.evaluation.promotion import judge_walk_forward
-from agent.evaluation.recipe import carry_out, run_of_seed, runs_of_tuning, training_market
+from agent.evaluation.recipe import Finished, carry_out, run_of_seed, runs_of_tuning, training_market
 from agent.evaluation.report import write_report
 from agent.evaluation.results import Published, write_results
 from agent.evaluation.scores import load_scores
@@ -181,6 +183,18 @@ def _tiny(study: Study, history: RateHistory, folder: Path, said: list[str] | No
     configurations = ({}, {"ppo": {"gamma": 0.9}})
     hands = Hands(workers=2, say=(lambda _: None) if said is None else said.append)
     walk_forward(replace(study, configurations=configurations), history, Limits.uniform(3), folder, hands)
+
+
+class _Elsewhere(Hands):
+    """Machines that write where this one cannot read."""
+
+    def do(self, function: object, items: Sequence[Any], name: object) -> list[Any]:
+        return [Finished(item.policy_file.with_name("elsewhere.npz"), 0.0) for item in items]
+
+
+def test_walk_forward__machines_that_share_no_folder__said(study: Study, history: RateHistory, tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="give an --out that all machines of the Ray cluster see"):
+        walk_forward(study, history, Limits.uniform(3), tmp_path / "results", _Elsewhere())
 
 
 @pytest.mark.slow

@@ -61,8 +61,8 @@ def headroom(kept: Kept, summary: Mapping[str, Any], index: int) -> Figure:
     axes.set_title("Share of headroom captured: 0 % is equal weight, 100 % is hindsight")
     axes.set_xlabel(
         "share of headroom. Learned policy: interquartile mean of the seeds and its 95 % interval over seeds; dotted: "
-        "their plain mean.\nBaselines: 95 % intervals of the paired difference to that mean, each for itself; where one "
-        "does not reach the\ndotted line, baseline and policy differ (the page's p-values are corrected for all at once)."
+        "their plain mean.\nBaselines: 95 % intervals of the paired difference to that mean, each for itself; where "
+        "one does not reach\nthe dotted line, both differ (p-values in the page are corrected for all at once)."
     )
     name_rows(axes, [row[0] for row in rows], [f"{row[1]:.1%}" for row in rows], "share")
     return figure
