@@ -48,12 +48,14 @@ def results(
     quiet: bool,
 ) -> None:
     """Run the published walk-forwards on the history files in a folder and write what they found."""
+    from agent.evaluation.baselines import BASELINES
     from agent.evaluation.evidence import results_of
     from agent.evaluation.folder import CANDIDATE, load_about
     from agent.evaluation.promotion import judge_walk_forward, write_verdict
     from agent.evaluation.report import write_report
     from agent.evaluation.results import Published, write_results
     from agent.evaluation.scores import load_scores
+    from agent.evaluation.serving import judged_part, write_rule
     from agent.evaluation.study import STUDIES as PLANS
     from agent.evaluation.walk_forward import Hands, walk_forward
     from agent.limits import Limits
@@ -75,15 +77,19 @@ def results(
         plan = plan if seconds is None else plan.in_seconds(seconds)
         folder = out / name
         history = load_history(data / file, gas=data / GAS)
-        walk_forward(plan, history, Limits.uniform(len(history.names)), folder, hands)
+        limits = Limits.uniform(len(history.names))
+        walk_forward(plan, history, limits, folder, hands)
         summary, _ = results_of(folder)
         report = write_report(folder, folder / "report")
-        candidate = folder / CANDIDATE
-        verdict = judge_walk_forward(
-            load_policy_file(candidate), load_about(folder), load_scores(folder).scores, plan.scenarios[0]
-        )
+        candidate, about, scenario = folder / CANDIDATE, load_about(folder), plan.scenarios[0]
+        verdict = judge_walk_forward(load_policy_file(candidate), about, load_scores(folder).scores, scenario)
         outcome = "promoted" if verdict.promoted else "refused"
         write_verdict(candidate, verdict, candidate.with_suffix(f".{outcome}.npz"))
+        if not verdict.promoted and verdict.serve not in BASELINES:
+            known = judged_part(about, history, limits)
+            rule = folder / f"{verdict.serve}.npz"
+            write_rule(verdict.serve, known, scenario.setting(limits), rule)
+            click.echo(f"{name}: what serves instead is in {rule}")
         log = folder / "tuning.json"
         tuning = json.loads(log.read_text(encoding="utf-8")) if log.exists() else None
         published.append(Published(title, summary, verdict, report.page.parent, tuning))

@@ -175,6 +175,7 @@ abstract contract PerformanceFeeTest is BaseTest {
         IVault.Limits memory limits = _limits();
         limits.performanceFee = 0.3e18;
         vault = new VaultHarness(IERC20(address(asset)), "", "", address(authority), KEEPER, limits);
+        assertEq(vault.limits().performanceFee, 0.3e18);
         vm.prank(GOVERNANCE);
         vault.setFeeRecipient(FEES);
         _deposit(BOB, assets);
