@@ -26,6 +26,11 @@ def mean(values: FloatArray) -> FloatArray:
     return np.asarray(_fold(np.add, values) / values.shape[-1])
 
 
+def share(part: FloatArray, whole: FloatArray) -> FloatArray:
+    """Return `part / whole`, zero where there is nothing to share."""
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+
+
 def some(flags: BoolArray) -> BoolArray:
     """Return where any of `(..., n)` flags is set, `(...,)`."""
     return _fold(np.logical_or, flags)

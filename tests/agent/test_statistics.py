@@ -6,13 +6,13 @@ from scipy.stats import norm
 
 from agent.errors import ShapeError, TooFewDaysError
 from agent.evaluation.statistics import (
-    _deflate,
     automatic_block,
     compare_paired,
     deflated_sharpe,
     interquartile_mean,
     iqm_interval,
 )
+from agent.evaluation.statistics.deflated import deflate
 
 
 def autoregression(rng: np.random.Generator, rho: float, size: int) -> np.ndarray:
@@ -146,7 +146,7 @@ def test_compare_paired__what_cannot_be_tested__refused(rng: np.random.Generator
 def test_deflated_sharpe__example_of_the_paper() -> None:
     # Bailey and Lopez de Prado (2014): ratio 2.5 a year over five years of 250 days, 100 trials of variance 1/2 a year,
     # skewness -3, kurtosis 10; they find a threshold of 0.1132 a day and 0.9004.
-    found = _deflate(2.5 / np.sqrt(250), 1250, -3.0, 10.0, 100, 0.5 / 250)
+    found = deflate(2.5 / np.sqrt(250), 1250, -3.0, 10.0, 100, 0.5 / 250)
     assert found.threshold == pytest.approx(0.1132, abs=5e-5)
     assert found.probability == pytest.approx(0.9004, abs=5e-5)
 

@@ -1,15 +1,4 @@
-"""Whether a difference is more than luck: intervals over seeds, paired tests over time, and the price of many trials.
-
-- Over seeds: the interquartile mean and its stratified bootstrap interval (Agarwal et al., "Deep reinforcement
-  learning at the edge of the statistical precipice", 2021).
-- Over time: daily net log returns of two policies on the same days, their difference resampled in blocks of random
-  length, so that autocorrelation is kept (Politis and Romano, "The stationary bootstrap", 1994; block length after
-  Politis and White, 2004).
-- Against many baselines: p-values by Romano and Wolf's stepdown (2005; the algorithm of their 2016 note). Baselines in
-  one market are strongly correlated; resampling the same days for all of them uses that, while Holm's correction would
-  pay for it as though they had nothing in common.
-- After many trials: the deflated Sharpe ratio (Bailey and Lopez de Prado, 2014).
-"""
+"""Over time, and against many baselines at once: the paired studentised bootstrap and its correction."""
 
 from __future__ import annotations
 
@@ -19,22 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent.errors import ShapeError, TooFewDaysError
+from agent.evaluation.statistics.seeds import Interval
 from agent.units import FloatArray
 
 LEAST_DAYS = 20
 """Fewest returns that a test over time makes sense of."""
 
 _LEAST_ERROR = 0.5  # of a resample, as a share of that of the sample
-_EULER = 0.5772156649015329
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value and its interval; an end that is not bounded is infinite."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -82,57 +62,6 @@ class Comparison:
     best: str
     excess_over_best: Interval
     block: float
-
-
-@dataclass(frozen=True)
-class DeflatedSharpe:
-    """Sharpe ratio per period, the one that the best of that many trials without skill would show, and the verdict.
-
-    Attributes
-    ----------
-    sharpe, threshold
-        Per period, not per year.
-    probability
-        That the true ratio is above the threshold.
-    """
-
-    sharpe: float
-    threshold: float
-    probability: float
-
-
-def interquartile_mean(scores: FloatArray) -> float:
-    """Return the mean of the middle half of all scores."""
-    from scipy.stats import trim_mean
-
-    return float(trim_mean(np.asarray(scores, dtype=np.float64), 0.25, axis=None))
-
-
-def iqm_interval(scores: FloatArray, rng: np.random.Generator, *, level: float = 0.95, repeats: int = 2000) -> Interval:
-    """Return the interquartile mean of scores and its stratified bootstrap interval.
-
-    Parameters
-    ----------
-    scores
-        `(S,)` one per seed, or `(S, F)` with a column per fold: seeds are resampled within each fold.
-    rng
-        Source of the resamples.
-    level
-        Coverage of the interval.
-    repeats
-        Resamples.
-    """
-    from scipy.stats import trim_mean
-
-    table = np.asarray(scores, dtype=np.float64)
-    table = table[:, None] if table.ndim == 1 else table
-    if table.ndim != 2 or len(table) < 2 or not np.isfinite(table).all():
-        raise ShapeError(f"scores must be finite, of two seeds or more, by fold, but have the shape {table.shape}")
-    chosen = rng.integers(0, len(table), (repeats, *table.shape))
-    resampled = np.take_along_axis(table[None], chosen, axis=1).reshape(repeats, -1)
-    values = trim_mean(resampled, 0.25, axis=1)
-    low, high = np.quantile(values, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-    return Interval(interquartile_mean(table), float(low), float(high))
 
 
 def compare_paired(
@@ -259,50 +188,3 @@ def _stepdown(t: FloatArray, roots: FloatArray) -> FloatArray:
         largest = max(largest, float((1.0 + (null >= t[index]).sum()) / (len(roots) + 1.0)))
         adjusted[index] = largest
     return adjusted
-
-
-def deflated_sharpe(returns: FloatArray, trials: int, trial_variance: float | None = None) -> DeflatedSharpe:
-    """Return how likely the Sharpe ratio of the chosen one of many trials is above what luck alone would choose.
-
-    Parameters
-    ----------
-    returns
-        `(T,)` returns (or excess returns) of the one that was chosen.
-    trials
-        How many were tried, all seeds, settings and versions; one or more.
-    trial_variance
-        Variance of the trials' Sharpe ratios per period; by default that of estimates whose true ratio is zero,
-        `1 / (T - 1)`, which is the least it can be.
-
-    Raises
-    ------
-    ShapeError
-        If no trial was counted.
-    TooFewDaysError
-        If there are fewer than `LEAST_DAYS` returns.
-    """
-    from scipy.stats import kurtosis, skew
-
-    x = np.asarray(returns, dtype=np.float64)
-    if trials < 1:
-        raise ShapeError("at least one trial was made: count them")
-    if x.size < LEAST_DAYS:
-        raise TooFewDaysError(f"{x.size} returns are too few for a Sharpe ratio: {LEAST_DAYS} are needed")
-    deviation = float(x.std(ddof=1))
-    ratio = 0.0 if deviation == 0 else float(x.mean()) / deviation
-    variance = 1.0 / (x.size - 1) if trial_variance is None else trial_variance
-    skewness, tails = (0.0, 3.0) if deviation == 0 else (float(skew(x)), float(kurtosis(x, fisher=False)))
-    return _deflate(ratio, x.size, skewness, tails, trials, variance)
-
-
-def _deflate(ratio: float, size: int, skewness: float, kurtosis: float, trials: int, variance: float) -> DeflatedSharpe:
-    """Apply equations 1 and 2 of Bailey and Lopez de Prado (2014) to the moments of a sample."""
-    from scipy.stats import norm
-
-    threshold = 0.0
-    if trials > 1:
-        first, second = norm.ppf(1.0 - 1.0 / trials), norm.ppf(1.0 - 1.0 / (trials * np.e))
-        threshold = float(np.sqrt(variance) * ((1.0 - _EULER) * first + _EULER * second))
-    spread = max(1.0 - skewness * ratio + (kurtosis - 1.0) / 4.0 * ratio**2, 1e-12)
-    probability = float(norm.cdf((ratio - threshold) * np.sqrt(size - 1) / np.sqrt(spread)))
-    return DeflatedSharpe(ratio, threshold, probability)
