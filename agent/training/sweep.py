@@ -1,28 +1,13 @@
 """Search for a preset's hyper-parameters with Optuna, its trials shared by processes and machines through a storage.
 
-The search space; each range or list is widened to hold the preset's own value, which is the first trial:
-
-=================  ========================================================================================
-learning_rate      1e-4 to 3e-3, logarithmic
-n_steps            8, 16, 32, 64
-minibatches        1 to 32 per rollout, powers of two that divide `envs`; sets `batch_size`
-n_epochs           1 to 10
-gamma              0.5 to 0.999, logarithmic in 1 - gamma
-gae_lambda         0.8 to 1
-ent_coef           0 to 0.01
-clip_range         0.1 to 0.4
-hidden             32x32, 64x64, 128x128, 256x128x64
-=================  ========================================================================================
-
-A trial is one training run; its value is the best score on the preset's evaluation markets, the same for all trials.
-Runs that are behind the median of the others at the same look are given up. All trials use the preset's seed and, where
-its time runs out before its steps, depend on how busy the machine is: judge what comes out by `agent evaluate` or
-`agent walk-forward`, on other markets and seeds.
+A trial is one training run with parameters of `agent.training.sweep_space`; its value is the best score on the preset's
+evaluation markets, the same for all trials. Runs that are behind the median of the others at the same look are given
+up. All trials use the preset's seed and, where its time runs out before its steps, depend on how busy the machine is:
+judge what comes out by `agent evaluate` or `agent walk-forward`, on other markets and seeds.
 """
 
 from __future__ import annotations
 
-import json
 import tempfile
 import warnings
 from dataclasses import dataclass, replace
@@ -32,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -40,10 +24,11 @@ from agent.digest import digest_of
 from agent.errors import AgentError, SweepError
 from agent.tasks import run_tasks
 from agent.training.preset import Preset
+from agent.training.sweep_sampler import NumberedSampler
+from agent.training.sweep_space import own_parameters, suggest, with_parameters
 from agent.training.train import run_key, train
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
     from optuna.study import Study
     from optuna.trial import FrozenTrial, Trial
 
@@ -180,32 +165,8 @@ def run_trial(search: Search) -> int | None:
     return numbers[0] if numbers else None
 
 
-def with_parameters(preset: Preset, parameters: dict[str, Any], name: str) -> Preset:
-    """Return a preset with the parameters of a trial."""
-    given = dict(parameters)
-    given["batch_size"] = preset.ppo.envs * given["n_steps"] // given.pop("minibatches")
-    given["gamma"] = 1.0 - given.pop("one_minus_gamma")
-    given["hidden"] = [int(width) for width in given["hidden"].split("x")]
-    content = preset.model_dump(mode="json")
-    return Preset.model_validate({**content, "name": name, "ppo": {**content["ppo"], **given}})
-
-
-def preset_toml(preset: Preset) -> str:
-    """Return a preset as the TOML that `agent.training.preset.load_preset` reads."""
-    return "\n".join(_toml(preset.model_dump(mode="json", exclude_none=True), ())) + "\n"
-
-
-def _toml(table: dict[str, Any], path: tuple[str, ...]) -> list[str]:
-    lines = [f"[{'.'.join(path)}]"] if path else []
-    lines += [f"{key} = {json.dumps(value)}" for key, value in table.items() if not isinstance(value, dict)]
-    for key, value in table.items():
-        if isinstance(value, dict):
-            lines += ["", *_toml(value, (*path, key))]
-    return lines
-
-
 def _train(search: Search, trial: Trial) -> float:
-    preset = with_parameters(search.preset, _suggest(search.preset, trial), search.preset.name)
+    preset = with_parameters(search.preset, suggest(search.preset, trial), search.preset.name)
     look = preset.evaluation.model_copy(update={"test_paths": 1, "test_rows": 2})  # nobody reads a trial's manifest
     preset = preset.model_copy(update={"evaluation": look})
     scores: list[float] = []
@@ -228,49 +189,6 @@ def _train(search: Search, trial: Trial) -> float:
     return max(scores)
 
 
-def _suggest(preset: Preset, trial: Trial) -> dict[str, Any]:
-    ppo, own = preset.ppo, _own(preset)
-
-    def within(name: str, low: float, high: float, log: bool = False) -> float:
-        return trial.suggest_float(name, min(low, own[name]), max(high, own[name]), log=log)
-
-    def one_of(name: str, *choices: Any) -> Any:
-        return trial.suggest_categorical(name, [*choices, *({own[name]} - set(choices))])
-
-    return {
-        "learning_rate": within("learning_rate", 1e-4, 3e-3, log=True),
-        "n_steps": one_of("n_steps", 8, 16, 32, 64),
-        "minibatches": one_of("minibatches", *_divisors(ppo.envs)),
-        "n_epochs": trial.suggest_int("n_epochs", 1, max(10, ppo.n_epochs)),
-        "one_minus_gamma": within("one_minus_gamma", 0.001, 0.5, log=True),
-        "gae_lambda": within("gae_lambda", 0.8, 1.0),
-        "ent_coef": within("ent_coef", 0.0, 0.01),
-        "clip_range": within("clip_range", 0.1, 0.4),
-        "hidden": one_of("hidden", "32x32", "64x64", "128x128", "256x128x64"),
-    }
-
-
-def _own(preset: Preset) -> dict[str, Any]:
-    """Return the preset's own values as parameters; its minibatches as near as divide any rollout."""
-    ppo = preset.ppo
-    count = ppo.envs * ppo.n_steps // ppo.batch_size
-    return {
-        "learning_rate": ppo.learning_rate,
-        "n_steps": ppo.n_steps,
-        "minibatches": count if ppo.envs % count == 0 else max(k for k in _divisors(ppo.envs) if k <= count),
-        "n_epochs": ppo.n_epochs,
-        "one_minus_gamma": max(1.0 - ppo.gamma, 1e-6),
-        "gae_lambda": ppo.gae_lambda,
-        "ent_coef": ppo.ent_coef,
-        "clip_range": ppo.clip_range,
-        "hidden": "x".join(str(width) for width in ppo.hidden),
-    }
-
-
-def _divisors(envs: int) -> list[int]:
-    return [count for count in (1, 2, 4, 8, 16, 32) if envs % count == 0 and (envs // count) >= 2] or [1]
-
-
 def _open(search: Search) -> Study:
     """Return the study, made if there is none."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -282,7 +200,7 @@ def _open(search: Search) -> Study:
         )
         return optuna.create_study(
             storage=storage,
-            sampler=_Numbered(search.seed, _own(search.preset)),
+            sampler=NumberedSampler(search.seed, own_parameters(search.preset)),
             pruner=optuna.pruners.MedianPruner(_WARM_UP_TRIALS, _WARM_UP_LOOKS),
             study_name=search.study,
             direction="maximize",
@@ -317,35 +235,3 @@ def _finished(study: Study) -> int:
 def _plain(trial: FrozenTrial) -> dict[str, Any]:
     value = trial.value if trial.state == TrialState.COMPLETE else None
     return {"number": trial.number, "state": trial.state.name.lower(), "score": value, **trial.params}
-
-
-class _Numbered(BaseSampler):
-    """A tree-structured Parzen estimator (Bergstra et al., 2011) that draws by seed and trial number.
-
-    Workers that share a study would try the same points if each began with the same seed. Trial 0 gets the given point:
-    one that is put into Optuna's queue can be taken by two workers at once.
-    """
-
-    def __init__(self, seed: int, first: dict[str, Any]) -> None:
-        self._seed, self._first = seed, first
-        self._inner = TPESampler(seed=seed)
-
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        state = np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0]
-        self._inner = TPESampler(seed=int(state))
-        self._inner.before_trial(study, trial)
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return self._inner.infer_relative_search_space(study, trial) if trial.number else {}
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return self._inner.sample_relative(study, trial, search_space)
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        if trial.number == 0:
-            return self._first[param_name]
-        return self._inner.sample_independent(study, trial, param_name, param_distribution)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from agent.cli import main
-from agent.market.synthetic import sample_rates, shipped_market
+from agent.market.rate_model import sample_rates
+from agent.market.synthetic import shipped_market
 
 
 @pytest.fixture

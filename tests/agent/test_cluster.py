@@ -25,7 +25,8 @@ import numpy as np
 import pytest
 from chores import Chore, do, threads
 
-from agent.market.synthetic import sample_rates, shipped_market
+from agent.market.rate_model import sample_rates
+from agent.market.synthetic import shipped_market
 from agent.tasks import TaskResult, run_tasks, values
 
 pytest.importorskip("ray")

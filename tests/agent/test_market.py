@@ -21,17 +21,12 @@ from agent.errors import (
     UnknownMarketError,
     WindowError,
 )
+from agent.market.calibrate_lending import fit, main
+from agent.market.lending_quality import describe_rates
 from agent.market.path import gas_cost
+from agent.market.rate_model import RateModel, sample_rates
 from agent.market.replay import load_gas, load_history
-from agent.market.synthetic import (
-    RateModel,
-    SyntheticMarket,
-    describe_rates,
-    fit,
-    fitted_market,
-    main,
-    sample_rates,
-)
+from agent.market.synthetic import SyntheticMarket, fitted_market
 
 Write = Callable[[str], Path]
 

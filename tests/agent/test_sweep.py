@@ -19,7 +19,8 @@ from agent.limits import Limits
 from agent.market.synthetic import SyntheticMarket
 from agent.tasks import TaskResult
 from agent.training.preset import Preset, load_preset, preset_names
-from agent.training.sweep import Search, preset_toml, run_trial, sweep, with_parameters
+from agent.training.sweep import Search, run_trial, sweep
+from agent.training.sweep_space import own_parameters, preset_toml, with_parameters
 
 
 def _preset(**changes: Any) -> Preset:
@@ -138,7 +139,7 @@ def test_preset_toml__reads_back_as_the_same_preset(name: str, tmp_path: Path) -
     file.write_text(preset_toml(preset))
     assert load_preset(file) == preset
     assert tomllib.loads(file.read_text())["ppo"]["envs"] == preset.ppo.envs
-    own = module._own(preset)
+    own = own_parameters(preset)
     again = with_parameters(preset, own, preset.name)
     assert again.ppo.hidden == preset.ppo.hidden
     assert again.ppo.gamma == pytest.approx(preset.ppo.gamma)

@@ -30,7 +30,8 @@ from agent.evaluation.study import Scenario, Study
 from agent.evaluation.walk_forward import Hands, walk_forward
 from agent.limits import Limits
 from agent.market.history import RateHistory
-from agent.market.synthetic import sample_rates, shipped_market
+from agent.market.rate_model import sample_rates
+from agent.market.synthetic import shipped_market
 from agent.observation import Observation
 from agent.policy import load_policy_file
 from agent.units import FloatArray
