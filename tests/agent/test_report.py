@@ -304,3 +304,25 @@ def test_report__no_such_scenario_or_no_results__says_what_to_do(results: Path, 
         write_report(results, tmp_path, 3)
     with pytest.raises(ResultsError, match="run `agent walk-forward` first"):
         write_report(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["net-worth", "headroom", "parts"])
+def test_picture__policy_far_behind__is_not_cut_off(name: str, kept: Kept, summary: dict[str, Any]) -> None:
+    """The made-up policies trade far too much where a leg is dear."""
+    policy, ceiling = (summary["scenarios"][1][key] for key in ("policy", "hindsight"))
+    assert policy["headroom_captured"] < -1.5
+    assert policy["log_growth"] < ceiling["log_growth"] - 0.01
+    figure = _draw(name, kept, summary, 1)
+    if name == "net-worth":
+        lead = figure.axes[1]
+        own = next(line for line in lead.lines if str(line.get_label()).startswith("learned policy"))
+        assert lead.get_ylim()[0] <= own.get_ydata().min()
+        return
+    (axes,) = figure.axes
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    if name == "headroom":
+        shown = policy["headroom_iqm"]["value"], policy["headroom_captured"]
+    else:
+        net = next(line for line in axes.lines if line.get_label() == "net")
+        shown = (net.get_xdata()[rows.index("learned policy")],)
+    assert axes.get_xlim()[0] <= min(shown)

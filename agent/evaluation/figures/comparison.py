@@ -46,7 +46,7 @@ def headroom(kept: Kept, summary: Mapping[str, Any], index: int) -> Figure:
     ]
     rows.append(("learned policy", own["value"], own["low"], own["high"]))
     rows.sort(key=lambda row: row[1])
-    left = max(min(0.0, *(min(row[1:]) for row in rows)), -1.0) - 0.03
+    left = max(min(0.0, *(min(row[1:]) for row in rows)), min(-1.0, 1.1 * mean, 1.1 * own["value"])) - 0.03
     right = min(max(1.0, *(row[3] for row in rows)), _FURTHEST) + 0.03
     figure, (axes,) = new_figure(1, 1.6 + 0.3 * len(rows))
     for at, (name, value, low, high) in enumerate(rows):
@@ -94,7 +94,9 @@ def parts(kept: Kept, summary: Mapping[str, Any], index: int) -> Figure:
     axes.plot(net, at, "d", color=CEILING, markersize=5, label="net")
     axes.axvline(0.0, color=EDGE, linewidth=0.8)
     top = max(float(interest.max()), 0.0)
-    axes.set_xlim(max(float((lost + legs + gas).min()) * 1.05, -_FURTHEST * top) - 1e-4, top * 1.06 + 1e-4)
+    own = float(net[[row[0] for row in rows].index("learned policy")])
+    least = max(float((lost + legs + gas).min()), min(-_FURTHEST * top, own))
+    axes.set_xlim(least * 1.05 - 1e-4, top * 1.06 + 1e-4)
     axes.set_title("What the reward is made of")
     axes.set_xlabel("log return per year")
     axes.xaxis.set_major_formatter(in_percent())

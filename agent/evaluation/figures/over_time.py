@@ -65,7 +65,7 @@ def net_worth(kept: Kept, summary: Mapping[str, Any], index: int) -> Figure:
     lead.set_title("Lead over equal weight")
     lead.set_ylabel("net growth less equal weight's")
     lead.axhline(0, color=EDGE, linewidth=0.8)
-    lead.set_ylim(*_lead_limits(scores, passive))
+    lead.set_ylim(*_lead_limits(scores, passive, own.mean(0) - passive))
     figure.legend(*lead.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     fall = np.max([drawdowns(each.net_worth)[0] for each in scores.seeds], axis=0)
     best_fall = drawdowns(scores.baseline(best).net_worth)[0]
@@ -86,11 +86,11 @@ def _cumulative(result: Backtest) -> FloatArray:
     return np.concatenate([[0.0], np.cumsum(result.log_returns[0])])
 
 
-def _lead_limits(scores: Scores, passive: FloatArray) -> tuple[float, float]:
-    """Return limits with all leads in them, unless one is so far behind that it would flatten the others."""
+def _lead_limits(scores: Scores, passive: FloatArray, own: FloatArray) -> tuple[float, float]:
+    """Return limits that hold the policy's lead, and others' unless they are so far behind that they flatten the rest."""
     worst = _cumulative(min(scores.baselines, key=lambda each: float(growth_rate(each)[0]))) - passive
     top = float((_cumulative(scores.ceiling) - passive).max())
-    return max(float(worst.min()), -1.2 * top) * 1.05 - 1e-5, top * 1.08 + 1e-5
+    return max(float(worst.min()), min(-1.2 * top, float(own.min()))) * 1.05 - 1e-5, top * 1.08 + 1e-5
 
 
 def weights(kept: Kept, summary: Mapping[str, Any], index: int) -> Figure:
