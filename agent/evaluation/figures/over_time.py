@@ -87,7 +87,7 @@ def _cumulative(result: Backtest) -> FloatArray:
 
 
 def _lead_limits(scores: Scores, passive: FloatArray, own: FloatArray) -> tuple[float, float]:
-    """Return limits that hold the policy's lead, and others' unless they are so far behind that they flatten the rest."""
+    """Return limits that hold the policy's lead, and others' unless they are so far behind that they flatten it."""
     worst = _cumulative(min(scores.baselines, key=lambda each: float(growth_rate(each)[0]))) - passive
     top = float((_cumulative(scores.ceiling) - passive).max())
     return max(float(worst.min()), min(-1.2 * top, float(own.min()))) * 1.05 - 1e-5, top * 1.08 + 1e-5
