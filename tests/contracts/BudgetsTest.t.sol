@@ -109,6 +109,16 @@ abstract contract BudgetsTest is BaseTest {
         assertApproxEqAbs(vault.turnoverBudget(), 1e18, 1 days);
     }
 
+    /// @dev Against the keeper.
+    function test_turnover_isRoundedUp() public {
+        _deposit(BOB, 7);
+        uint256 nav = vault.totalAssets();
+        _rebalance(0.1e18, 0, 0);
+        uint256 moved = asset.balanceOf(address(a));
+        assertGt(moved * WAD % nav, 0, "nothing to round");
+        assertEq(vault.turnoverBudget(), TURNOVER - moved * WAD / nav - 1);
+    }
+
     /* COOLDOWN */
 
     function test_cooldown(uint256 cooldown, uint256 early) public {

@@ -138,6 +138,16 @@ contract GovernanceTest is BaseTest {
         assertEq(vault.strategies()[0].absoluteCap, absoluteCap);
     }
 
+    /// @dev One of the two, while the other stays as it is.
+    function test_guardian_tightensEitherCap() public {
+        _afterDelay(abi.encodeCall(vault.loosenCaps, (address(a), 0.5e18, 1000)));
+        vm.startPrank(GUARDIAN);
+        vault.tightenCaps(address(a), 0.5e18, 999);
+        vault.tightenCaps(address(a), 0.4e18, 999);
+        assertEq(vault.strategies()[0].relativeCap, 0.4e18);
+        assertEq(vault.strategies()[0].absoluteCap, 999);
+    }
+
     /// @dev However it asks, the guardian does nothing that is governance's.
     function test_guardian_isNotGovernance() public {
         bytes[11] memory calls = [

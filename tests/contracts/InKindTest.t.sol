@@ -51,6 +51,13 @@ abstract contract InKindTest is BaseTest {
         _assertPriceKept(nav, supply, 0);
     }
 
+    /// @dev Some tokens refuse to move nothing.
+    function test_redeemInKind_sendsNoNothing() public {
+        vm.mockCallRevert(address(asset), abi.encodeCall(asset.transfer, (ALICE, 0)), "");
+        (uint256 assets,) = _leave(ALICE, 1);
+        assertEq(assets, 0);
+    }
+
     function test_redeemInKind_byAnAllowedSpender() public {
         vm.prank(ALICE);
         vault.approve(BOB, 100 * UNIT * 1e6);
