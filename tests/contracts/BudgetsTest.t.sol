@@ -109,6 +109,21 @@ abstract contract BudgetsTest is BaseTest {
         assertApproxEqAbs(vault.turnoverBudget(), 1e18, 1 days);
     }
 
+    /// @dev The budgets are right down to a vault of one base unit.
+    function test_loss_ofTheLastUnit() public {
+        _redeemAll(ALICE);
+        _deposit(BOB, 1);
+        vm.startPrank(GOVERNANCE);
+        vault.loosenCaps(address(a), 1e18, type(uint128).max);
+        vault.loosen(IVault.Limit.IdleFloor, 0);
+        vm.stopPrank();
+        a.setSlippage(1);
+        _refused(1e18, 0, 0, abi.encodeWithSelector(IVault.LossBudgetExceeded.selector, WAD, LOSS));
+        a.setSlippage(0);
+        _rebalance(1e18, 0, 0);
+        assertEq(vault.turnoverBudget(), TURNOVER - WAD);
+    }
+
     /// @dev Against the keeper.
     function test_turnover_isRoundedUp() public {
         _deposit(BOB, 7);
