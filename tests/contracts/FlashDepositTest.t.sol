@@ -110,4 +110,16 @@ contract FlashDepositTest is BaseTest {
         vm.prank(KEEPER);
         vault.rebalance(request);
     }
+
+    /// @dev To the base unit.
+    function test_flashDeposit_isMeasuredByWhatWasThere() public {
+        _deposit(ALICE, 4);
+        _flashDeposit(9000 * UNIT);
+        IVault.Rebalance memory request = _request(0.1e18, 0, 0);
+        vm.expectRevert(
+            abi.encodeWithSelector(IVault.RelativeCapExceeded.selector, address(a), 1000 * UNIT, 600 * UNIT + 2)
+        );
+        vm.prank(KEEPER);
+        vault.rebalance(request);
+    }
 }

@@ -125,6 +125,23 @@ abstract contract SharePriceTest is BaseTest {
         assertEq(vault.highWaterMark(), 1e18);
     }
 
+    /// @dev What is dust: fewer than a thousand base units, of shares for fewer than a thousand.
+    function test_mark_ofDust() public {
+        _deposit(ALICE, 10);
+        asset.mint(address(vault), 989);
+        assertGt(vault.sharePrice(), WAD);
+        assertEq(vault.highWaterMark(), vault.sharePrice(), "dust has no past");
+        asset.mint(address(vault), 1);
+        assertEq(vault.highWaterMark(), WAD);
+    }
+
+    function test_mark_ofNoMoreThanDust() public {
+        _deposit(ALICE, 1000);
+        asset.burn(address(vault), 1);
+        assertLt(vault.sharePrice(), WAD);
+        assertEq(vault.highWaterMark(), WAD);
+    }
+
     /// @dev When the last holder has left, what rounding left behind is nobody's price: the vault opens anew.
     function test_mark_isThePriceInAnEmptyVault(uint256 gain, uint256 wait) public {
         _deposit(ALICE, 1000 * UNIT);
