@@ -1,26 +1,9 @@
-"""The gate: a learned policy serves only where it has beaten every simple rule out of sample. Fixed before any run.
-
-A policy is promoted if and only if, on days that nothing was trained, tuned or fitted on,
-
-1. the lower one-sided 95 % bound of its net excess log return over the best baseline is above zero, and
-2. its drawdown of net worth is no worse than that baseline's.
-
-The best baseline is the one with the highest net growth on these very days, which is as hard on the policy as it can
-be. Where it fails, the gate says which baseline should serve: the best that can, which the keeper knows by name or
-gets as a file (`agent.evaluation.serving`).
-
-The verdict is written into the manifest of a *new* policy file, never into the old one: the manifest's digest is the
-`policyHash` that governance commits on chain, so what is committed commits to its verdict too, and a policy that never
-stood before the gate cannot pass for one that did. A sidecar beside the file would need a signature, hence a key, and
-no key belongs on a machine that trains.
-"""
+"""The gate's rule, applied: to a walk-forward's results, or to one policy on days of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,74 +12,20 @@ from agent.errors import LookAheadError, PolicyError, ResultsError, UnknownMarke
 from agent.evaluation.backtest import Backtest
 from agent.evaluation.baselines import RandomFeasible
 from agent.evaluation.metrics import drawdowns, growth_rate
+from agent.evaluation.promotion.candidate import Trained, trained_until
+from agent.evaluation.promotion.verdict import Verdict
 from agent.evaluation.scores import Scores
 from agent.evaluation.scoring import Leg, score, scored_rules
 from agent.evaluation.statistics import Comparison, compare_paired
 from agent.evaluation.study import Scenario
-from agent.integer_policy import IntegerPolicy, save_integer
 from agent.limits import Limits
 from agent.market.history import RateHistory
-from agent.policy import NumpyPolicy, load_policy, save_policy
 from agent.units import YEAR, FloatArray
 
 LEVEL = 0.95
 RULE = "lower 95 % bound of the net excess over the best baseline above 0, drawdown no worse than its"
 
-Trained = NumpyPolicy | IntegerPolicy
-"""What the gate judges: networks, in floats or in integers. A rule serves without it."""
-
 _SAME = 1e-9  # drawdowns of two ways to hold the same differ by rounding
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the gate found.
-
-    Attributes
-    ----------
-    promoted
-        Whether the policy may serve.
-    rule
-        The rule in words.
-    scenario
-        Under which costs and assets.
-    best
-        The baseline with the highest net growth.
-    excess, lower_bound
-        Net log growth per year over it; lower one-sided 95 % bound.
-    drawdown, best_drawdown
-        Of net worth, as a share.
-    serve
-        Who should serve: the policy, or else the best baseline that can.
-    evidence
-        Where these figures are from.
-    """
-
-    promoted: bool
-    rule: str
-    scenario: str
-    best: str
-    excess: float
-    lower_bound: float
-    drawdown: float
-    best_drawdown: float
-    serve: str
-    evidence: Mapping[str, Any]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data for a manifest."""
-        return asdict(self)
-
-    @property
-    def sentence(self) -> str:
-        """The verdict in one sentence."""
-        figures = (
-            f"net excess over {self.best} {self.excess:+.2%} a year, lower bound {self.lower_bound:+.2%}; drawdown "
-            f"{self.drawdown:.3%} against {self.best_drawdown:.3%}"
-        )
-        if self.promoted:
-            return f"promoted at {self.scenario}: {figures}"
-        return f"not promoted at {self.scenario}: {figures}. {self.serve} should serve"
 
 
 def average_returns(results: Sequence[Backtest]) -> FloatArray:
@@ -232,45 +161,3 @@ def judge_on_history(
         "test": [history.days[len(known)].isoformat(), history.end.isoformat()],
     }
     return judge(policy.name, [own], others, scenario, evidence)
-
-
-def trained_until(policy: Trained) -> str | None:
-    """Return the last day that a policy was trained on, as far as its manifest says."""
-    market = policy.manifest.get("training", {}).get("market", {})
-    day = market.get("last_day") or market.get("fitted_to", {}).get("last_day")
-    return None if day is None else str(day)
-
-
-def load_trained(source: Path | str) -> Trained:
-    """Read a policy that can be judged.
-
-    Raises
-    ------
-    PolicyError
-        If it cannot be loaded, or is a rule.
-    """
-    policy = load_policy(source)
-    if not isinstance(policy, Trained):
-        raise PolicyError(f"{source} is a rule, and rules serve without the gate: give a file of `agent train`")
-    return policy
-
-
-def write_verdict(source: Path | str, verdict: Verdict, out: Path | str) -> Trained:
-    """Write a policy anew with the verdict in its manifest, and so with a digest of its own; the old file stays.
-
-    Parameters
-    ----------
-    source
-        The policy that was judged.
-    verdict
-        The gate's.
-    out
-        Where the new file goes, `.npz`.
-    """
-    policy = load_trained(source)
-    made = ("format", "observation", "layers", "lstm", "parameters_sha256", "digest")
-    manifest = {key: value for key, value in policy.manifest.items() if key not in made}
-    manifest["promotion"] = {**verdict.to_json(), "judged": policy.digest}
-    if isinstance(policy, IntegerPolicy):
-        return save_integer(out, replace(policy, manifest=manifest))
-    return save_policy(out, policy.layers, manifest, policy.version, policy.lstm)
