@@ -26,7 +26,7 @@ from agent.rule_file import RulePolicy, save_rule
 from agent.units import DAY
 from keeper.decide import Action, Settings, decide
 from keeper.errors import PolicyError
-from keeper.snapshot import WAD
+from keeper.snapshot import WAD, View
 
 DAYS, WARM, COUNT = 60, 30, 3
 NAV = 2**20  # weights that are parts of a power of two are the same numbers in base units and in floats
@@ -51,7 +51,7 @@ def test_rule_from_its_file__the_keeper_decides_what_the_backtest_decided(tmp_pa
     rng = np.random.default_rng(2)
     wad = _rates(rng)
     rates = np.array([[int(rate) / WAD for rate in row] for row in wad])
-    limits = snapshot().view().limits
+    limits = View.of(snapshot()).limits
     path = MarketPath(
         timestamps=DAY * np.arange(1, DAYS + 1, dtype=np.int64),
         rates=rates[None],
