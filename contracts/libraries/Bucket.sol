@@ -29,7 +29,7 @@ library Bucket {
         return uint256(bucket.used).saturatingSub(bucket.refill * (block.timestamp - bucket.usedAt));
     }
 
-    /// @notice Spends `amount` if the bucket has it. Returns whether it had, and what it had.
+    /// @notice Spends `amount` if the bucket has it. Returns whether it had, and what it had (0 where nothing is asked for).
     function spend(State storage bucket, uint256 amount) internal returns (bool ok, uint256 left) {
         if (amount == 0) return (true, 0);
         State memory state = bucket;

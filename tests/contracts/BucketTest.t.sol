@@ -22,6 +22,15 @@ contract BucketTest is Test {
         assertEq(bucket.available(), ok ? capacity - amount : capacity);
     }
 
+    /// @dev Nothing can always be spent, and asks nothing of the storage.
+    function test_spend_nothing(uint64 capacity) public {
+        bucket.set(capacity, 0);
+        bucket.spend(capacity);
+        (bool ok, uint256 left) = bucket.spend(0);
+        assertTrue(ok);
+        assertEq(left, 0);
+    }
+
     /// @dev Empty, it comes back at its rate, and no further than its capacity.
     function test_refill(uint64 capacity, uint64 refill, uint32 time) public {
         bucket.set(capacity, refill);
