@@ -22,7 +22,7 @@ from keeper.errors import ConfigError, KeeperError
 
 if TYPE_CHECKING:  # the heavy modules are imported by the commands that need them, so that --help is quick
     from keeper.config import KeeperConfig
-    from keeper.loop import CycleResult
+    from keeper.result import CycleResult
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -90,7 +90,7 @@ def main(context: click.Context, config: Path | None, as_json: bool) -> None:
 @_handled
 def once(config: Path, as_json: bool, live: bool) -> None:
     """Wake once: read, decide, simulate and, with --live, send and wait."""
-    from keeper.loop import Keeper
+    from keeper.cycle import Keeper
 
     loaded = _load(config, as_json)
     _announce(live, loaded)
@@ -108,13 +108,19 @@ def once(config: Path, as_json: bool, live: bool) -> None:
 @_handled
 def run(config: Path, as_json: bool, live: bool) -> None:
     """Wake at the configured interval until stopped (SIGINT or SIGTERM; a cycle that has begun is finished)."""
-    from keeper.loop import Keeper
+    from keeper.cycle import Keeper
+    from keeper.loop import repeat
 
     loaded = _load(config, as_json)
     _announce(live, loaded)
     stop = _stop_on_signals()
     with Keeper(loaded) as keeper:
-        keeper.run(live, stop, lambda result: _show_cycle(result, as_json, compact=True))
+        repeat(
+            lambda: keeper.cycle(live),
+            loaded.interval_seconds,
+            stop,
+            lambda result: _show_cycle(result, as_json, compact=True),
+        )
     click.echo("Stopped.", err=True)
 
 

@@ -1,368 +1,59 @@
-"""The keeper: one bounded cycle, and the loop that repeats it.
-
-    recover -> Snapshot -> Observation -> weights -> Plan -> simulated -> journalled -> signed -> sent -> mined
-
-`Keeper.cycle` is that line. Whatever it raises is a `KeeperError`, and then nothing was sent that the journal does not
-know. It can be called from another program (`scripts/demo.py` does, once per simulated day).
-"""
+"""The loop: one bounded cycle after another, until told to stop."""
 
 from __future__ import annotations
 
-import json
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from types import TracebackType
-from typing import Any
 
 import structlog
 
-from agent.decision import DecisionRules
-from agent.errors import AgentError, ObservationError
-from agent.evaluation.baselines import BASELINES
-from agent.observation import CHAIN, RateMemory
-from agent.policy import Policy, load_policy
-from agent.portfolio import Costs
-from agent.recall import Recall
-from keeper.chain.rpc import CallRevertedError, Rpc
-from keeper.chain.signer import Signer, open_keystore
-from keeper.chain.transaction import GWEI, FeeRules, check_funds, gas_limit
-from keeper.config import KeeperConfig, read_password
-from keeper.decide import HOLD, Plan, Rebalance, Settings, deadline, decide
-from keeper.delivery import Courier, settle
-from keeper.errors import AttentionError, JournalError, KeeperError, PolicyError, TransientError
-from keeper.journal import Intent, Journal, Kind, State, open_journal
-from keeper.snapshot import Snapshot, read_snapshot
+from keeper.errors import AttentionError, TransientError
+from keeper.result import CycleResult
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 5.0, 300.0
 
 log = structlog.get_logger("keeper")
 
 
-@dataclass(frozen=True)
-class CycleResult:
-    """What one wake of the keeper came to.
-
-    Attributes
-    ----------
-    outcome
-        `no-trade`, `refused`, `simulated` (a dry run would have sent it), `mined`, `heartbeat` (mined; nothing to
-        trade), `reverted`, `pending` (sent, not yet mined), `expired` or `superseded`.
-    reason
-        Why.
-    nav, strategies, weights, target
-        NAV in base units, names of the strategies, and their shares of NAV, present and wanted; `None` or empty where
-        the cycle ended before they were known.
-    request
-        The rebalance that was or would have been sent.
-    gas_used, gas_price
-        Of the receipt; wei.
-    """
-
-    outcome: str
-    reason: str
-    cycle: int
-    live: bool
-    block_number: int | None = None
-    block_timestamp: int | None = None
-    epoch: int | None = None
-    nav: int | None = None
-    strategies: tuple[str, ...] = ()
-    weights: tuple[float, ...] | None = None
-    target: tuple[float, ...] | None = None
-    at_cap: tuple[bool, ...] | None = None
-    request: Rebalance | None = None
-    transaction_hash: str | None = None
-    gas_used: int | None = None
-    gas_price: int | None = None
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether the cycle did what it should; a refusal, a revert or a lost transaction is not that."""
-        return self.outcome in ("no-trade", "simulated", "mined", "heartbeat", "pending")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data; integers that JSON readers would round are strings."""
-        data = asdict(self)
-        data["nav"] = None if self.nav is None else str(self.nav)
-        if self.request is not None:
-            data["request"] |= {
-                "min_total_assets": str(self.request.min_total_assets),
-                "weights": ["HOLD" if weight == HOLD else str(weight) for weight in self.request.weights],
-            }
-        return data
-
-
-class Keeper:
-    """A vault's keeper: configuration, policy, node and journal together. Close it, or use it in a `with` statement.
+def repeat(
+    cycle: Callable[[], CycleResult],
+    interval: float,
+    stop: threading.Event,
+    report: Callable[[CycleResult], None] | None = None,
+) -> None:
+    """Repeat the cycle until told to stop; a cycle that has begun is finished.
 
     Parameters
     ----------
-    config
-        Checked configuration.
-    clock
-        Present time in seconds; a simulation passes its chain's.
-    sleep
-        How to wait for receipts.
+    cycle
+        `Keeper.cycle`, live or not.
+    interval
+        Seconds between two cycles; after a passing trouble the next comes sooner.
+    stop
+        Set it to end the loop.
+    report
+        Told every cycle's result.
 
     Raises
     ------
-    PolicyError, JournalError
-        When the policy cannot be verified or the journal cannot be had.
+    FatalError
+        When nothing can be right until somebody changes the set-up.
     """
-
-    def __init__(
-        self,
-        config: KeeperConfig,
-        *,
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._config = config
-        self._clock = clock
-        self._sleep = sleep
-        self._policy = _load_policy(config)
-        self._rpc = Rpc(config.rpc_url.get_secret_value(), config.rpc_timeout_seconds, config.safe_rpc_url)
-        self._signer: Signer | None = None
-        self.settings = Settings(
-            native_price=config.native_price,
-            slippage=config.slippage,
-            deadline_seconds=config.deadline_seconds,
-            rules=DecisionRules(min_trade=config.min_trade, max_gas_share=config.max_gas_share),
-            costs=Costs(entry=config.leg_cost, exit=config.leg_cost),
-        )
-        self.journal: Journal = open_journal(config.journal, config.chain_id, config.vault)
-
-    def __enter__(self) -> Keeper:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Free the journal."""
-        self.journal.close()
-
-    # --- one cycle -----------------------------------------------------------------------------------------------
-
-    def cycle(self, live: bool = False) -> CycleResult:
-        """Wake once: settle what is under way, then read, decide, simulate and, when live, send and wait.
-
-        Raises
-        ------
-        KeeperError
-            By its kind, what to do about it; the journal has its message.
-        """
-        cycle = self.journal.begin_cycle(live=live)
+    backoff = FIRST_BACKOFF
+    while not stop.is_set():
+        pause = interval
         try:
-            result = self._recover(cycle, live) or self._trade(cycle, live)
-        except JournalError:
-            raise
-        except KeeperError as error:
-            self.journal.note(cycle, outcome="error", reason=str(error))
-            raise
-        self.journal.note(cycle, outcome=result.outcome, reason=result.reason)
-        log.info(result.outcome, cycle=cycle, block=result.block_number, reason=result.reason)
-        return result
-
-    def _recover(self, cycle: int, live: bool) -> CycleResult | None:
-        """Settle the last intent by journal and chain; a result means that it is still under way."""
-        self._rpc.check_chain(self._config.chain_id)
-        before = self.journal.latest_intent()
-        if before is None:
-            return None
-        intent = settle(self._rpc, self.journal, before, self._config.vault)
-        if intent.state.is_open and live:
-            log.info(
-                "recovering", intent=intent.id, kind=intent.kind.value, state=intent.state.value, nonce=intent.nonce
-            )
-            intent = self._courier().carry(intent)
-        if intent.state is not before.state:
-            log.info("settled", intent=intent.id, was=before.state.value, now=intent.state.value, reason=intent.reason)
-        if not intent.state.is_open:
-            return None
-        return CycleResult("pending", "an earlier transaction is still under way", cycle, live, epoch=intent.epoch)
-
-    def _trade(self, cycle: int, live: bool) -> CycleResult:
-        config, signer = self._config, self._open_signer() if live else None
-        snapshot = read_snapshot(
-            self._rpc,
-            lens=config.lens,
-            vault=config.vault,
-            max_block_age=config.max_block_age_seconds,
-            clock=self._clock,
-        )
-        if live and 2 * config.interval_seconds > snapshot.limits.max_silence:
-            log.warning(
-                "interval_seconds is more than half of the vault's max_silence: anyone may unwind between two cycles",
-                interval_seconds=config.interval_seconds,
-                max_silence=snapshot.limits.max_silence,
-            )
-        memory, recall = self._memory(snapshot)
-        plan = decide(snapshot, memory, self._policy, self.settings, signer.address if signer else None, recall)
-        self._note_plan(cycle, snapshot, plan)
-        result = _result(cycle, live, snapshot, plan)
-        sender, data = snapshot.keeper, plan.call_data
-        if data is None:
-            return result(plan.action.value, plan.reason)
-
-        try:
-            self._rpc.call(config.vault, data, snapshot.block, sender)
-            gas = gas_limit(
-                self._rpc, to=config.vault, data=data, sender=sender, block_gas_limit=snapshot.block.gas_limit
-            )
-        except CallRevertedError as error:
-            return result("refused", f"the simulation reverted: {error.revert}")
-        if not live:
-            return result("simulated", f"{plan.reason}; a dry run sends nothing")
-
-        courier = self._courier()
-        nonce = self._rpc.nonce(sender)
-        check_funds(self._rpc, sender, gas, courier.fees(nonce))
-        intent = self.journal.plan(
-            cycle,
-            sender=sender,
-            nonce=nonce,
-            epoch=snapshot.epoch,
-            deadline=plan.request.deadline if plan.request else deadline(snapshot, self.settings),
-            gas=gas,
-            call_data=data,
-            reason=plan.reason,
-            kind=Kind(plan.action.value),
-        )
-        intent = courier.carry(intent)
-        return result(*_outcome(intent, plan.reason), intent)
-
-    # --- the loop ------------------------------------------------------------------------------------------------
-
-    def run(self, live: bool, stop: threading.Event, report: Callable[[CycleResult], None] | None = None) -> None:
-        """Repeat the cycle until told to stop; a cycle that has begun is finished.
-
-        Raises
-        ------
-        FatalError
-            When nothing can be right until somebody changes the set-up.
-        """
-        backoff = FIRST_BACKOFF
-        while not stop.is_set():
-            pause = self._config.interval_seconds
-            try:
-                result = self.cycle(live)
-                backoff = FIRST_BACKOFF
-                if report is not None:
-                    report(result)
-                if not result.succeeded:
-                    log.error(result.reason, outcome=result.outcome)
-                if result.outcome == "pending":
-                    pause = min(pause, FIRST_BACKOFF)
-            except TransientError as error:
-                pause, backoff = min(pause, backoff), min(2 * backoff, LONGEST_BACKOFF)
-                log.warning(str(error), kind=type(error).__name__, retry_in_seconds=pause)
-            except AttentionError as error:
-                log.error(str(error), kind=type(error).__name__, next_try_in_seconds=pause)  # noqa: TRY400  no stack traces
-            stop.wait(pause)
-
-    # --- parts ---------------------------------------------------------------------------------------------------
-
-    def _open_signer(self) -> Signer:
-        if self._signer is None:
-            self._signer = open_keystore(self._config.keystore, read_password(self._config))
-        return self._signer
-
-    def _courier(self) -> Courier:
-        config = self._config
-        return Courier(
-            rpc=self._rpc,
-            journal=self.journal,
-            signer=self._open_signer(),
-            chain_id=config.chain_id,
-            vault=config.vault,
-            fee_rules=FeeRules(int(config.max_fee_gwei * GWEI), config.bump_percent),
-            receipt_timeout=config.receipt_timeout_seconds,
-            sleep=self._sleep,
-        )
-
-    def _memory(self, snapshot: Snapshot) -> tuple[RateMemory | None, Recall | None]:
-        """Return what the journal keeps of rates and, for a policy that has a memory, of that."""
-        stored = self.journal.memory(snapshot.strategies_digest)
-        if stored is None:
-            return None, None
-        try:
-            data = json.loads(stored)
-            rates, recall = RateMemory.from_json(data), data.get("policy")
-            return rates, None if recall is None else Recall.from_json(recall)
-        except (ObservationError, ValueError) as error:
-            raise JournalError(f"The journal's rate memory is damaged ({error}). Start a new journal.") from error
-
-    def _note_plan(self, cycle: int, snapshot: Snapshot, plan: Plan) -> None:
-        decision = {
-            "observation": plan.vector,
-            "weights": plan.weights,
-            "target": plan.target,
-            "sent": [str(weight) for weight in plan.request.weights] if plan.request else None,
-            "decision_hash": plan.request.decision_hash if plan.request else None,
-        }
-        memory = plan.memory.to_json() | ({} if plan.recall is None else {"policy": plan.recall.to_json()})
-        self.journal.note(
-            cycle,
-            memory=(snapshot.strategies_digest, json.dumps(memory)),
-            block_number=snapshot.block.number,
-            block_timestamp=snapshot.block.timestamp,
-            snapshot_digest=snapshot.digest,
-            policy_digest=self._policy.digest,
-            nav=str(snapshot.total_assets),
-            decision=json.dumps(decision),
-            outcome=plan.action.value,
-            reason=plan.reason,
-        )
-
-
-def _load_policy(config: KeeperConfig) -> Policy:
-    try:
-        policy = load_policy(config.policy, version=CHAIN)
-    except AgentError as error:
-        raise PolicyError(f"`policy`: {error}. Nothing is traded without it.") from error
-    verdict = getattr(policy, "manifest", {}).get("promotion", {"promoted": True})
-    if not verdict["promoted"]:
-        serve = verdict["serve"]
-        file = "" if serve in BASELINES else f" (its file, which `agent promote` and `agent export {serve}` write)"
-        raise PolicyError(
-            f"`policy`: {config.policy} was not promoted: out of sample {verdict['best']} did better. Commit and "
-            f"configure the rule that should serve, `{serve}`{file}, or train anew."
-        )
-    return policy
-
-
-def _outcome(intent: Intent, reason: str) -> tuple[str, str]:
-    if intent.state is State.MINED:
-        return "heartbeat" if intent.kind is Kind.HEARTBEAT else "mined", reason
-    if intent.state.is_open:
-        return "pending", "not mined yet; the next cycle goes on with it"
-    return intent.state.value, intent.reason
-
-
-def _result(cycle: int, live: bool, snapshot: Snapshot, plan: Plan) -> Callable[..., CycleResult]:
-    def build(outcome: str, reason: str, intent: Intent | None = None) -> CycleResult:
-        return CycleResult(
-            outcome,
-            reason,
-            cycle,
-            live,
-            block_number=snapshot.block.number,
-            block_timestamp=snapshot.block.timestamp,
-            epoch=snapshot.epoch,
-            nav=snapshot.total_assets,
-            strategies=tuple(strategy.name or strategy.target for strategy in snapshot.strategies),
-            weights=plan.weights,
-            target=plan.target,
-            at_cap=plan.at_cap,
-            request=plan.request,
-            transaction_hash=intent.transaction_hash if intent else None,
-            gas_used=intent.gas_used if intent else None,
-            gas_price=intent.gas_price if intent else None,
-        )
-
-    return build
+            result = cycle()
+            backoff = FIRST_BACKOFF
+            if report is not None:
+                report(result)
+            if not result.succeeded:
+                log.error(result.reason, outcome=result.outcome)
+            if result.outcome == "pending":
+                pause = min(pause, FIRST_BACKOFF)
+        except TransientError as error:
+            pause, backoff = min(pause, backoff), min(2 * backoff, LONGEST_BACKOFF)
+            log.warning(str(error), kind=type(error).__name__, retry_in_seconds=pause)
+        except AttentionError as error:
+            log.error(str(error), kind=type(error).__name__, next_try_in_seconds=pause)  # noqa: TRY400  no stack traces
+        stop.wait(pause)

@@ -19,7 +19,7 @@ from keeper.snapshot import WAD, Snapshot, read_snapshot
 
 if TYPE_CHECKING:
     from keeper.config import KeeperConfig
-    from keeper.loop import CycleResult
+    from keeper.result import CycleResult
 
 
 def gather(config: KeeperConfig, count: int) -> dict[str, Any]:

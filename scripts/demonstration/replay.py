@@ -14,7 +14,8 @@ from hexbytes import HexBytes
 from numpy.typing import NDArray
 from web3.logs import DISCARD
 
-from keeper.loop import CycleResult, Keeper
+from keeper.cycle import Keeper
+from keeper.result import CycleResult
 from keeper.snapshot import WAD, Snapshot
 from scripts.demonstration.record import Day, Diary
 from scripts.demonstration.stage import Stage

@@ -13,10 +13,10 @@ from agent.limits import LimitsFile
 from keeper.chain.rpc import Rpc
 from keeper.chain.signer import write_keystore
 from keeper.config import load_config
-from keeper.loop import Keeper
+from keeper.cycle import Keeper
 from keeper.snapshot import Snapshot, read_snapshot
 from scripts.deployment.execute import Deployment, deploy_vault
-from scripts.deployment.plan import make_plan
+from scripts.deployment.planning import make_plan
 from scripts.protocols.aave import ETH_PRICE, AaveMarket
 from scripts.protocols.anvil import rpc
 from scripts.protocols.devnet import Devnet, deploy_devnet

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from eth_account import Account
 from web3.exceptions import ContractCustomError, ContractLogicError
 
+from keeper.cycle import Keeper
 from keeper.decide import HOLD
-from keeper.loop import Keeper
 from scripts.demonstration.replay import DAY
 from scripts.demonstration.stage import DEPOSITS, Stage
 from scripts.protocols.anvil import rpc

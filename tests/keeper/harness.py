@@ -24,7 +24,7 @@ from agent.evaluation.baselines import EqualWeight
 from keeper.chain.rpc import Rpc
 from keeper.cli import main
 from keeper.config import KeeperConfig, build_config
-from keeper.loop import Keeper
+from keeper.cycle import Keeper
 from keeper.snapshot import Snapshot, read_snapshot
 
 ROOT = Path(__file__).parents[2]

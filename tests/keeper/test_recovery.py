@@ -12,10 +12,10 @@ from harness import KEEPER, THIEF, WAD, Killed, Shell, World, write_keystore
 
 from keeper.chain.rpc import Rpc
 from keeper.chain.signer import LocalSigner
+from keeper.cycle import Keeper
 from keeper.delivery import Courier
 from keeper.errors import InsufficientFundsError, JournalError, RpcUnavailableError, WrongKeyError
 from keeper.journal import Intent, Journal, State
-from keeper.loop import Keeper
 
 pytestmark = pytest.mark.chain
 
