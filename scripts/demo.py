@@ -30,7 +30,7 @@ from scripts.demonstration.results import Run, growth, show, summarise
 from scripts.demonstration.series import DemoSeries, load_series
 from scripts.demonstration.stage import SYMBOL, set_stage
 from scripts.deployment.errors import DeploymentError
-from scripts.deployment.plan import DEFAULT_DELAY
+from scripts.deployment.planning import DEFAULT_DELAY
 from scripts.deployment.words import span
 from scripts.protocols.anvil import Anvil
 from scripts.protocols.errors import DevnetError

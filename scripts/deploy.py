@@ -216,7 +216,7 @@ def _plan(
 
 def _deploy(provider: Any, account: Any, plan: "DeploymentPlan", out: Path | None, dry_run: bool, yes: bool) -> None:
     from scripts.deployment import deploy_vault
-    from scripts.deployment.plan import is_local
+    from scripts.deployment.chain_checks import is_local
     from scripts.deployment.report import limit_lines, role_lines
     from scripts.deployment.sender import ApeSender
     from scripts.protocols.chain import Chain

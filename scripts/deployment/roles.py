@@ -36,6 +36,8 @@ GOVERNOR_FUNCTIONS = (
     "setFeeRecipient",
     "resume",
 )
+LOOSENING_FUNCTIONS = ("loosen", "loosenCaps", "addStrategy", "commitPolicy", "setKeeper", "resume")
+"""Governor's functions of which a depositor wants notice: they loosen, end a halt, or change who or what decides."""
 CANCELLABLE_ADMIN_FUNCTIONS = (
     "labelRole",
     "setRoleAdmin",

@@ -222,7 +222,7 @@ def test_deploy__seed__a_gift_to_the_first_depositors_is_dear(devnet: Devnet, li
 def test_plan__delay_off_a_local_chain__a_day_at_least(
     devnet: Devnet, limits: LimitsFile, monkeypatch: pytest.MonkeyPatch, delay: int, reason: str
 ) -> None:
-    monkeypatch.setattr("scripts.deployment.plan.is_local", lambda w3: False)
+    monkeypatch.setattr("scripts.deployment.planning.is_local", lambda w3: False)
     if reason:
         with pytest.raises(PlanRefusedError, match=reason):
             plan_for(devnet, limits, delay=delay, allow_no_delay=True)
