@@ -54,7 +54,7 @@ test-e2e: compile ## Run the end-to-end test: a short demo, and the ways it can 
 	$(PYTEST) tests/e2e
 
 .PHONY: audit
-audit: setup ## Run the deep checks of the contracts (hours) [ONLY=part ARGS="--all --json ..."]
+audit: setup ## Run the deep checks of the contracts (about an hour) [ONLY=part ARGS="--all --json ..."]
 	@$(BIN)/python -m scripts.audit $(addprefix --only ,$(ONLY)) $(ARGS)
 
 .PHONY: results
