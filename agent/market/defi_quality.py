@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from agent.market.defi import HOUR, DefiMarket
+from agent.market.defi_history import HOURS, History
 from agent.units import DAY, FloatArray
-
-if TYPE_CHECKING:
-    from agent.market.calibrate_defi import History
-
-HOURS = 365.0 * 24.0
-"""Hours in a year."""
 
 
 def lag(values: FloatArray, rows: int = 1) -> float:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from agent.errors import DataFileError
-from agent.market.calibrate_defi import main, read
+from agent.market.calibrate_defi import main
 from agent.market.defi import HOUR, VENUES, DefiMarket, depegs, shipped_parameters
+from agent.market.defi_history import read
 from agent.market.path import MarketPath
 from agent.market.processes import Depegs, mean_reverting, over_mean, recurse, trailing_volatility, two_state
 from agent.observation import DEFI_FEATURES
