@@ -49,7 +49,7 @@ class Search:
         As of `agent.training.train.train`.
     storage
         URL of a database, for instance `sqlite:///out/sweep.db`. Workers on other machines need one that they can
-        reach, such as `postgresql://...` (its driver is not installed by this project).
+        reach, such as `postgresql://USER@HOST/DATABASE`.
     study
         Name of the search in the storage; a search of this name goes on.
     trials

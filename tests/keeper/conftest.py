@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import postgres
 import pytest
 import structlog
 from harness import KEEPER, PASSWORD, Anvil, Killed, Shell, World, deploy_world, write_keystore
@@ -37,6 +38,20 @@ def world(deployed: World, tmp_path: Path) -> Iterator[World]:
     anvil.rpc("anvil_dropAllTransactions")
     anvil.rpc("evm_setAutomine", True)
     anvil.rpc("evm_revert", snapshot)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[postgres.Server]:
+    tools = postgres.binaries()
+    if tools is None:
+        pytest.skip("PostgreSQL is not installed on this machine")
+    with postgres.running(tools) as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: postgres.Server) -> str:
+    return postgresql_server.new_database()
 
 
 @pytest.fixture

@@ -6,18 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateTable
 
 from keeper.errors import JournalError
-from keeper.journal import Intent, Journal, State, metadata, open_journal, read_journal
+from keeper.journal import Intent, Journal, State, open_journal, read_journal
 
 VAULT = "0x" + "11" * 20
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def sqlite(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'journal.sqlite'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql_url"], ids=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    found: str = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture
@@ -52,11 +56,11 @@ def test_intent__goes_through_its_states(journal: Journal) -> None:
 
 def test_intent__a_second_one_while_one_is_open__is_refused_by_the_database(journal: Journal) -> None:
     first = plan(journal)
-    with pytest.raises(JournalError, match="UNIQUE"):
+    with pytest.raises(JournalError, match=r"(?i)unique constraint"):
         plan(journal, nonce=1)
     journal.settle(first, State.EXPIRED, "over")
     second = plan(journal, nonce=1)
-    with pytest.raises(JournalError, match="UNIQUE"):
+    with pytest.raises(JournalError, match=r"(?i)unique constraint"):
         journal.settle(first, State.SENT, "reopened")
     assert journal.latest_intent() == second
 
@@ -70,7 +74,7 @@ def test_intent__survives_closing(journal: Journal, url: str) -> None:
 
 
 def test_lock__one_keeper_at_a_time(journal: Journal, url: str) -> None:
-    with pytest.raises(JournalError, match=r"Another keeper \(process \d+\) holds"):
+    with pytest.raises(JournalError, match=r"Another keeper (\(process \d+\) )?holds"):
         open_journal(url, 1, VAULT)
     looking = read_journal(url)  # looking is allowed
     assert looking is not None
@@ -111,25 +115,30 @@ def test_open__a_file_that_is_no_database__is_refused(tmp_path: Path) -> None:
         open_journal(f"sqlite:///{path}", 1, VAULT)
 
 
-def test_storage_fails__is_a_journal_error(journal: Journal, url: str) -> None:
+def test_storage_fails__is_a_journal_error(sqlite: str) -> None:
+    journal = open_journal(sqlite, 1, VAULT)
     journal._engine.dispose()
-    Path(url.removeprefix("sqlite:///")).write_text("broken " * 1000)
+    Path(sqlite.removeprefix("sqlite:///")).write_text("broken " * 1000)
     with pytest.raises(JournalError, match="Nothing is sent without it"):
         journal.begin_cycle(live=True)
+    journal.close()
 
 
-def test_settings__write_ahead_full_sync_and_foreign_keys(journal: Journal) -> None:
+def test_settings__write_ahead_full_sync_and_foreign_keys(sqlite: str) -> None:
+    journal = open_journal(sqlite, 1, VAULT)
     with journal._engine.connect() as connection:
         found = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys")
         }
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    journal.close()
 
 
-def test_schema__is_valid_postgresql() -> None:
-    for table in metadata.sorted_tables:
-        assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=postgresql.dialect()))
+def test_open__no_server__is_one_message_without_the_password(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="Nothing is sent without it") as caught:
+        open_journal(f"postgresql://u:secret@/d?host={tmp_path}", 1, VAULT)
+    assert "secret" not in str(caught.value)
 
 
 def test_rate_memory__last_one_counts(journal: Journal) -> None:

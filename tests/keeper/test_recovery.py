@@ -77,6 +77,19 @@ def test_crash__and_restart__applies_exactly_once(
     assert_applied_once(world, restarted)
 
 
+@pytest.mark.parametrize(("owner", "method", "before"), [(Journal, "record_signed", False), (Rpc, "send_raw", False)])
+def test_crash__journal_in_postgresql__applies_exactly_once(
+    world: World, crash: Callable[..., None], postgresql_url: str, owner: type, method: str, before: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        crash(patch, owner, method, before=before)
+        with pytest.raises(Killed):
+            world.keeper(journal=postgresql_url).cycle(live=True)
+    restarted = world.keeper(journal=postgresql_url)
+    restarted.cycle(live=True)
+    assert_applied_once(world, restarted)
+
+
 def test_crash__twice_in_the_recovery__still_applies_once(world: World, crash: Callable[..., None]) -> None:
     world.stop_mining()
     for owner, method, before in [(Rpc, "send_raw", True), (Rpc, "send_raw", True), (Journal, "record_sent", True)]:
