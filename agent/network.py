@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,6 @@ from agent.units import FloatArray
 Layers = Sequence[tuple[FloatArray, FloatArray]]
 """Pairs of a matrix `(inputs, outputs)` and a bias `(outputs,)`."""
 
-_ZERO = np.zeros(())  # a plain 0.0 would be converted at each call
-
 
 def forward(layers: Layers, inputs: FloatArray) -> FloatArray:
     """Return the outputs `(B, n)` of affine layers with ReLU between them, for inputs `(B, m)`."""
@@ -26,10 +25,19 @@ def forward(layers: Layers, inputs: FloatArray) -> FloatArray:
     for matrix, bias in layers[:-1]:
         hidden = hidden.dot(matrix)
         hidden += bias
-        np.maximum(hidden, _ZERO, out=hidden)
+        np.maximum(hidden, _zeros(bias.size), hidden)
     matrix, bias = layers[-1]
-    outputs: FloatArray = hidden.dot(matrix) + bias
+    outputs: FloatArray = hidden.dot(matrix)
+    outputs += bias
     return outputs[None] if single else outputs
+
+
+@cache
+def _zeros(size: int) -> FloatArray:
+    """Return zeros to compare a layer with: as many of them take numpy half the time of a single one."""
+    zeros = np.zeros(size)
+    zeros.flags.writeable = False
+    return zeros
 
 
 @dataclass(frozen=True)
