@@ -240,13 +240,18 @@ abstract contract ConformanceTest is Test {
 
     /* MAX FUNCTIONS, AT THEIR WORD */
 
+    /// @dev What the bound on shares leaves over may be a base unit short of one more, and rounding gives it away.
+    function _beyond() private view returns (uint256) {
+        return 2 + vault.convertToAssets(1);
+    }
+
     function test_maxDeposit(Start memory start) public from(start) {
         uint256 most = vault.maxDeposit(RECEIVER);
         assertEq(most == 0, HALTED);
         _pay(most);
         vault.deposit(most, RECEIVER);
         _assertAllAnswers();
-        uint256 more = 1 + vault.convertToAssets(1);
+        uint256 more = _beyond();
         vm.expectRevert();
         vault.deposit(more, RECEIVER);
         vm.stopPrank();
@@ -264,7 +269,7 @@ abstract contract ConformanceTest is Test {
     }
 
     function test_maxDeposit_noMore(Start memory start, uint256 more) public from(start) {
-        more = bound(more, vault.maxDeposit(RECEIVER) + 1 + vault.convertToAssets(1), type(uint256).max / 2);
+        more = bound(more, vault.maxDeposit(RECEIVER) + _beyond(), type(uint256).max / 2);
         _pay(more);
         vm.expectRevert();
         vault.deposit(more, RECEIVER);
