@@ -41,7 +41,13 @@ QUIET_SECONDS = 60.0
 @click.option(
     "--mutants", type=click.IntRange(1), default=Options.mutants, show_default=True, help="Sample of mutants."
 )
-@click.option("--seed", type=click.IntRange(0), default=Options.seed, show_default=True, help="Of the sample.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=Options.seed,
+    show_default=True,
+    help="Of the sample and of the campaigns.",
+)
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count(), show_default="processors", help="Work at once.")
 @click.option("--json", "as_json", is_flag=True, help="Print what is written to the file instead of the table.")
 @click.option(

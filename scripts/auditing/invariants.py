@@ -29,7 +29,7 @@ def invariants(options: Options, say: Say) -> Findings:
         file.unlink()
     say("compiling and running the campaigns (about ten minutes)")
     command = ["forge", "test", "--json", "--match-path", CAMPAIGN, "-j", str(options.jobs)]
-    done = run(command, env={"FOUNDRY_PROFILE": "deep"}, good=(0, 1))
+    done = run(command, env={"FOUNDRY_PROFILE": "deep", "FOUNDRY_FUZZ_SEED": hex(options.seed)}, good=(0, 1))
     tests = list(_tests(done.stdout))
     if not tests:
         said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-TAIL:])

@@ -25,7 +25,7 @@ class Options:
     mutants
         Size of the sample of mutants; None for all there are.
     seed
-        Of the sample.
+        Of the sample of mutants and of the invariants' campaigns: the same seed, the same audit.
     """
 
     jobs: int = 2
