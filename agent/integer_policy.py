@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +12,11 @@ import numpy as np
 
 from agent.actions import to_weights
 from agent.digest import sha256_hex
-from agent.errors import PolicyFileError, PolicyShapeError
+from agent.errors import PolicyShapeError
 from agent.integer import OUTPUT_ONE, Network, as_inputs
 from agent.network import check_shown
 from agent.observation import Observation, vector_size
-from agent.policy_file import read_pair, write_pair
+from agent.policy_file import read_pair, stored_arrays, write_pair
 from agent.units import FloatArray
 
 FORMAT = "bulkhead-integer-1"
@@ -88,11 +87,8 @@ def load_integer(path: Path | str) -> IntegerPolicy:
         A subclass says what is wrong.
     """
     raw, manifest = read_pair(path, FORMAT)
-    try:
-        with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
-            code = np.asarray(arrays["code"], dtype=np.uint8).tobytes()
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise PolicyFileError(f"{path} does not hold the code of a network ({error})") from error
+    with stored_arrays(raw, path, "the code of a network") as arrays:
+        code = np.asarray(arrays["code"], dtype=np.uint8).tobytes()
     network = Network.from_code(code)
     strategies, version = len(manifest["strategies"]), str(manifest["observation"])
     if network.outputs != strategies or network.inputs != vector_size(strategies, version):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,22 @@ def write_pair(target: Path, raw: bytes, content: dict[str, Any]) -> None:
         draft.replace(path)  # a new one beside an old other is refused by the digest
 
 
+@contextmanager
+def stored_arrays(raw: bytes, path: Path | str, what: str) -> Iterator[Any]:
+    """Give the arrays of a policy's parameters by their names, for as long as the block lasts.
+
+    Raises
+    ------
+    PolicyFileError
+        If the bytes hold no arrays, or the block asks for one that is not `what` a file of this format holds.
+    """
+    try:
+        with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
+            yield arrays
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise PolicyFileError(f"{path} does not hold {what} ({error})") from error
+
+
 def read_pair(path: Path | str, form: str, entries: Sequence[str] = ()) -> tuple[bytes, dict[str, Any]]:
     """Return parameters and manifest of the policy at `path`, which must be of this format and fit each other.
 
@@ -167,19 +184,14 @@ def _read_manifest(path: Path, form: str, entries: Sequence[str]) -> dict[str, A
 
 def _read_network(raw: bytes, path: Path, manifest: dict[str, Any]) -> tuple[Layers, Lstm | None]:
     """Return layers and LSTM, checked against each other and the manifest."""
-    try:
-        with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
-            layers = tuple(
-                (np.asarray(arrays[f"matrix_{index}"]), np.asarray(arrays[f"bias_{index}"]))
-                for index in range(len(manifest["layers"]))
-            )
-            parts = (
-                [np.asarray(arrays[f"lstm_{key}"]) for key in ("inputs", "hidden", "bias")]
-                if "lstm" in manifest
-                else []
-            )
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise PolicyFileError(f"{path} does not hold the layers of its manifest ({error})") from error
+    with stored_arrays(raw, path, "the layers of its manifest") as arrays:
+        layers = tuple(
+            (np.asarray(arrays[f"matrix_{index}"]), np.asarray(arrays[f"bias_{index}"]))
+            for index in range(len(manifest["layers"]))
+        )
+        parts = (
+            [np.asarray(arrays[f"lstm_{key}"]) for key in ("inputs", "hidden", "bias")] if "lstm" in manifest else []
+        )
     for array in (*parts, *(array for layer in layers for array in layer)):
         if array.dtype != np.float64:
             raise PolicyShapeError(f"{path} holds an array that is not float64")

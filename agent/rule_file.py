@@ -10,7 +10,6 @@ Every rule looks at the present observation alone, so a keeper has all that it n
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -26,7 +25,7 @@ from agent.evaluation.forecast import Forecast
 from agent.limits import MAX_STRATEGIES
 from agent.network import check_shown
 from agent.observation import CHAIN, Observation, vector_size
-from agent.policy_file import read_pair, write_pair
+from agent.policy_file import read_pair, stored_arrays, write_pair
 from agent.units import FloatArray
 
 FORMAT = "bulkhead-rule-1"
@@ -160,11 +159,8 @@ def _read_rule(raw: bytes, path: Path, manifest: Mapping[str, Any]) -> Rule:
         vector_size(len(strategies), manifest["observation"])
     except ObservationError as error:
         raise PolicyShapeError(f"{path}: {error}") from error
-    try:
-        with np.load(io.BytesIO(raw), allow_pickle=False) as stored:
-            arrays = {key: np.asarray(stored[key]) for key in stored.files}
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise PolicyFileError(f"{path} does not hold the numbers of a rule ({error})") from error
+    with stored_arrays(raw, path, "the numbers of a rule") as stored:
+        arrays = {key: np.asarray(stored[key]) for key in stored.files}
     made = KINDS[kind]
     types = {field.name: get_type_hints(made)[field.name] for field in fields(made)}  # type: ignore[arg-type]
     if set(types) != {*arrays, *words} or len(types) != len(arrays) + len(words):
