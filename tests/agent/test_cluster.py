@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import pytest
 from chores import Chore, do, threads
+from tiny import tiny_preset
 
 from agent.market.rate_model import sample_rates
 from agent.market.synthetic import shipped_market
@@ -150,30 +151,6 @@ def test_ray__a_machine_and_a_worker_are_killed__all_results_come_back(cluster: 
     assert values(run_tasks(threads, chores[:2], ray=cluster.address, workers=1))[0][0] == "1"
 
 
-TINY = """
-name = "tiny"
-seconds = 600
-steps = 1024
-[env]
-nav = [10_000, 10_000_000]
-leg_cost = [1e-5, 1e-3]
-episode_rows = 10
-warm_up_rows = 5
-[ppo]
-envs = 32
-n_steps = 16
-batch_size = 512
-hidden = [16]
-[market]
-bank_paths = 8
-bank_rows = 40
-[evaluation]
-paths = 4
-test_paths = 2
-test_rows = 10
-"""
-
-
 def _agent(folder: Path, *arguments: str, fails: bool = False) -> Any:
     """Run a command in a folder, as typed there, and return what it prints."""
     command = [str(Path(sys.executable).with_name("agent")), *arguments, "--quiet", "--json"]
@@ -190,7 +167,7 @@ def test_commands__with_ray_and_relative_paths__give_what_they_give_here(cluster
     rates = sample_rates(shipped_market().model, np.random.default_rng(5), 1, 190)[0]
     lines = [f"{date(2025, 1, 1) + timedelta(i)},{','.join(f'{r:.6f}' for r in row)}" for i, row in enumerate(rates)]
     (tmp_path / "history.csv").write_text("\n".join(["date,one,two,three", *lines]) + "\n")
-    (tmp_path / "tiny.toml").write_text(TINY)
+    (tmp_path / "tiny.toml").write_text(tiny_preset(seconds=600, steps=1024))
     ray = ("--ray", cluster.address)
     walk = ["walk-forward", "history.csv", "--preset", "tiny.toml", "--folds", "1", "--first-test", "150"]
     walk += ["--seeds", "2", "--seconds", "600"]

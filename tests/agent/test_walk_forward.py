@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from made_up import history_of, path_of
+from tiny import tiny_preset
 
 from agent.decision import Reason
 from agent.errors import LookAheadError, ResultsError, ShapeError
@@ -36,29 +37,6 @@ from agent.observation import Observation
 from agent.policy import load_policy_file
 from agent.units import FloatArray
 
-TINY = """
-name = "tiny"
-seconds = 60
-steps = 2000
-[env]
-nav = [10_000, 10_000_000]
-leg_cost = [1e-5, 1e-3]
-episode_rows = 10
-warm_up_rows = 5
-[ppo]
-envs = 32
-n_steps = 16
-batch_size = 512
-hidden = [16]
-[market]
-bank_paths = 8
-bank_rows = 40
-[evaluation]
-paths = 4
-test_paths = 2
-test_rows = 10
-"""
-
 
 @pytest.fixture
 def history() -> RateHistory:
@@ -70,7 +48,7 @@ def history() -> RateHistory:
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     preset = tmp_path / "tiny.toml"
-    preset.write_text(TINY)
+    preset.write_text(tiny_preset(seconds=60, steps=2000))
     scenarios = (Scenario(1.0, 1e7), Scenario(5.0, 1e5), Scenario(1.0, 1e7, latency=1))
     return Study("tiny", 200, 2, seeds=2, preset=str(preset), scenarios=scenarios, seconds=30, tune_seconds=30)
 
