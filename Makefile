@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-SOURCES := agent keeper scripts tests
+SOURCES := agent keeper scripts tools tests
 # Ape compiles what has changed in the sources, but not when its settings have.
 FORCE = $(if $(shell find .build/__local__.json ! -newer ape-config.yaml 2>/dev/null),--force)
 # Ape's pytest plugin would start an Anvil for tests that do not use it.
@@ -55,19 +55,19 @@ test-e2e: compile ## Run the end-to-end test: a short demo, and the ways it can 
 
 .PHONY: audit
 audit: setup ## Run the deep checks of the contracts (about an hour) [ONLY=part ARGS="--all --json ..."]
-	@$(BIN)/python -m scripts.audit $(addprefix --only ,$(ONLY)) $(ARGS)
+	@$(BIN)/python -m tools.audit $(addprefix --only ,$(ONLY)) $(ARGS)
 
 .PHONY: results
 results: setup ## Run the walk-forwards on real history and write docs/RESULTS.md (under an hour) [DATA=../shared/data SEEDS= SECONDS= ONLY= ARGS="--ray ..."]
-	@OMP_NUM_THREADS=1 $(BIN)/python -m scripts.results --data "$(if $(DATA),$(DATA),../shared/data)" $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tools.results --data "$(if $(DATA),$(DATA),../shared/data)" $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 .PHONY: gas
 gas: setup ## Measure gas, write snapshots/ and show what changed since the commit [ARGS=--check]
-	@$(BIN)/python -m scripts.gas $(ARGS)
+	@$(BIN)/python -m tools.gas $(ARGS)
 
 .PHONY: bench
 bench: setup ## Measure the agent: speed, export, time to a good policy; a table and out/bench.json [ONLY=part ARGS="--quick --long 3600 --check ..."]
-	@$(BIN)/python -m scripts.bench $(addprefix --only ,$(ONLY)) $(ARGS)
+	@$(BIN)/python -m tools.bench $(addprefix --only ,$(ONLY)) $(ARGS)
 
 .PHONY: format
 format: setup ## Format Python and Solidity

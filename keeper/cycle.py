@@ -15,11 +15,11 @@ from types import TracebackType
 
 import structlog
 
-from agent.decision import DecisionRules
 from agent.errors import ObservationError
 from agent.observation import RateMemory
-from agent.portfolio import Costs
-from agent.recall import Recall
+from agent.policies.memory import Recall
+from agent.vault.decision import DecisionRules
+from agent.vault.portfolio import Costs
 from keeper.chain.rpc import CallRevertedError, Rpc
 from keeper.chain.signer import Signer, open_keystore
 from keeper.chain.transaction import GWEI, FeeRules, check_funds, gas_limit

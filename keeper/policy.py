@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from agent.errors import AgentError
-from agent.evaluation.baselines import BASELINES
 from agent.observation import CHAIN
-from agent.policy import Policy, load_policy
+from agent.policies.load import Policy, load_policy
+from agent.policies.rules import BASELINES
 from keeper.config import KeeperConfig
 from keeper.errors import PolicyError
 

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from agent.errors import AgentError
-from agent.limits import LimitsFile, load_limits
+from agent.vault.limits_file import LimitsFile, load_limits
 from keeper.errors import KeeperError, RpcUnavailableError
 from scripts.demonstration import stress
 from scripts.demonstration.learn import learn

@@ -155,7 +155,7 @@ def _devnet(w3: "Web3", book: Path | None, rehearse: bool) -> "Devnet | None":
 
 
 def _digest(policy: str | None, policy_hash: str | None) -> str:
-    from agent.policy import load_policy
+    from agent.policies.load import load_policy
 
     if (policy is None) == (policy_hash is None):
         raise click.UsageError("Give the policy to commit: either --policy or --policy-hash.")
@@ -174,7 +174,7 @@ def _plan(
     seed: Decimal,
     wanted: dict[str, str | None],
 ) -> "DeploymentPlan":
-    from agent.limits import load_limits
+    from agent.vault.limits_file import load_limits
     from scripts.deployment import make_plan
 
     known: dict[str, str] = {}

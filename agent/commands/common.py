@@ -15,8 +15,8 @@ import click
 from agent.errors import AgentError
 
 if TYPE_CHECKING:
-    from agent.limits import Limits
     from agent.market.replay import RateHistory
+    from agent.vault.limits import Limits
 
 PATH = click.Path(path_type=Path, dir_okay=False)
 DAY = click.DateTime(formats=["%Y-%m-%d"])
@@ -74,7 +74,8 @@ def history_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def limits_of(path: Path | None, count: int) -> Limits:
     """Return the limits of a file, or caps of 60 % where there is none; they must be for `count` strategies."""
     from agent.errors import LimitsError
-    from agent.limits import Limits, load_limits
+    from agent.vault.limits import Limits
+    from agent.vault.limits_file import load_limits
 
     limits = Limits.uniform(count) if path is None else load_limits(path).limits()
     if limits.count != count:
@@ -84,7 +85,7 @@ def limits_of(path: Path | None, count: int) -> Limits:
 
 def names_of(path: Path | None) -> tuple[str, ...] | None:
     """Return what a limits file calls its strategies."""
-    from agent.limits import load_limits
+    from agent.vault.limits_file import load_limits
 
     return None if path is None else load_limits(path).names
 

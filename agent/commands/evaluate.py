@@ -23,10 +23,10 @@ from agent.commands.common import (
 if TYPE_CHECKING:
     import numpy as np
 
-    from agent.evaluation.backtest import Setting
+    from agent.backtest import Setting
     from agent.market.path import MarketPath
     from agent.market.replay import RateHistory
-    from agent.policy import Policy
+    from agent.policies.load import Policy
 
 
 @click.command()
@@ -82,12 +82,12 @@ def evaluate(
 
     import numpy as np
 
-    from agent.evaluation.backtest import Setting, compare
-    from agent.evaluation.baselines import BASELINES
+    from agent.backtest import Setting, compare
     from agent.market.path import gas_cost
     from agent.market.synthetic import shipped_market
-    from agent.policy import load_policy
-    from agent.portfolio import Costs
+    from agent.policies.load import load_policy
+    from agent.policies.rules import BASELINES
+    from agent.vault.portfolio import Costs
 
     if env_name != "lending" and (data is not None or days is not None or cost_bp is not None):
         raise click.UsageError("--data, --days and --cost-bp are for the lending environment")

@@ -118,11 +118,11 @@ def _export_integer(
 
     from agent.errors import IntegerFormError
     from agent.evaluation.integer_report import integer_report, vectors
-    from agent.integer_policy import save_integer
     from agent.market.synthetic import shipped_market
-    from agent.network import NumpyPolicy
-    from agent.policy import load_policy
-    from agent.quantise import quantise
+    from agent.policies.integer import save_integer
+    from agent.policies.load import load_policy
+    from agent.policies.network import NumpyPolicy
+    from agent.policies.quantise import quantise
     from agent.training.preset import Preset, typical_setting
 
     loaded = load_policy(policy)

@@ -12,11 +12,11 @@ from agent.commands.common import DAY, PATH, Reading, history_options, limits_of
 from agent.errors import NotPromotedError
 
 if TYPE_CHECKING:
-    from agent.evaluation.backtest import Setting
+    from agent.backtest import Setting
     from agent.evaluation.promotion import Trained, Verdict
     from agent.evaluation.study import Scenario
-    from agent.limits import Limits
     from agent.market.history import RateHistory
+    from agent.vault.limits import Limits
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -118,9 +118,9 @@ def _serving(
     verdict: Verdict, known: RateHistory | None, setting: Setting, policy: Path, out: Path | None
 ) -> tuple[dict[str, str | None], str]:
     """Write the rule that should serve, where it needs a file; return what to configure, and that in words."""
-    from agent.evaluation.baselines import BASELINES
     from agent.evaluation.serving import write_rule
-    from agent.policy import load_policy
+    from agent.policies.load import load_policy
+    from agent.policies.rules import BASELINES
 
     name = verdict.serve
     if name in BASELINES:

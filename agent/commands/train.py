@@ -24,9 +24,9 @@ from agent.commands.common import (
 from agent.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from agent.limits import Limits
     from agent.market.path import Market
     from agent.training.preset import Preset
+    from agent.vault.limits import Limits
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _COMMAND = "command.json"  # beside the checkpoint: what the run was started with

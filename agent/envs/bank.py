@@ -8,8 +8,8 @@ import numpy as np
 
 from agent.errors import MarketDataError
 from agent.market.path import MarketPath
-from agent.portfolio import MarketRow
 from agent.units import FloatArray, IntArray
+from agent.vault.portfolio import MarketRow
 
 
 @dataclass(frozen=True)

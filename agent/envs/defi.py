@@ -8,9 +8,9 @@ import numpy as np
 
 from agent.envs.engine import EnvConfig
 from agent.envs.risk_reward import Peg, RiskReward
-from agent.limits import Limits
 from agent.observation.versions import DEFI, DEFI_FEATURES, DEFI_VENUES
-from agent.portfolio import Costs
+from agent.vault.limits import Limits
+from agent.vault.portfolio import Costs
 
 CAP = 0.4
 """Most of NAV in one venue."""

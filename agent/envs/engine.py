@@ -1,27 +1,45 @@
-"""The batched engine under the environments: episodes on market paths, through the vault's own decision and money math.
-
-Every vault of the batch runs its own episode, from a random row of a random path of a bank. A step is exactly what
-the keeper does: observe, let the policy want, decide under the limits, rebalance; then the market pays.
-"""
+"""The batched engine under the environments: episodes on market paths, through the vault's decision and money math."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from functools import reduce
 from operator import add
+from typing import Protocol
 
 import numpy as np
 
-from agent.actions import to_weights
-from agent.decision import Decision, DecisionRules, decide
 from agent.envs.bank import Bank
-from agent.envs.reward import Reward
 from agent.errors import MarketDataError, ShapeError
-from agent.limits import Limits
 from agent.market.path import MarketPath
 from agent.observation import CHAIN, Observation, RateMemory, observe, version_of
-from agent.portfolio import Costs, PortfolioState, StepResult, step, unwind
+from agent.policies.actions import to_weights
 from agent.units import BoolArray, FloatArray, IntArray
+from agent.vault.decision import Decision, DecisionRules, decide
+from agent.vault.limits import Limits
+from agent.vault.portfolio import Costs, MarketRow, PortfolioState, StepResult, step, unwind
+
+
+class Reward(Protocol):
+    """Anything that says what a step was worth, in named parts; the reward is their sum."""
+
+    def parts(
+        self, before: PortfolioState, after: PortfolioState, row: MarketRow, decision: Decision, seen: Observation
+    ) -> dict[str, FloatArray]:
+        """Return the parts of the reward, `(B,)` each, of order one.
+
+        Parameters
+        ----------
+        before, after
+            The vaults at the decision and at the next one.
+        row
+            What the market did in between.
+        decision
+            What was decided.
+        seen
+            What was known at the decision; its `features` are those of the market row.
+        """
+
 
 Range = tuple[float, float]
 """Least and most of what is drawn log-uniformly for every episode."""

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from agent.columns import mean, total
-from agent.decision import Decision
 from agent.envs.engine import EnvConfig
-from agent.limits import Limits
 from agent.observation import Observation
-from agent.portfolio import MarketRow, PortfolioState
 from agent.units import YEAR, FloatArray
+from agent.vault.decision import Decision
+from agent.vault.limits import Limits
+from agent.vault.portfolio import MarketRow, PortfolioState
 
 _LEAST_LEVEL = 0.001  # APR; rewards are in units of the market's level, which is not taken below this
 

@@ -11,11 +11,11 @@ from agent.envs.lending import lending_config
 from agent.envs.rwa import rwa_config
 from agent.envs.scalar import VaultEnv
 from agent.errors import PresetError
-from agent.limits import Limits
 from agent.market.defi import DefiMarket
 from agent.market.path import Market
 from agent.market.rwa import RwaMarket
 from agent.market.synthetic import shipped_market
+from agent.vault.limits import Limits
 
 
 @dataclass(frozen=True)

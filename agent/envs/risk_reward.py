@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent.decision import Decision
 from agent.observation import Observation
-from agent.portfolio import MarketRow, PortfolioState
 from agent.units import YEAR, BoolArray, FloatArray
+from agent.vault.decision import Decision
+from agent.vault.portfolio import MarketRow, PortfolioState
 
 _LEAST_WORTH = 1e-9
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.actions import RWA_MOST
 from agent.envs.engine import EnvConfig
 from agent.envs.risk_reward import Peg, RiskReward
-from agent.limits import Limits
 from agent.observation.versions import RWA, RWA_ASSETS, RWA_FEATURES
-from agent.portfolio import Costs
+from agent.policies.actions import RWA_MOST
+from agent.vault.limits import Limits
+from agent.vault.portfolio import Costs
 
 START = (0.40, 0.35, 0.25)
 """Weights that an episode starts with."""

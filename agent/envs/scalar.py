@@ -16,7 +16,7 @@ from agent.observation.versions import BOUND
 
 
 def action_space(config: EnvConfig) -> spaces.Box:
-    """Return the action space: one number per strategy; `agent.actions` says what it means."""
+    """Return the action space: one number per strategy; `agent.policies.actions` says what it means."""
     return spaces.Box(-1.0, 1.0, (config.limits.count,), np.float32)
 
 

@@ -22,12 +22,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from agent.backtest import Backtest, Setting, simulate
 from agent.errors import LimitsError
-from agent.evaluation.backtest import Backtest, Setting, simulate
 from agent.market.path import MarketPath
 from agent.observation import Observation
-from agent.portfolio import MarketRow
 from agent.units import BoolArray, FloatArray, IntArray
+from agent.vault.portfolio import MarketRow
 
 RESOLUTION = 1e-4
 """Annualised log return that a better plan than the one found may have, in lending markets without binding budgets."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from agent.limits import project_between
 from agent.units import FloatArray
+from agent.vault.projection import project_between
 
 _ROUNDS = 5000
 _CLOSE = 1e-12

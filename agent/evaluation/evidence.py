@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from agent.backtest import Backtest
 from agent.errors import ResultsError
-from agent.evaluation.backtest import Backtest
 from agent.evaluation.folder import load_about, load_stress
 from agent.evaluation.metrics import growth_rate, headroom_captured, measure
 from agent.evaluation.promotion import average_returns, compare_all, judge

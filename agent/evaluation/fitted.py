@@ -1,38 +1,162 @@
-"""Baselines with parameters from history: what a careful person without a neural network would run.
+"""Baselines fitted to history: what a careful person without a neural network would run.
 
-All of them look at the observation alone and have their fitted numbers in their digest. What is tuned is tuned by
-backtests on the history that is given, net of all costs; give the training part.
-
-- `single-i`: each strategy alone;
-- `hold-best-trailing`: those that earned most over the history, in that order, for ever;
-- `best-trailing`: the same re-chosen from the slow running mean, as soon as a month of its lead pays for the move (a
-  rule without memory has no calendar);
-- `fixed-mix`: the constant portfolio that earned most, of all corners of the limits and a grid between them;
-- `min-variance`, `risk-parity`: constant portfolios from the covariance of daily earnings, shrunk;
-- `forecast-ar1`, `forecast-var1`: autoregressive forecasts of the rates and an optimiser that pays for its moves
-  (`agent.evaluation.forecast`);
-- `greedy-band-tuned`: greedy with the band, the horizon and the rates to go by that earned most.
+Fixed mixes, the best trailing strategy, a tuned band, and forecasts by autoregressions of order one with the horizon
+that earned most. Parameters are chosen by backtests of all candidates at once.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
 
-from agent.evaluation.backtest import Setting
-from agent.evaluation.baselines import SingleAsset, Source, move_for_a_lead
+from agent.backtest import Setting, run
 from agent.evaluation.ceiling import admissible
 from agent.evaluation.covariance import min_variance, risk_parity, shrunk_covariance, within
-from agent.evaluation.fitted_rules import BestTrailing, FixedMix, HoldBestTrailing, TunedBand
-from agent.evaluation.regression import fit_forecasts
-from agent.evaluation.tuning import earnings
+from agent.evaluation.metrics import growth_rate
 from agent.market.history import RateHistory
 from agent.market.path import MarketPath
 from agent.observation import Observation
-from agent.policy import Policy
-from agent.units import FloatArray, IntArray
+from agent.policies.forecast import Forecast, Kind, best_move
+from agent.policies.load import Policy
+from agent.policies.rules import (
+    BestTrailing,
+    FixedMix,
+    HoldBestTrailing,
+    SingleAsset,
+    Source,
+    TunedBand,
+    move_for_a_lead,
+)
+from agent.units import DAY, FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Several policies as one, each with its own rows of the batch.
+
+    Attributes
+    ----------
+    wanted
+        From an observation and the `(B,)` candidate of each of its rows to wanted weights `(B, n)`.
+    candidate
+        `(B,)` which candidate decides for which row.
+    """
+
+    wanted: Callable[[Observation, IntArray], FloatArray]
+    candidate: IntArray
+    name: str = "candidates"
+    digest: str = ""
+
+    def act(self, observation: Observation) -> FloatArray:
+        """Return wanted weights `(B, n)`."""
+        return self.wanted(observation, self.candidate)
+
+
+def earnings(
+    wanted: Callable[[Observation, IntArray], FloatArray], count: int, path: MarketPath, setting: Setting
+) -> FloatArray:
+    """Return the annualised net log return of each of `count` candidates, the mean over the paths, `(count,)`.
+
+    Parameters
+    ----------
+    wanted
+        As in `Candidates`.
+    count
+        Number of candidates.
+    path, setting
+        What they are run on.
+    """
+    candidate = np.repeat(np.arange(count, dtype=np.int64), path.batch)
+    copies = path.take(np.tile(np.arange(path.batch, dtype=np.int64), count))
+    result = run(Candidates(wanted, candidate), copies, setting)
+    return np.asarray(growth_rate(result).reshape(count, path.batch).mean(1))
+
+
+_STABLE = 0.995  # largest modulus of an eigenvalue: rates come back
+_RIDGE = 0.05  # share of the mean variance that is added to the diagonal of the regression
+
+
+def fit_forecasts(path: MarketPath, setting: Setting, horizons: Sequence[float]) -> list[Forecast]:
+    """Fit both regressions to market paths and choose for each the horizon that earned most there, net of costs.
+
+    Parameters
+    ----------
+    path
+        The training part. Rows are taken for equally spaced.
+    setting
+        Limits and costs.
+    horizons
+        Days to try.
+    """
+    deviation, mean = path.rates - path.rates.mean((0, 1)), path.rates.mean((0, 1))
+    past = deviation[:, :-1].reshape(-1, path.count)
+    next_ = deviation[:, 1:].reshape(-1, path.count)
+    rows_per_day = DAY / float(np.median(np.diff(path.timestamps)))
+    limits, count = setting.limits, path.count
+    entry, leave = (
+        np.array(np.broadcast_to(np.asarray(cost, dtype=np.float64), count))
+        for cost in (setting.costs.entry, setting.costs.exit)
+    )
+    caps, budget = limits.caps(setting.nav), 1.0 - limits.idle_floor
+    days = np.array(horizons, dtype=np.float64)
+    fitted = []
+    regressions: tuple[tuple[Kind, FloatArray], ...] = (("ar1", _each(past, next_)), ("var1", _together(past, next_)))
+    for kind, matrix in regressions:
+        decay = np.stack([mean_power(matrix, max(1, round(each * rows_per_day))) for each in horizons])
+
+        def wanted(seen: Observation, which: IntArray, decay: FloatArray = decay) -> FloatArray:
+            expected = mean + np.einsum("bij,bj->bi", decay[which], seen.rates - mean)
+            return best_move(expected, days[which, None], seen, entry, leave, caps, budget)
+
+        best = int(earnings(wanted, len(horizons), path, setting).argmax())
+        fitted.append(
+            Forecast(
+                kind=kind,
+                mean=_regression_plain(mean),
+                decay=tuple(_regression_plain(row) for row in decay[best]),
+                horizon_days=float(horizons[best]),
+                entry=_regression_plain(entry),
+                exit=_regression_plain(leave),
+                caps=_regression_plain(caps),
+                budget=budget,
+            )
+        )
+    return fitted
+
+
+def mean_power(matrix: FloatArray, count: int) -> FloatArray:
+    """Return the mean of `matrix^1` to `matrix^count`, `(n, n)`; its eigenvalues must be inside the unit circle."""
+    one = np.eye(len(matrix))
+    return np.asarray(
+        matrix @ (one - np.linalg.matrix_power(matrix, count)) @ np.linalg.inv(one - matrix) / count, dtype=np.float64
+    )
+
+
+def _each(past: FloatArray, following: FloatArray) -> FloatArray:
+    """Return the diagonal matrix of each rate's own autoregression, between zero and almost one."""
+    variance = (past**2).sum(0)
+    own = np.where(variance > 0, (past * following).sum(0) / np.where(variance > 0, variance, 1.0), 0.0)
+    return np.asarray(np.diag(np.clip(own, 0.0, _STABLE)))
+
+
+def _together(past: FloatArray, following: FloatArray) -> FloatArray:
+    """Return the matrix of the joint autoregression: least squares with a ridge, scaled back if it explodes."""
+    gram = past.T @ past
+    ridge = _RIDGE * float(np.trace(gram)) / len(gram) / max(np.sqrt(len(past)), 1.0)
+    if ridge <= 0:
+        return np.zeros_like(gram)
+    matrix = np.linalg.solve(gram + ridge * np.eye(len(gram)), past.T @ following).T
+    largest = float(np.abs(np.linalg.eigvals(matrix)).max())
+    return np.asarray(matrix * min(1.0, _STABLE / largest if largest > 0 else 1.0))
+
+
+def _regression_plain(values: FloatArray) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
 
 BANDS = (0.0, 0.001, 0.0025, 0.005, 0.01, 0.02)
 HORIZONS = (1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 120.0)

@@ -11,7 +11,7 @@ from typing import Any
 from agent.errors import ResultsError
 from agent.evaluation.recipe import Finished
 from agent.evaluation.scoring_tasks import Ground
-from agent.policy import load_policy_file
+from agent.policies.files import load_policy_file
 
 CANDIDATE = "candidate.npz"
 """The policy that a gate may promote: of the last fold and the first seed, fixed before anything was run."""

@@ -6,17 +6,17 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from agent.decision import decide
-from agent.evaluation.backtest import Backtest, Setting, run
-from agent.evaluation.baselines import EqualWeight
+from agent.backtest import Backtest, Setting, run
 from agent.evaluation.ceiling import hindsight
 from agent.evaluation.metrics import growth_rate, headroom_captured
-from agent.integer_policy import IntegerPolicy
 from agent.market.path import MarketPath
-from agent.network import NumpyPolicy
 from agent.observation import Observation
-from agent.policy import Policy
+from agent.policies.integer import IntegerPolicy
+from agent.policies.load import Policy
+from agent.policies.network import NumpyPolicy
+from agent.policies.rules import EqualWeight
 from agent.units import FloatArray
+from agent.vault.decision import decide
 
 NOTICED = 0.001
 """A decision differs if other strategies are traded, or a weight differs by more than this share of NAV."""

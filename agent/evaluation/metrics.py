@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent.evaluation.backtest import Backtest
+from agent.backtest import Backtest
 from agent.units import DAY, YEAR, FloatArray, IntArray
 
 TAIL = 0.05

@@ -19,12 +19,13 @@ from agent.errors import AgentError, LookAheadError, PolicyError
 from agent.evaluation.metrics import growth_rate
 from agent.evaluation.scoring import Leg, score
 from agent.evaluation.study import Scenario, Study
-from agent.limits import Limits
 from agent.market.bootstrap import BootstrapMarket, MixedMarket
 from agent.market.history import DEFAULT_ETH_PRICE, RateHistory
 from agent.market.synthetic import SyntheticMarket, fitted_market
-from agent.policy import NumpyPolicy, load_policy_file
+from agent.policies.files import load_policy_file
+from agent.policies.network import NumpyPolicy
 from agent.units import GWEI
+from agent.vault.limits import Limits
 
 if TYPE_CHECKING:
     from agent.training.preset import Preset
@@ -170,7 +171,7 @@ def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def runs_of_tuning(study: Study, history: RateHistory, limits: Limits, folder: Path, fold: int) -> list[list[Run]]:
     """Return the runs that choose a configuration for a fold: for each configuration one per inner fold."""
-    from agent.evaluation.folds import inner_folds
+    from agent.evaluation.study import inner_folds
 
     outer = study.cut(history)[fold]
     inner = inner_folds(outer, study.inner, purge=study.purge, embargo=study.embargo)

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from agent.decision import Reason
+from agent.backtest import Backtest
 from agent.errors import ResultsError
-from agent.evaluation.backtest import Backtest
 from agent.evaluation.study import Scenario
 from agent.units import FloatArray
+from agent.vault.decision import Reason
 
 
 @dataclass(frozen=True)

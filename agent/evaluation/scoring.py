@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agent.backtest import Backtest, Setting, simulate
 from agent.errors import ShapeError
-from agent.evaluation.backtest import Backtest, Setting, simulate
-from agent.evaluation.baselines import BASELINES, RandomFeasible
 from agent.market.history import RateHistory
 from agent.market.path import MarketPath
 from agent.observation import Observation
-from agent.policy import Policy, act
+from agent.policies.load import Policy, act
+from agent.policies.rules import BASELINES, RandomFeasible
 from agent.units import FloatArray
 
 

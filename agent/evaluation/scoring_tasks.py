@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.evaluation.backtest import Backtest
-from agent.evaluation.baselines import BASELINES
-from agent.evaluation.folds import Fold
+from agent.backtest import Backtest
 from agent.evaluation.scoring import Leg, score, scored_rules
 from agent.evaluation.stress import cases, run_case
-from agent.evaluation.study import Scenario, Study
-from agent.limits import Limits
+from agent.evaluation.study import Fold, Scenario, Study
 from agent.market.history import RateHistory
-from agent.policy import Policy, load_policy_file
+from agent.policies.load import Policy, load_policy_file
+from agent.policies.rules import BASELINES
+from agent.vault.limits import Limits
 
 
 @dataclass(frozen=True)

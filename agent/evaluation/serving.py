@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from agent.backtest import Setting
 from agent.errors import ResultsError, UnknownPolicyError
-from agent.evaluation.backtest import Setting
-from agent.evaluation.baselines import BASELINES, Rule
 from agent.evaluation.fitted import fitted_baselines
-from agent.limits import Limits
 from agent.market.history import RateHistory
-from agent.rule_file import RulePolicy, save_rule
+from agent.policies.rule_file import RulePolicy, save_rule
+from agent.policies.rules import BASELINES, Rule
+from agent.vault.limits import Limits
 
 
 def write_rule(name: str, known: RateHistory, setting: Setting, out: Path | str) -> RulePolicy:

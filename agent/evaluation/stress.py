@@ -1,6 +1,6 @@
 """Days that hurt: as they lie in the tested history, and laid over it where they do not.
 
-`stress.json` holds what happened on them (`agent.evaluation.stress_facts`): for each day of an event, supply rates of
+`stress.json` holds what happened on them (`tools.calibration.stress`): for each day of an event, supply rates of
 Compound V2's DAI, USDC and USDT as multiples of their mean over the week before, gas cost as a multiple of the month's
 median, and the coins' prices. An *overlay* multiplies the middle of the tested history by these; a strategy belongs to
 the coin that its name begins with, and gets the mean of the three if it has none. Prices are daily closes over USDT,
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.evaluation.backtest import Backtest, Setting
+from agent.backtest import Backtest, Setting
 from agent.evaluation.scoring import Leg, score
 from agent.market.path import MarketPath
 

@@ -1,8 +1,8 @@
 """The walk-forward: tune on inner folds, train each fold and seed, and test on the windows that follow.
 
-Everything is a task of its own (`agent.tasks`): tuning runs, then training runs, then scoring runs. Policies that are
-finished lie in the folder of results and are not trained again. The figures and the verdict are
-`agent.evaluation.evidence`'s.
+Tuning runs, training runs and scoring runs are independent tasks (`agent.parallel.tasks`), in this order. Finished
+policies lie in the results folder and are not trained again. `agent.evaluation.evidence` makes the figures and the
+verdict.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from agent.evaluation.scoring_tasks import (
     stress_tasks,
 )
 from agent.evaluation.study import Study
-from agent.limits import Limits
 from agent.market.history import RateHistory
-from agent.tasks import run_tasks, values
+from agent.parallel.tasks import run_tasks, values
+from agent.vault.limits import Limits
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -39,7 +39,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Hands:
-    """Who does the tasks; see `agent.tasks.run_tasks`. `say` gets a line for each stage."""
+    """Who does the tasks; see `agent.parallel.tasks.run_tasks`. `say` gets a line for each stage."""
 
     workers: int | None = None
     ray: str | None = None

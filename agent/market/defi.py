@@ -18,7 +18,7 @@ Everything is in US dollars, and idle money is dollars at par.
 
 The parameters lie in `defi.json`, made by
 
-    python -m agent.market.calibrate_defi ../shared/data agent/market/defi.json
+    python -m tools.calibration.defi ../shared/data agent/market/defi.json
 
 which also prints how well simulated markets agree with the history. What no history at hand says is listed under
 `assumed` in that file.

@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 
 from agent.errors import MarketDataError, TooFewDaysError
-from agent.portfolio import MarketRow
 from agent.units import GWEI, YEAR, FloatArray, IntArray
+from agent.vault.portfolio import MarketRow
 
 _PER_STRATEGY = ("rates", "factors", "earned", "depth", "liquidity")
 _OPTIONAL = ("factors", "earned", "depth", "liquidity", "features", "surprises")

@@ -17,8 +17,8 @@ import numpy as np
 from agent.errors import NotFiniteError, ShapeError
 from agent.observation.memory import FAST_SECONDS, SLOW_SECONDS, RateMemory, checked_rates
 from agent.observation.versions import CHAIN, DEFI, DEFI_FEATURES, RWA, RWA_FEATURES, Version, version_of
-from agent.portfolio import Costs, PortfolioState
 from agent.units import FloatArray, rows
+from agent.vault.portfolio import Costs, PortfolioState
 
 __all__ = [
     "CHAIN",

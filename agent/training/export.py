@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from agent.errors import PolicyShapeError
-from agent.network import Layers, Lstm
+from agent.policies.network import Layers, Lstm
 from agent.units import FloatArray
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
 """A warm start: before PPO learns, its actor learns to do what a simple rule does, and its critic what that is worth.
 
-The rule is played in the training environment. What it wants is projected onto the limits, and turned into the action
-that stands for those weights (`actions_for`, the inverse of `agent.actions.to_weights`), which the actor is regressed
-on; the critic is regressed on the discounted rewards that followed. That takes seconds, and PPO begins where the rule
-is instead of at random. As the imitation is scored too, nothing worse than it on the evaluation markets is ever kept.
+The rule is played in the training environment. Its weights are projected onto the limits and turned into the action
+that stands for them (`actions_for`, the inverse of `agent.policies.actions.to_weights`). The actor is regressed on
+these actions, the critic on the discounted rewards that followed. That takes seconds, and PPO begins at the rule
+instead of at random. The imitation is scored too, so nothing worse than it on the evaluation markets is ever kept.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from agent.actions import RWA_LEAST
 from agent.envs.engine import Engine, EnvConfig
 from agent.envs.risk_reward import RiskReward
 from agent.errors import PresetError
-from agent.evaluation.baselines import BASELINES
-from agent.limits import Limits
 from agent.observation import Observation
 from agent.observation.versions import DEFI, RWA
+from agent.policies.actions import RWA_LEAST
+from agent.policies.rules import BASELINES
 from agent.training.learner import Learner
 from agent.training.preset import WarmStartTable
 from agent.training.recurrent_ppo import FastRecurrentPPO
 from agent.units import BoolArray, FloatArray
+from agent.vault.limits import Limits
 
 _CLEAR = 0.3  # how far beyond its bound an action is put where a weight is at zero or at its cap
 _BATCH = 512

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from agent.envs.vec import VaultVecEnv
-from agent.network import NumpyPolicy
+from agent.policies.network import NumpyPolicy
 from agent.training.export import actor
 from agent.training.ppo import OPTIMIZER, FastPPO
 from agent.training.preset import Preset

@@ -16,11 +16,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from agent.backtest import Setting
 from agent.envs.engine import EnvConfig
 from agent.envs.presets import EnvPreset, env_preset
 from agent.errors import PresetError
-from agent.evaluation.backtest import Setting
-from agent.limits import Limits, describe
+from agent.vault.limits import Limits
+from agent.vault.limits_file import describe
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -22,18 +22,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agent.digest import digest_of
 from agent.errors import AgentError, SweepError
-from agent.tasks import run_tasks
+from agent.parallel.tasks import run_tasks
 from agent.training.preset import Preset
-from agent.training.sweep_sampler import NumberedSampler
-from agent.training.sweep_space import own_parameters, suggest, with_parameters
+from agent.training.sweep_space import NumberedSampler, own_parameters, suggest, with_parameters
 from agent.training.train import run_key, train
 
 if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial, Trial
 
-    from agent.limits import Limits
     from agent.market.path import Market
+    from agent.vault.limits import Limits
 
 _HEARTBEAT, _GRACE = 30, 120  # seconds; a trial that is silent for longer has died with its worker
 _WARM_UP_TRIALS, _WARM_UP_LOOKS = 5, 2  # nothing is pruned before there is something to compare with
@@ -99,7 +98,7 @@ def sweep(search: Search, *, workers: int | None = None, ray: str | None = None,
     search
         What to do.
     workers, ray, progress
-        See `agent.tasks.run_tasks`.
+        See `agent.parallel.tasks.run_tasks`.
 
     Raises
     ------

@@ -15,22 +15,23 @@ from typing import Any
 import numpy as np
 import torch
 
+from agent.backtest import compare
 from agent.digest import digest_of
 from agent.envs.vec import VaultVecEnv
 from agent.errors import ShapeError
-from agent.evaluation.backtest import compare
-from agent.evaluation.baselines import BASELINES
-from agent.limits import Limits
 from agent.market.path import Market
 from agent.market.synthetic import SyntheticMarket, shipped_market
 from agent.observation import vector_names
-from agent.policy import NumpyPolicy, save_policy
+from agent.policies.files import save_policy
+from agent.policies.network import NumpyPolicy
+from agent.policies.rules import BASELINES
 from agent.training.checkpoint import Progress, load_checkpoint
 from agent.training.export import actor
 from agent.training.imitate import imitate
 from agent.training.learner import draft, make_learner
 from agent.training.preset import Preset, typical_setting
 from agent.training.watch import Watch
+from agent.vault.limits import Limits
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class TrainingResult:
         Points of the run: `steps`, `seconds`, `train_reward` (per episode; none before the first has ended) and
         `score` (mean reward per day on the evaluation markets).
     evaluation
-        Figures of the policy and of every baseline on the test markets; see `agent.evaluation.backtest`.
+        Figures of the policy and of every baseline on the test markets; see `agent.backtest`.
     steps, seconds
         What it took.
     """

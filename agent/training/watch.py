@@ -1,4 +1,7 @@
-"""The callback of a run: ends it in time, scores the network now and then, keeps the best, writes checkpoints."""
+"""The training callback: ends a run in time, scores the network, keeps the best one, writes checkpoints.
+
+The score is the mean reward on markets that training never sees, without exploration.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,40 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import FloatSchedule
 from tqdm import tqdm
 
-from agent.envs.engine import EnvConfig
+from agent.envs.engine import Engine, EnvConfig
 from agent.errors import PolicyFileError
 from agent.market.path import MarketPath
+from agent.policies.network import NumpyPolicy
 from agent.training.checkpoint import Progress, save_checkpoint
 from agent.training.learner import Learner, draft
 from agent.training.preset import Preset
-from agent.training.score import mean_reward
+from agent.units import FloatArray
+
+
+def mean_reward(policy: NumpyPolicy, bank: MarketPath, config: EnvConfig) -> float:
+    """Return the mean reward per step, over as many episodes as the bank has paths."""
+    return float(episode_rewards(policy, bank, config).mean()) / config.episode_rows
+
+
+def episode_rewards(policy: NumpyPolicy, bank: MarketPath, config: EnvConfig) -> FloatArray:
+    """Return the sum of the rewards of each of as many episodes as the bank has paths, `(P,)`.
+
+    With the same bank these are the same episodes whatever the network. An episode that ends early earns nothing more.
+    """
+    engine = Engine(bank, config, bank.batch, np.random.default_rng(0))
+    memory = np.zeros((bank.batch, policy.memory_size))
+    going, total = np.ones(bank.batch, dtype=np.bool_), np.zeros(bank.batch)
+    seen = engine.observe().vector()
+    for _ in range(config.episode_rows):
+        outputs, memory = policy.outputs(seen, memory)
+        moved = engine.step(outputs)
+        total += np.where(going, moved.reward, 0.0)
+        going &= ~moved.terminated
+        seen = moved.observation
+        if not going.any():
+            break
+    return total
+
 
 _BAR = "{desc} {percentage:3.0f}%|{bar:30}| {elapsed}{postfix}"
 

@@ -1,4 +1,4 @@
-"""`decide`: what the policy wants, what of it is admissible, and the plan that comes of it."""
+"""`decide`: what the policy wants, what of it is admissible, and the plan that comes of it, with its reason."""
 
 from __future__ import annotations
 
@@ -9,18 +9,65 @@ from fractions import Fraction
 import numpy as np
 from eth_utils.crypto import keccak
 
-from agent import decision as agent_decision
 from agent.errors import AgentError
 from agent.observation import Observation, RateMemory, observation
-from agent.policy import Policy
-from agent.portfolio import Costs
-from agent.recall import Recall, act_and_recall
+from agent.policies.load import Policy
+from agent.policies.memory import Recall, act_and_recall
 from agent.units import FloatArray
+from agent.vault import decision as agent_decision
+from agent.vault.portfolio import Costs
 from keeper.decide.plan import Action, Plan, Rebalance
-from keeper.decide.reasons import explain, refusal
 from keeper.decide.weights import chain_turnover, chain_weights
 from keeper.errors import StaleBlockError
-from keeper.snapshot import Snapshot, View
+from keeper.snapshot import WAD, Snapshot, View
+
+
+def refusal(snapshot: Snapshot, policy: Policy, sender: str | None) -> str | None:
+    """Return why nothing may be decided at all, or `None`."""
+    if snapshot.halted:
+        return "The vault is halted. Unwind its strategies; only governance can resume it."
+    if policy.digest.lower() != snapshot.policy_hash.lower():
+        return (
+            f"Policy {policy.name} has digest {policy.digest}, but the vault has committed to {snapshot.policy_hash}. "
+            "Configure the committed policy, or have governance commit this one."
+        )
+    if int(snapshot.keeper, 16) == 0:
+        return "The vault has no keeper: the guardian cut it off. Only governance can set one (setKeeper)."
+    if sender is not None and sender != snapshot.keeper:
+        return (
+            f"The key is that of {sender}, but the vault's keeper is {snapshot.keeper}. "
+            "Configure that key's keystore, or have governance call setKeeper."
+        )
+    if not snapshot.valued:
+        names = ", ".join(s.name or s.target for s in snapshot.dead) or "a strategy"
+        return (
+            f"The vault cannot be valued while {names} reverts. Nothing is traded until governance has dealt with it."
+        )
+    if snapshot.share_price < snapshot.drawdown_floor:
+        return "The share price is under the drawdown floor: anyone may trip() the vault, which takes no rebalance now."
+    return None
+
+
+def explain(reason: agent_decision.Reason, snapshot: Snapshot) -> str:
+    """Return the reason with the number behind it, and with the strategies that could not be read."""
+    told = _with_number(reason, snapshot)
+    if not snapshot.dead:
+        return told
+    return f"{told}; not traded because they cannot be read: {', '.join(s.target for s in snapshot.dead)}"
+
+
+def _with_number(reason: agent_decision.Reason, snapshot: Snapshot) -> str:
+    budget = snapshot.turnover_budget
+    match reason:
+        case agent_decision.Reason.COOLDOWN:
+            return f"{reason.value}: {snapshot.cooldown_left} s to go"
+        case agent_decision.Reason.LOSS:
+            budget = snapshot.loss_budget
+        case agent_decision.Reason.CUT | agent_decision.Reason.TURNOVER:
+            pass
+        case _:
+            return reason.value
+    return f"{reason.value}: {budget / WAD:.4%} of NAV left"
 
 
 @dataclass(frozen=True)

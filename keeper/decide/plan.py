@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from agent.observation import RateMemory
-from agent.recall import Recall
+from agent.policies.memory import Recall
 from keeper.chain.abi import encode_call
 
 

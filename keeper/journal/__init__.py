@@ -12,7 +12,6 @@ keeper at a time holds a journal: a lock that the operating system (or the datab
 
 from keeper.journal.journal import Journal
 from keeper.journal.opening import open_journal, read_journal
-from keeper.journal.records import Attempt, Intent, Kind, State
-from keeper.journal.schema import metadata
+from keeper.journal.schema import Attempt, Intent, Kind, State, metadata
 
 __all__ = ["Attempt", "Intent", "Journal", "Kind", "State", "metadata", "open_journal", "read_journal"]

@@ -19,8 +19,18 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from keeper.errors import JournalError
-from keeper.journal.records import Intent, Kind, State, intent_of
-from keeper.journal.schema import SCHEMA_VERSION, attempts, cycles, intents, meta, rate_memory
+from keeper.journal.schema import (
+    SCHEMA_VERSION,
+    Intent,
+    Kind,
+    State,
+    attempts,
+    cycles,
+    intent_of,
+    intents,
+    meta,
+    rate_memory,
+)
 
 
 class Journal:

@@ -4,8 +4,7 @@
 `View.of` turns it into float64 whole asset units and fractions; nothing else in the keeper converts that way.
 """
 
-from keeper.snapshot.reading import read_snapshot
-from keeper.snapshot.snapshot import WAD, LimitsSnapshot, Snapshot, StrategySnapshot
+from keeper.snapshot.snapshot import WAD, LimitsSnapshot, Snapshot, StrategySnapshot, read_snapshot
 from keeper.snapshot.view import NO_CAP, View
 
 __all__ = ["NO_CAP", "WAD", "LimitsSnapshot", "Snapshot", "StrategySnapshot", "View", "read_snapshot"]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent.bucket import Budget
-from agent.limits import Limits
-from agent.portfolio import Headroom
 from agent.units import DAY, FloatArray
+from agent.vault.bucket import Budget
+from agent.vault.limits import Limits
+from agent.vault.portfolio import Headroom
 from keeper.errors import MissingRateError, VaultNotReadyError
 from keeper.snapshot.snapshot import WAD, Snapshot
 

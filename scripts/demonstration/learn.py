@@ -4,9 +4,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.limits import LimitsFile
 from agent.market.synthetic import SyntheticMarket
-from agent.policy import NumpyPolicy
+from agent.policies.network import NumpyPolicy
+from agent.vault.limits_file import LimitsFile
 
 PRESET = "demo"
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from agent.evaluation.backtest import Setting, run
-from agent.limits import LimitsFile
+from agent.backtest import Setting, run
 from agent.market.path import MarketPath
-from agent.policy import load_policy
-from agent.portfolio import replay
+from agent.policies.load import load_policy
+from agent.vault.limits_file import LimitsFile
+from agent.vault.replay import replay
 from keeper.decide import HOLD
 from keeper.snapshot import WAD
 from scripts.demonstration.learn import Learned

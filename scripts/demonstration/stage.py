@@ -9,7 +9,7 @@ from pathlib import Path
 from web3 import Web3
 from web3.contract import Contract
 
-from agent.limits import LimitsFile
+from agent.vault.limits_file import LimitsFile
 from keeper.chain.rpc import Rpc
 from keeper.chain.signer import write_keystore
 from keeper.config import load_config

@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Any, Self
 
-from agent.limits import LimitsFile
+from agent.vault.limits_file import LimitsFile
 from keeper.snapshot import LimitsSnapshot
 from scripts.deployment.words import DAY, WAD, WEEK, percent, span
 

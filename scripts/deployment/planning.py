@@ -6,7 +6,7 @@ from decimal import Decimal
 from eth_typing import ChecksumAddress
 from web3 import Web3
 
-from agent.limits import LimitsFile
+from agent.vault.limits_file import LimitsFile
 from scripts.deployment.chain_checks import (
     check_erc4626,
     check_funds,

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.evaluation.backtest import Setting
-from agent.limits import Limits
+from agent.backtest import Setting
 from agent.market.synthetic import SyntheticMarket, shipped_market
+from agent.vault.limits import Limits
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 

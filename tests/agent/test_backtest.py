@@ -4,19 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up import path_of
 
-from agent.bucket import Budget
-from agent.decision import Reason
+from agent.backtest import Setting, compare, run
 from agent.errors import LimitsError, ShapeError, TooFewDaysError
-from agent.evaluation.backtest import Setting, compare, run
-from agent.evaluation.baselines import fill_in_order
-from agent.limits import Limits
 from agent.market.rwa import RwaMarket
 from agent.market.synthetic import SyntheticMarket
 from agent.observation import RWA, Observation, RateMemory
-from agent.policy import load_policy
-from agent.portfolio import Costs, replay
+from agent.policies.load import load_policy
+from agent.policies.rules import fill_in_order
+from agent.vault.bucket import Budget
+from agent.vault.decision import Reason
+from agent.vault.limits import Limits
+from agent.vault.portfolio import Costs
+from agent.vault.replay import replay
+from tests.agent.made_up import path_of
 
 FREE = Costs(0.0, 0.0)
 

@@ -16,29 +16,31 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env as gymnasium_check
-from made_up import OnePath, path_of
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
-from agent.actions import to_weights
-from agent.decision import DecisionRules, Reason, decide
+from agent.backtest import Setting, run
 from agent.envs import ENVS
 from agent.envs.engine import Engine, EnvConfig
 from agent.envs.rwa import rwa_config
 from agent.envs.scalar import VaultEnv
 from agent.errors import NotFiniteError, PolicyError
-from agent.evaluation.backtest import Setting, run
 from agent.evaluation.metrics import sharpe
-from agent.limits import Limits, project_between
 from agent.market.defi import DefiMarket
 from agent.market.path import MarketPath
 from agent.market.rwa import Choices, RwaMarket
 from agent.market.synthetic import shipped_market
 from agent.observation import RWA_FEATURES, RateMemory, observation, vector_size, version_of
-from agent.policy import load_policy, save_policy
-from agent.portfolio import Costs, MarketRow, PortfolioState, step
+from agent.policies.actions import to_weights
+from agent.policies.files import save_policy
+from agent.policies.load import load_policy
 from agent.training.preset import load_preset
 from agent.training.train import train
 from agent.units import DAY
+from agent.vault.decision import DecisionRules, Reason, decide
+from agent.vault.limits import Limits
+from agent.vault.portfolio import Costs, MarketRow, PortfolioState, step
+from agent.vault.projection import project_between
+from tests.agent.made_up import OnePath, path_of
 
 RNG = np.random.default_rng
 FREE = Costs(0.0, 0.0)

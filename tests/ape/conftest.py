@@ -1,23 +1,20 @@
 """One devnet and one vault on it per run, on the Anvil of Ape's network; Ape reverts the chain after every test."""
 
-import sys
 from pathlib import Path
 
 import pytest
+from ape import networks, project
+from web3 import Web3
+
+from agent.policies.load import load_policy
+from agent.vault.limits_file import LimitsFile, load_limits
+from scripts.deployment import Deployment, deploy_vault, make_plan
+from scripts.protocols.anvil import connect
+from scripts.protocols.chain import Chain
+from scripts.protocols.devnet import Devnet, deploy_devnet
+from tests.ape.house import House
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))  # for `scripts`, which is not installed
-
-from ape import networks, project  # noqa: E402
-from house import House  # noqa: E402
-from web3 import Web3  # noqa: E402
-
-from agent.limits import LimitsFile, load_limits  # noqa: E402
-from agent.policy import load_policy  # noqa: E402
-from scripts.deployment import Deployment, deploy_vault, make_plan  # noqa: E402
-from scripts.protocols.anvil import connect  # noqa: E402
-from scripts.protocols.chain import Chain  # noqa: E402
-from scripts.protocols.devnet import Devnet, deploy_devnet  # noqa: E402
 
 
 @pytest.fixture(scope="session")

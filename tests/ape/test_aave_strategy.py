@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from house import UNIT, House
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 
@@ -15,6 +14,7 @@ from scripts.protocols.borrower import follow_supply_rate
 from scripts.protocols.chain import Unlocked
 from scripts.protocols.errors import TransactionFailedError
 from scripts.protocols.tokens import approve
+from tests.ape.house import UNIT, House
 
 PEOPLE = ("alice", "bob")
 

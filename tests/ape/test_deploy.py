@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import House
 
-from agent.limits import LimitsFile
+from agent.vault.limits_file import LimitsFile
 from scripts.deployment import Deployment, DeploymentPlan, deploy_vault, inspect_vault, make_plan, verify
 from scripts.deployment.contracts import load_contract
 from scripts.deployment.errors import PlanRefusedError, VerificationError
@@ -22,6 +21,7 @@ from scripts.protocols.anvil import Anvil, connect, rpc
 from scripts.protocols.artifacts import ROOT
 from scripts.protocols.chain import Chain, LocalKey
 from scripts.protocols.devnet import Devnet, deploy_devnet
+from tests.ape.house import House
 
 APE = Path(sys.executable).with_name("ape")
 POLICY = "0x" + "ab" * 32

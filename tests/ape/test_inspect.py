@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import UNIT, WAD, House
 
-from agent.limits import LimitsFile
+from agent.vault.limits_file import LimitsFile
 from scripts.deployment import inspect_vault
 from scripts.deployment.contracts import access_manager, load_contract
 from scripts.deployment.errors import InspectionError
@@ -18,6 +17,7 @@ from scripts.deployment.report import lines, to_json
 from scripts.deployment.roles import ADMIN, GUARDIAN, GUARDIAN_FUNCTIONS, PUBLIC, selector
 from scripts.protocols.anvil import rpc
 from scripts.protocols.artifacts import ROOT
+from tests.ape.house import UNIT, WAD, House
 
 APE = Path(sys.executable).with_name("ape")
 DAY = 86_400

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from house import HOLD, UNIT, WAD, House
 
 from agent import portfolio
 from scripts.protocols.borrower import follow_supply_rate
+from tests.ape.house import HOLD, UNIT, WAD, House
 
 MAX_RELATIVE_ERROR = 1e-9
 CAP = 0.60

@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from house import UNIT, WAD, House, data_of
 from web3.contract.contract import ContractFunction
 
 from scripts.deployment.limits import Limit
 from scripts.deployment.report import describe
 from scripts.deployment.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN, GUARDIAN_FUNCTIONS
 from scripts.protocols.devnet import ROLES
+from tests.ape.house import UNIT, WAD, House, data_of
 
 POLICY = b"\x07" * 32
 OPEN_FUNCTIONS = {

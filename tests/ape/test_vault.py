@@ -3,12 +3,12 @@
 import ape
 import pytest
 from ape.api import AccountAPI
-from house import HOLD, UNIT, WAD, House
 
 from scripts.deployment.limits import Limit
 from scripts.protocols.borrower import follow_supply_rate
 from scripts.protocols.devnet import ROLES
 from scripts.protocols.errors import TransactionFailedError
+from tests.ape.house import HOLD, UNIT, WAD, House
 
 DEPOSIT = 1_000_000 * UNIT
 HOUR = 3_600

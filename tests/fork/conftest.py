@@ -6,17 +6,13 @@ With an upstream of your own (chain id 1) set `WEB3_PROVIDER_URI` to its URL, `B
 of the vault there (default deployments/1.json) and `BULKHEAD_WHALE` to somebody who holds the vault's asset.
 """
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # for `scripts`, which is not installed
-
-from upstream import Upstream, open_upstream
-
 from scripts.protocols.errors import DevnetError
+from tests.fork.upstream import Upstream, open_upstream
 
 NETWORK = "ethereum:mainnet-fork:foundry"
 _opened = ExitStack()

@@ -11,7 +11,6 @@ from typing import Any
 import ape
 import pytest
 from ape.contracts import ContractInstance
-from upstream import Upstream, at
 from web3 import Web3
 
 from scripts.deployment import VaultState, inspect_vault
@@ -19,6 +18,7 @@ from scripts.deployment.limits import Limit
 from scripts.deployment.roles import ADMIN, GOVERNOR, GUARDIAN
 from scripts.protocols.anvil import connect, rpc
 from scripts.protocols.artifacts import ROOT
+from tests.fork.upstream import Upstream, at
 
 WAD = 10**18
 ZERO = "0x" + "00" * 20

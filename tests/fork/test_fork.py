@@ -8,7 +8,8 @@ import pytest
 from ape.api import AccountAPI
 from ape.contracts import ContractInstance
 from eth_utils import to_checksum_address
-from upstream import Upstream, at
+
+from tests.fork.upstream import Upstream, at
 
 DEPOSIT_UNITS = 1_000_000
 WAD = 10**18

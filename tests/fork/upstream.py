@@ -12,8 +12,8 @@ from ape.contracts import ContractInstance
 from ethpm_types import ContractType
 from web3 import Web3
 
-from agent.limits import load_limits
-from agent.policy import load_policy
+from agent.policies.load import load_policy
+from agent.vault.limits_file import load_limits
 from scripts.deployment import deploy_vault, make_plan
 from scripts.deployment.contracts import load_contract
 from scripts.protocols.anvil import Anvil, connect

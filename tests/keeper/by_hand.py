@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.evaluation.baselines import EqualWeight
+from agent.policies.rules import EqualWeight
 from keeper.chain.rpc import Block
 from keeper.snapshot import NO_CAP, WAD, LimitsSnapshot, Snapshot, StrategySnapshot
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import postgres
 import pytest
 import structlog
-from harness import KEEPER, PASSWORD, Anvil, Killed, Shell, World, deploy_world, write_keystore
+
+from tests.keeper import postgres
+from tests.keeper.harness import KEEPER, PASSWORD, Anvil, Killed, Shell, World, deploy_world, write_keystore
 
 
 @pytest.fixture(scope="session")

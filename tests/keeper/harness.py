@@ -20,7 +20,7 @@ from eth_account import Account
 from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 
-from agent.evaluation.baselines import EqualWeight
+from agent.policies.rules import EqualWeight
 from keeper.chain.rpc import Rpc
 from keeper.cli import main
 from keeper.config import KeeperConfig, build_config

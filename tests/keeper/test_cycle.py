@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness import KEEPER, THIEF, UNIT, WAD, World, write_keystore
 from web3 import HTTPProvider, Web3
 
-from agent.evaluation.baselines import Greedy
-from agent.integer_policy import save_integer
 from agent.observation import RWA, RateMemory, vector_size
-from agent.policy_file import save_policy
-from agent.quantise import quantise
+from agent.policies.files import save_policy
+from agent.policies.integer import save_integer
+from agent.policies.quantise import quantise
+from agent.policies.rules import Greedy
 from keeper.errors import (
     FeeTooHighError,
     InsufficientFundsError,
@@ -28,6 +27,7 @@ from keeper.errors import (
     WrongContractError,
 )
 from keeper.journal import State
+from tests.keeper.harness import KEEPER, THIEF, UNIT, WAD, World, write_keystore
 
 pytestmark = pytest.mark.chain
 

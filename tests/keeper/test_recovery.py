@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from harness import KEEPER, THIEF, WAD, Killed, Shell, World, write_keystore
 
 from keeper.chain.rpc import Rpc
 from keeper.chain.signer import LocalSigner
@@ -16,6 +15,7 @@ from keeper.cycle import Keeper
 from keeper.delivery import Courier
 from keeper.errors import InsufficientFundsError, JournalError, RpcUnavailableError, WrongKeyError
 from keeper.journal import Intent, Journal, State
+from tests.keeper.harness import KEEPER, THIEF, WAD, Killed, Shell, World, write_keystore
 
 pytestmark = pytest.mark.chain
 

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness import KEEPER, UNIT, WAD, Killed, Shell, World
 from structlog.testing import capture_logs
-from test_recovery import CRASHES
 
-from agent.bucket import Budget
-from agent.evaluation.baselines import EqualWeight, Greedy
+from agent.policies.rules import EqualWeight, Greedy
 from agent.units import DAY
+from agent.vault.bucket import Budget
 from keeper.chain.abi import encode_call
 from keeper.chain.rpc import CallRevertedError, Rpc
 from keeper.journal import Kind, State
 from keeper.status import gather, show
+from tests.keeper.harness import KEEPER, UNIT, WAD, Killed, Shell, World
+from tests.keeper.test_recovery import CRASHES
 
 pytestmark = pytest.mark.chain
 

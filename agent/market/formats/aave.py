@@ -34,10 +34,10 @@ from agent.errors import (
     TooFewDaysError,
     UnknownMarketError,
 )
-from agent.limits import MAX_STRATEGIES
 from agent.market.formats.table import Table
 from agent.market.history import RateHistory
 from agent.units import DAY, YEAR
+from agent.vault.limits import MAX_STRATEGIES
 
 NETWORK = "ethereum"
 SYMBOLS = ("USDC", "USDT", "DAI", "USDS", "USDe", "PYUSD")

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from agent.errors import BadValueError, MissingColumnError, UnknownMarketError
-from agent.limits import MAX_STRATEGIES
-from agent.market.formats.daily import Series, aligned, put
-from agent.market.formats.table import Table
+from agent.market.formats.table import Series, Table, aligned, put
 from agent.market.history import RateHistory
+from agent.vault.limits import MAX_STRATEGIES
 
 PARTS = ("dai_1", "usdc", "usdt")
 """Markets that are taken where none are asked for."""

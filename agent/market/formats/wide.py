@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from agent.errors import MissingColumnError
-from agent.limits import MAX_STRATEGIES
-from agent.market.formats.daily import Series, aligned, put
-from agent.market.formats.table import Table
+from agent.market.formats.table import Series, Table, aligned, put
 from agent.market.history import RateHistory
+from agent.vault.limits import MAX_STRATEGIES
 
 
 def read(table: Table) -> RateHistory:

@@ -1,0 +1,410 @@
+"""The money math: what a rebalance, interest, gas and the drawdown limit do to a batch of vaults.
+
+`step` advances `PortfolioState` by one `MarketRow`: rebalance, earn, pay gas, and unwind where the vault has halted.
+Training, backtest, simulation and the demo's parity check use this one definition; `tests/ape/test_parity.py` compares
+it with the Solidity vault. Arrays have a leading batch axis `B`; money is in whole asset units, ratios are fractions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from agent.columns import share, some, total
+from agent.errors import NotFiniteError, ShapeError
+from agent.units import YEAR, BoolArray, FloatArray, rows
+from agent.vault.limits import Limits
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a rebalance costs.
+
+    Attributes
+    ----------
+    gas_base
+        Units of gas of a rebalance that moves nothing.
+    gas_per_move
+        Further units for each strategy deposited to or withdrawn from. Calibrate both from receipts.
+    entry, exit
+        Share of a deposit or a withdrawal that is lost on the way: one for all, `(n,)` per strategy, or `(B, n)` or
+        `(B, 1)` per vault of a batch; zero for lending pools.
+    """
+
+    gas_base: float = 250_000.0
+    gas_per_move: float = 250_000.0
+    entry: FloatArray | float = 0.0
+    exit: FloatArray | float = 0.0
+
+    def gas_units(self, moves: FloatArray | BoolArray) -> FloatArray:
+        """Return the units of gas for `(..., n)` moved flags, `(...,)`; zero where nothing moves."""
+        count = total(np.asarray(moves, dtype=np.float64))
+        return np.where(count > 0, self.gas_base + self.gas_per_move * count, 0.0)
+
+    def switch(self, batch: int) -> FloatArray:
+        """Return `(B,)` what moving a unit from one strategy to another is expected to cost, as a share of it."""
+        entry, leave = (np.asarray(cost, dtype=np.float64) for cost in (self.entry, self.exit))
+        mean = (cost.mean(-1) if cost.ndim else cost for cost in (entry, leave))
+        return rows(sum(mean), batch)
+
+    def of(self, vaults: BoolArray) -> Costs:
+        """Return the costs of some vaults of the batch, `(B,)` flags."""
+        entry, leave = (
+            cost[vaults] if isinstance(cost, np.ndarray) and cost.ndim == 2 else cost
+            for cost in (self.entry, self.exit)
+        )
+        return self if entry is self.entry and leave is self.exit else replace(self, entry=entry, exit=leave)
+
+
+@dataclass(frozen=True)
+class MarketRow:
+    """What the market does to a batch between one decision and the next.
+
+    Attributes
+    ----------
+    growth
+        `(B, n)` factor by which interest lets a small position in each strategy grow **after** the decision.
+    gas_cost
+        `(B,)` price of one unit of gas at the decision, asset units.
+    seconds
+        Time until the next decision.
+    factors
+        `(B, n)` what positions are multiplied by besides; nothing by default.
+    depth
+        `(B, n)` what others supply to each pool after the decision, asset units; without end by default.
+    liquidity
+        `(B, n)` most that can be withdrawn at the decision, asset units; without end by default.
+    surprises
+        `(B, n)` what of the price changes nothing could foretell, where the market says so; see `MarketPath`.
+    """
+
+    growth: FloatArray
+    gas_cost: FloatArray
+    seconds: float
+    factors: FloatArray | None = None
+    depth: FloatArray | None = None
+    liquidity: FloatArray | None = None
+    surprises: FloatArray | None = None
+
+    def gain(self, assets: FloatArray) -> FloatArray:
+        """Return the `(B, n)` factors by which positions of these sizes grow until the next decision.
+
+        A deposit of `own` beside the others' `depth` lowers the pool's utilisation by `depth / (depth + own)`. Under
+        the kink of an Aave-like rate curve the borrowers' rate is proportional to the utilisation and the suppliers'
+        is the borrowers' times the utilisation, so the interest falls by the square.
+        """
+        growth = self.growth
+        if self.depth is not None:
+            whole = self.depth + assets
+            others = 1.0 - assets / np.where(whole > 0, whole, 1.0)
+            growth = 1.0 + (growth - 1.0) * others**2
+        return growth if self.factors is None else growth * self.factors
+
+
+@dataclass(frozen=True)
+class Headroom:
+    """What the vault's walls leave for a rebalance now, `(B,)` each.
+
+    Attributes
+    ----------
+    wait
+        Seconds until the cooldown is over; zero or less when it is.
+    turnover, loss
+        Shares of NAV that may be moved and lost, `inf` where there is no bound.
+    """
+
+    wait: FloatArray
+    turnover: FloatArray
+    loss: FloatArray
+
+    @classmethod
+    def unbounded(cls, batch: int) -> Headroom:
+        """Return the headroom of vaults without cooldown and budgets."""
+        return cls(np.zeros(batch), np.full(batch, np.inf), np.full(batch, np.inf))
+
+
+@dataclass(frozen=True)
+class PortfolioState:
+    """A batch of vaults. Money in whole asset units. The arrays are not to be changed: what follows from them is kept.
+
+    Attributes
+    ----------
+    assets
+        `(B, n)` value of the position in each strategy.
+    idle
+        `(B,)` assets that the vault itself holds.
+    supply
+        `(B,)` vault shares, so that NAV over supply is the share price.
+    mark
+        `(B,)` high-water mark of the share price.
+    halted
+        `(B,)` whether the drawdown limit was broken.
+    gas_paid
+        `(B,)` what the keeper has paid for gas so far.
+    rested
+        `(B,)` seconds since the last rebalance, `inf` before the first.
+    turnover_used, loss_used
+        `(B,)` shares of NAV taken out of the budgets and not come back yet.
+    """
+
+    assets: FloatArray
+    idle: FloatArray
+    supply: FloatArray
+    mark: FloatArray
+    halted: BoolArray
+    gas_paid: FloatArray
+    rested: FloatArray
+    turnover_used: FloatArray
+    loss_used: FloatArray
+
+    @classmethod
+    def open(cls, nav: FloatArray | float, count: int, batch: int = 1) -> PortfolioState:
+        """Return `batch` new vaults over `count` strategies, all idle, at a share price of one."""
+        value = rows(nav, batch)
+        if not (np.isfinite(value).all() and (value > 0).all()):
+            raise NotFiniteError("a portfolio opens with a NAV above zero")
+        return cls(
+            assets=np.zeros((batch, count)),
+            idle=value,
+            supply=value.copy(),
+            mark=np.ones(batch),
+            halted=np.zeros(batch, dtype=np.bool_),
+            gas_paid=np.zeros(batch),
+            rested=np.full(batch, np.inf),
+            turnover_used=np.zeros(batch),
+            loss_used=np.zeros(batch),
+        )
+
+    @cached_property
+    def nav(self) -> FloatArray:
+        """Net asset value, `(B,)`."""
+        return np.asarray(self.idle + total(self.assets))
+
+    @property
+    def net_worth(self) -> FloatArray:
+        """NAV less the gas paid, `(B,)`."""
+        return self.nav - self.gas_paid
+
+    @cached_property
+    def share_price(self) -> FloatArray:
+        """Assets per share, `(B,)`; one where there are no shares."""
+        return np.divide(self.nav, self.supply, out=np.ones_like(self.supply), where=self.supply > 0)
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """Share of NAV in each strategy, `(B, n)`; zero where NAV is zero."""
+        return share(self.assets, self.nav[:, None])
+
+    @property
+    def idle_weight(self) -> FloatArray:
+        """Share of NAV that is idle, `(B,)`; one where NAV is zero."""
+        return np.where(self.nav > 0, share(self.idle, self.nav), 1.0)
+
+    @cached_property
+    def drawdown(self) -> FloatArray:
+        """Fall of the share price under the high-water mark, as a share of the mark, `(B,)`."""
+        return np.maximum(0.0, 1.0 - self.share_price / self.mark)
+
+    def headroom(self, limits: Limits) -> Headroom:
+        """Return what cooldown and budgets leave for a rebalance now."""
+        return Headroom(
+            wait=limits.cooldown - self.rested,
+            turnover=limits.turnover_budget.available(self.turnover_used),
+            loss=limits.loss_budget.available(self.loss_used),
+        )
+
+    def flow(self, assets: FloatArray | float) -> PortfolioState:
+        """Deposit (above zero) or withdraw (below zero) at the present share price, through idle."""
+        amount = rows(assets, len(self.idle))
+        if (self.idle + amount < 0).any():
+            raise ShapeError("a withdrawal is larger than the idle assets it is paid from")
+        return replace(self, idle=self.idle + amount, supply=self.supply + amount / self.share_price)
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """Outcome of one step: the new state and what happened on the way, all `(B, ...)`.
+
+    Attributes
+    ----------
+    state
+        The vaults at the next decision.
+    gas
+        `(B,)` gas paid for this rebalance, asset units.
+    turnover
+        `(B,)` the larger of what was withdrawn and what was deposited, as a share of NAV: a unit moved from one
+        strategy to another counts once.
+    moved
+        `(B, n)` strategies that were deposited to or withdrawn from.
+    refused
+        `(B,)` the vault turned the rebalance away: halted, within the cooldown, over a budget, or more than a strategy
+        can pay out.
+    tripped
+        `(B,)` the drawdown limit was broken in this step.
+    """
+
+    state: PortfolioState
+    gas: FloatArray
+    turnover: FloatArray
+    moved: BoolArray
+    refused: BoolArray
+    tripped: BoolArray
+
+
+def step(
+    state: PortfolioState,
+    weights: FloatArray,
+    traded: BoolArray,
+    row: MarketRow,
+    limits: Limits,
+    costs: Costs,
+) -> StepResult:
+    """Rebalance at the present NAV, then earn what the market pays until the next decision.
+
+    Parameters
+    ----------
+    state
+        Vaults at the decision.
+    weights
+        `(B, n)` target shares of NAV; read only where `traded`.
+    traded
+        `(B, n)` strategies to move; the others are held (`HOLD` on chain).
+    row
+        Gas price and liquidity now, and what positions earn until the next decision.
+    limits
+        For cooldown, budgets, the growth of the mark and the drawdown limit. Caps are the decision's business.
+    costs
+        Gas units and entry and exit costs.
+    """
+    after, gas, turnover, moved, refused = rebalance(state, weights, traded, row.gas_cost, costs, limits, row.liquidity)
+    final, tripped = accrue(after, row.gain(after.assets), row.seconds, limits)
+    return StepResult(final, gas, turnover, moved, refused, tripped)
+
+
+def rebalance(
+    state: PortfolioState,
+    weights: FloatArray,
+    traded: BoolArray,
+    gas_cost: FloatArray,
+    costs: Costs,
+    limits: Limits,
+    liquidity: FloatArray | None = None,
+) -> tuple[PortfolioState, FloatArray, FloatArray, BoolArray, BoolArray]:
+    """Move the traded positions to their targets, as `Vault.rebalance` does, and take it out of the budgets.
+
+    Withdrawals come before deposits; where costs leave less cash than the deposits need, all deposits shrink alike.
+    Where cooldown, budgets or a halt are in the way, or a strategy cannot pay out `(B, n)` what is withdrawn, nothing
+    moves.
+
+    Returns
+    -------
+    tuple
+        New state, gas paid `(B,)`, turnover `(B,)`, moved `(B, n)`, refused `(B,)`.
+    """
+    if weights.shape != state.assets.shape or traded.shape != state.assets.shape:
+        raise ShapeError(f"targets must have the shape {state.assets.shape} of the positions, not {weights.shape}")
+    if (np.isnan(weights) & traded).any():
+        raise NotFiniteError("target weights must not be NaN: refuse the policy that produced them")
+    wanted = some(traded)
+    shut = state.halted | (limits.cooldown - state.rested > 0)
+    nav = state.nav
+    change = np.where(traded & ~shut[:, None], weights * nav[:, None] - state.assets, 0.0)
+    withdrawn, deposited, cash = _amounts(state, change, costs)
+    turnover = share(np.maximum(total(withdrawn), total(deposited)), nav)
+    turnover_used, moves = limits.turnover_budget.spend(state.turnover_used, turnover)
+    loss_used, loses = limits.loss_budget.spend(state.loss_used, _loss(withdrawn, deposited, nav, costs))
+    refused = wanted & (shut | ~moves | ~loses)
+    if liquidity is not None:
+        refused |= some(withdrawn > liquidity)
+    done = wanted & ~refused
+    withdrawn, deposited = np.where(done[:, None], withdrawn, 0.0), np.where(done[:, None], deposited, 0.0)
+    moved = (withdrawn > 0) | (deposited > 0)
+    gas = costs.gas_units(moved) * gas_cost
+    after = replace(
+        state,
+        assets=state.assets - withdrawn + deposited * (1.0 - np.asarray(costs.entry)),
+        idle=np.where(done, np.maximum(cash - total(deposited), 0.0), state.idle),
+        gas_paid=state.gas_paid + gas,
+        rested=np.where(done, 0.0, state.rested),
+        turnover_used=np.where(done, turnover_used, state.turnover_used),
+        loss_used=np.where(done, loss_used, state.loss_used),
+    )
+    return after, gas, np.where(done, turnover, 0.0), moved, refused
+
+
+def _amounts(state: PortfolioState, change: FloatArray, costs: Costs) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return withdrawals and deposits `(B, n)` for the wanted changes, and the cash that deposits are paid from."""
+    withdrawn, deposited = np.maximum(-change, 0.0), np.maximum(change, 0.0)
+    cash = np.asarray(state.idle + total(withdrawn * (1.0 - np.asarray(costs.exit))))
+    need = total(deposited)
+    short = np.divide(cash, need, out=np.ones_like(need), where=need > cash)
+    return withdrawn, deposited * short[:, None], cash
+
+
+def _loss(withdrawn: FloatArray, deposited: FloatArray, nav: FloatArray, costs: Costs) -> FloatArray:
+    """Return what entering and leaving cost, as a share of NAV."""
+    return share(total(withdrawn * np.asarray(costs.exit) + deposited * np.asarray(costs.entry)), nav)
+
+
+def accrue(
+    state: PortfolioState, growth: FloatArray, seconds: float, limits: Limits
+) -> tuple[PortfolioState, BoolArray]:
+    """Let the positions grow, refill the budgets, raise the mark as far as it may, and halt past the drawdown limit.
+
+    Parameters
+    ----------
+    state
+        Vaults after their rebalance.
+    growth
+        `(B, n)` factors, zero or more; a loss is a factor below one.
+    seconds
+        Time that passes.
+    limits
+        Drawdown limit, growth of the mark and refill of the budgets.
+
+    Returns
+    -------
+    tuple
+        New state and `(B,)` whether the limit was broken now.
+    """
+    if not np.isfinite(growth).all() or (growth < 0).any():
+        raise NotFiniteError("growth factors must be finite and not below zero: check the rates or share prices")
+    grown = replace(state, assets=state.assets * growth)
+    ceiling = state.mark * (1.0 + limits.mark_growth_rate * seconds / YEAR)
+    mark = np.maximum(state.mark, np.minimum(grown.share_price, ceiling))
+    broken = grown.share_price < mark * (1.0 - limits.max_drawdown)
+    after = replace(
+        grown,
+        mark=mark,
+        halted=state.halted | broken,
+        rested=state.rested + seconds,
+        turnover_used=limits.turnover_budget.refill(state.turnover_used, seconds),
+        loss_used=limits.loss_budget.refill(state.loss_used, seconds),
+    )
+    return after, broken & ~state.halted
+
+
+def unwind(
+    state: PortfolioState, which: BoolArray, costs: Costs, liquidity: FloatArray | None = None
+) -> PortfolioState:
+    """Take all that can be withdrawn from every strategy to idle, as anyone may do with a halted vault.
+
+    Whoever calls it pays the gas; budgets and the cooldown do not bind it.
+
+    Parameters
+    ----------
+    state
+        Vaults.
+    which
+        `(B,)` those to unwind.
+    costs
+        For the costs of leaving.
+    liquidity
+        `(B, n)` most that each strategy can pay out; without end by default.
+    """
+    paid = state.assets if liquidity is None else np.minimum(state.assets, liquidity)
+    withdrawn = np.where(which[:, None], paid, 0.0)
+    cash = (withdrawn * (1.0 - np.asarray(costs.exit))).sum(-1)
+    return replace(state, assets=state.assets - withdrawn, idle=state.idle + cash)

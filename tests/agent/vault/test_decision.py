@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.errors import LimitsError, NotFiniteError, ShapeError
+from agent.vault.decision import DecisionRules, Reason, decide
+from agent.vault.limits import Limits
+from agent.vault.portfolio import Costs, Headroom
+
+COSTS = Costs()
+RULES = DecisionRules()
+NAV = np.array([1e7])
+
+
+def _one(wanted: list[float], weights: list[float], limits: Limits, **given: object):  # type: ignore[no-untyped-def]
+    nav = np.array([float(given.pop("nav", 1e7))])  # type: ignore[arg-type]
+    gas = float(given.pop("gas", 0.0))  # type: ignore[arg-type]
+    rules = given.pop("rules", RULES)
+    return decide(np.array([wanted]), np.array([weights]), nav, gas, limits, COSTS, rules, **given)  # type: ignore[arg-type]
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=300, deadline=None)
+def test_decide__anything__admissible_after_the_rebalance(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 17))
+    limits = Limits(
+        rng.uniform(0.05, 1.0, count),
+        np.where(rng.random(count) < 0.5, np.inf, rng.uniform(0, 1e7, count)),
+        idle_floor=rng.choice([0.0, 0.02, 0.3]),
+    )
+    rules = DecisionRules(min_trade=rng.choice([0.0, 0.01, 0.2]))
+    wanted = rng.choice([0.01, 1, 1e3, 1e12]) * rng.normal(0, 1, (16, count))
+    wanted[rng.random((16, count)) < 0.05] = np.inf
+    # Present weights anywhere, over the caps and under the idle floor too, as after drift or tightened limits.
+    weights = rng.dirichlet(np.ones(count), 16) * rng.uniform(0, 1, (16, 1))
+    nav = rng.uniform(1e4, 1e8, 16)
+    decision = decide(wanted, weights, nav, rng.uniform(0, 1e-6), limits, COSTS, rules)
+    for row, reason in enumerate(decision.reason):
+        after, moved = decision.weights[row], decision.traded[row]
+        assert np.array_equal(after[~moved], weights[row][~moved])
+        assert moved.any() == (reason is Reason.TRADE)
+        if reason is Reason.TRADE:
+            assert (after >= 0).all()
+            assert (after <= limits.caps(nav[row])).all()
+            assert after.sum() <= 1 - limits.idle_floor
+            assert (np.abs(after - weights[row]) >= rules.min_trade).any()
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=100, deadline=None)
+def test_decide__small_changes__held_unless_over_cap_or_crowded(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    limits = Limits.uniform(4, 0.5)
+    weights = limits.project(rng.uniform(0, 1, (32, 4)), np.ones(32)) * 0.97
+    decision = decide(weights + rng.normal(0, 0.02, (32, 4)), weights, np.full(32, 1e7), 0.0, limits, COSTS, RULES)
+    change = np.abs(decision.weights - weights)
+    assert (change[decision.traded] >= RULES.min_trade).all()
+    assert (change[~decision.traded] == 0).all()
+
+
+@pytest.mark.parametrize("count", [2, 3, 8, 9, 16])
+def test_decide__batch__equals_one_at_a_time_bit_for_bit(count: int, rng: np.random.Generator) -> None:
+    limits = Limits.uniform(count, 0.4)
+    wanted, weights = rng.normal(0, 1, (64, count)), rng.dirichlet(np.ones(count), 64) * 0.95
+    nav, gas = rng.uniform(1e5, 1e8, 64), rng.uniform(0, 1e-3, 64)
+    whole = decide(wanted, weights, nav, gas, limits, COSTS, RULES)
+    for i in range(64):
+        part = slice(i, i + 1)
+        one = decide(wanted[part], weights[part], nav[part], gas[part], limits, COSTS, RULES)
+        assert np.array_equal(one.weights[0], whole.weights[i])
+        assert np.array_equal(one.traded[0], whole.traded[i])
+        assert one.reason[0] is whole.reason[i]
+
+
+def test_decide__from_idle__all_that_may_be_deployed(limits: Limits) -> None:
+    decision = _one([1 / 3] * 3, [0.0] * 3, limits)
+    assert decision.reason == (Reason.TRADE,)
+    assert decision.weights.sum() == pytest.approx(0.98, abs=2e-5)
+
+
+def test_decide__nothing_new__too_small(limits: Limits) -> None:
+    decision = _one([0.305, 0.3, 0.3], [0.3, 0.3, 0.3], limits)
+    assert decision.reason == (Reason.SMALL,)
+    assert not decision.traded.any()
+    assert decision.weights.tolist() == [[0.3, 0.3, 0.3]]
+
+
+def test_decide__one_small_change_among_large__held_and_the_rest_fits(limits: Limits) -> None:
+    decision = _one([0.1, 0.5, 0.385], [0.5, 0.1, 0.38], limits)
+    assert decision.traded.tolist() == [[True, True, False]]
+    assert decision.weights[0, 2] == 0.38
+    assert decision.weights.sum() <= 0.98
+
+
+def test_decide__over_cap_by_drift__trimmed_with_another_trade_but_not_alone(limits: Limits) -> None:
+    alone = _one([1.0, 0.2, 0.1], [0.6004, 0.2, 0.1], limits)
+    assert alone.reason == (Reason.SMALL,)
+    together = _one([1.0, 0.1, 0.2], [0.6004, 0.2, 0.1], limits)
+    assert together.traded.tolist() == [[True, True, True]]
+    assert 0.5999 < together.weights[0, 0] <= 0.6
+
+
+def test_decide__gas__weighed_against_the_amount_moved(limits: Limits) -> None:
+    cheap = _one([0.3, 0.3, 0.3], [0.0] * 3, limits, nav=1e4, gas=0.9 * 1e4 * 0.9 * 1e-3 / 1e6)
+    dear = _one([0.3, 0.3, 0.3], [0.0] * 3, limits, nav=1e4, gas=1.1 * 1e4 * 0.9 * 1e-3 / 1e6)
+    assert cheap.reason == (Reason.TRADE,)
+    assert dear.reason == (Reason.GAS,)
+    assert not dear.traded.any()
+    assert dear.gas[0] == pytest.approx(1.1 * 9e-0)
+
+
+def test_decide__halted_or_empty__nothing(limits: Limits) -> None:
+    assert _one([0.3] * 3, [0.0] * 3, limits, halted=np.array([True])).reason == (Reason.HALTED,)
+    assert _one([0.3] * 3, [0.0] * 3, limits, nav=0.0).reason == (Reason.EMPTY,)
+
+
+def test_fault_12_all_zero__is_all_idle_and_valid(limits: Limits) -> None:
+    decision = _one([0.0] * 3, [0.4, 0.3, 0.2], limits)
+    assert decision.reason == (Reason.TRADE,)
+    assert decision.weights.tolist() == [[0.0] * 3]
+
+
+def test_decide__nan__refused_wherever_it_is(limits: Limits) -> None:
+    with pytest.raises(NotFiniteError):
+        _one([np.nan, 0, 0], [0.0] * 3, limits)
+    with pytest.raises(NotFiniteError):
+        _one([0, 0, 0], [np.nan, 0, 0], limits)
+    with pytest.raises(NotFiniteError):
+        _one([0, 0, 0], [0.0] * 3, limits, nav=np.nan)
+
+
+def test_decide__wrong_shapes_and_rules__refused(limits: Limits) -> None:
+    with pytest.raises(ShapeError):
+        _one([0.1] * 4, [0.0] * 4, limits)
+    with pytest.raises(LimitsError, match="min_trade"):
+        DecisionRules(min_trade=1.5)
+
+
+# --- cooldown and budgets ----------------------------------------------------------------------------------------
+
+
+def _left(turnover: float = np.inf, loss: float = np.inf, wait: float = 0.0) -> Headroom:
+    return Headroom(wait=np.array([wait]), turnover=np.array([turnover]), loss=np.array([loss]))
+
+
+def _random_headroom(rng: np.random.Generator, batch: int) -> Headroom:
+    def some(high: float) -> np.ndarray:
+        return np.where(rng.random(batch) < 0.3, np.inf, rng.uniform(0, high, batch))
+
+    return Headroom(rng.choice([-5.0, 0.0, 5.0], batch, p=[0.4, 0.4, 0.2]), some(1.0), some(0.004) - 1e-4)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=300, deadline=None)
+def test_decide__any_budget__what_is_sent_fits_and_is_admissible(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 17))
+    limits = Limits(
+        rng.uniform(0.05, 1.0, count),
+        np.where(rng.random(count) < 0.5, np.inf, rng.uniform(0, 1e7, count)),
+        idle_floor=rng.choice([0.0, 0.02, 0.3]),
+    )
+    costs = Costs(0.0, 0.0, entry=rng.choice([0.0, 0.002]), exit=rng.uniform(0, 0.003, count))
+    rules = DecisionRules(min_trade=rng.choice([0.0, 0.01, 0.2]), drift_margin=rng.choice([0.0, 1e-5]))
+    wanted = rng.normal(0, 1, (16, count))
+    weights = rng.dirichlet(np.ones(count), 16) * rng.uniform(0, 1, (16, 1))
+    left = _random_headroom(rng, 16)
+    free = decide(wanted, weights, np.full(16, 1e7), 0.0, limits, costs, rules)
+    decision = decide(wanted, weights, np.full(16, 1e7), 0.0, limits, costs, rules, headroom=left)
+    for row, reason in enumerate(decision.reason):
+        after, moved = decision.weights[row], decision.traded[row]
+        change = after - weights[row]
+        assert np.array_equal(after[~moved], weights[row][~moved])
+        assert moved.any() == reason.trades
+        if not reason.trades:
+            continue
+        assert left.wait[row] <= 0
+        assert max(np.maximum(change, 0).sum(), np.maximum(-change, 0).sum()) <= left.turnover[row]
+        lost = np.maximum(change, 0) * costs.entry + np.maximum(-change, 0) * costs.exit
+        assert lost.sum() <= left.loss[row]
+        assert (after >= 0).all()
+        assert (after <= limits.caps(1e7)).all()
+        assert after.sum() <= 1 - limits.idle_floor + 1e-15
+        over_cap = weights[row] > limits.caps(1e7) * (1 - rules.drift_margin)
+        crowded = weights[row].sum() > 1 - limits.idle_floor - rules.drift_margin
+        if not crowded:
+            assert (np.abs(change[moved & ~over_cap]) >= rules.min_trade).all()
+        if reason is Reason.TRADE:
+            assert np.array_equal(after, free.weights[row])
+
+
+@pytest.mark.parametrize("count", [2, 3, 8, 9, 16])
+def test_decide__batch_with_budgets__equals_one_at_a_time_bit_for_bit(count: int, rng: np.random.Generator) -> None:
+    limits, costs = Limits.uniform(count, 0.4), Costs(entry=0.001, exit=0.002)
+    wanted, weights = rng.normal(0, 1, (64, count)), rng.dirichlet(np.ones(count), 64) * 0.95
+    left, nav = _random_headroom(rng, 64), np.full(64, 1e7)
+    whole = decide(wanted, weights, nav, 0.0, limits, costs, RULES, headroom=left)
+    assert {Reason.TRADE, Reason.CUT, Reason.COOLDOWN} <= set(whole.reason)
+    for i in range(64):
+        part = slice(i, i + 1)
+        alone = Headroom(left.wait[part], left.turnover[part], left.loss[part])
+        one = decide(wanted[part], weights[part], nav[part], 0.0, limits, costs, RULES, headroom=alone)
+        assert np.array_equal(one.weights[0], whole.weights[i])
+        assert one.reason[0] is whole.reason[i]
+
+
+def test_decide__within_the_cooldown__no_trade_with_the_reason(limits: Limits) -> None:
+    decision = _one([0.3] * 3, [0.0] * 3, limits, headroom=_left(wait=1.0))
+    assert decision.reason == (Reason.COOLDOWN,)
+    assert not decision.traded.any()
+    assert _one([0.3] * 3, [0.0] * 3, limits, headroom=_left(wait=0.0)).reason == (Reason.TRADE,)
+    assert _one([0.3] * 3, [0.3] * 3, limits, headroom=_left(wait=1.0)).reason == (Reason.SMALL,)
+
+
+def test_decide__turnover_budget_half_used__goes_part_of_the_way(limits: Limits) -> None:
+    decision = _one([0.0, 0.5, 0.3], [0.5, 0.0, 0.3], limits, headroom=_left(turnover=0.25))
+    assert decision.reason == (Reason.CUT,)
+    assert decision.weights[0] == pytest.approx([0.25, 0.25, 0.3], abs=2e-5)
+    assert decision.turnover[0] <= 0.25
+    assert decision.traded.tolist() == [[True, True, False]]
+
+
+def test_decide__turnover_budget_all_but_used__waits(limits: Limits) -> None:
+    decision = _one([0.0, 0.5, 0.3], [0.5, 0.0, 0.3], limits, headroom=_left(turnover=0.009))
+    assert decision.reason == (Reason.TURNOVER,)
+    assert not decision.traded.any()
+
+
+def test_decide__cut_down__what_becomes_small_is_held(limits: Limits) -> None:
+    decision = _one([0.1, 0.41, 0.32], [0.5, 0.0, 0.3], limits, headroom=_left(turnover=0.2))
+    assert decision.reason == (Reason.CUT,)
+    assert decision.traded.tolist() == [[True, True, False]]  # half of 0.02 and a little less is under 0.01
+
+
+def test_decide__over_its_cap_and_no_turnover_left_to_come_back__waits(limits: Limits) -> None:
+    assert _one([0.3, 0.3, 0.3], [0.9, 0, 0], limits, headroom=_left(turnover=0.2)).reason == (Reason.TURNOVER,)
+    enough = _one([0.3, 0.3, 0.3], [0.9, 0, 0], limits, headroom=_left(turnover=0.4))
+    assert enough.reason == (Reason.CUT,)
+    assert enough.weights[0, 0] <= 0.6
+
+
+def test_decide__under_the_idle_floor__comes_back_first_and_goes_as_far_as_it_can(limits: Limits) -> None:
+    decision = _one([0.0, 0.4, 0.6], [0.5, 0.5, 0.0], limits, headroom=_left(turnover=0.05))
+    assert decision.reason == (Reason.CUT,)
+    assert decision.weights.sum() <= 0.98
+    assert decision.turnover[0] == pytest.approx(0.05, abs=2e-5)
+
+
+def test_decide__budget_that_is_used_to_the_last_bit__rounding_stops_no_trade(rng: np.random.Generator) -> None:
+    limits, rules = Limits.uniform(3, 1.0, idle_floor=0.0), DecisionRules(drift_margin=0.0)
+    weights, wanted = rng.dirichlet(np.ones(3), 500) * [0.2, 0.2, 0.2], rng.dirichlet(np.ones(3), 500)
+    left = Headroom(np.zeros(500), rng.uniform(0.1, 0.3, 500), np.full(500, np.inf))
+    decision = decide(wanted, weights, np.full(500, 1e7), 0.0, limits, COSTS, rules, headroom=left)
+    assert set(decision.reason) == {Reason.CUT}
+
+
+def test_decide__loss_budget__expected_costs_must_fit(limits: Limits) -> None:
+    costs = Costs(entry=0.001, exit=0.001)
+
+    def reason(loss: float) -> Reason:
+        present, wanted = np.array([[0.5, 0.0, 0.0]]), np.array([[0.0, 0.5, 0.0]])
+        return decide(wanted, present, NAV, 0.0, limits, costs, RULES, headroom=_left(loss=loss)).reason[0]
+
+    assert reason(0.0011) is Reason.TRADE
+    assert reason(0.0005) is Reason.CUT
+    assert reason(0.00001) is Reason.LOSS
+    assert reason(-0.00001) is Reason.LOSS  # the keeper takes off what rounding loses
+
+
+def test_decide__costs_per_vault__each_cut_by_its_own(rng: np.random.Generator) -> None:
+    limits, entry = Limits.uniform(3, 0.6), rng.choice([0.0, 0.001, 0.003], (64, 1))
+    wanted, weights = rng.normal(0, 1, (64, 3)), rng.dirichlet(np.ones(3), 64) * 0.95
+    left, nav = _random_headroom(rng, 64), np.full(64, 1e7)
+    whole = decide(wanted, weights, nav, 0.0, limits, Costs(entry=entry, exit=entry / 2), RULES, headroom=left)
+    assert {Reason.TRADE, Reason.CUT} <= set(whole.reason)
+    assert len(np.unique(whole.loss)) > 3
+    for i in range(64):
+        part, cost = slice(i, i + 1), float(entry[i, 0])
+        alone = Headroom(left.wait[part], left.turnover[part], left.loss[part])
+        costs = Costs(entry=cost, exit=cost / 2)
+        one = decide(wanted[part], weights[part], nav[part], 0.0, limits, costs, RULES, headroom=alone)
+        assert np.array_equal(one.weights[0], whole.weights[i])
+        assert one.reason[0] is whole.reason[i]
+        assert one.loss[0] == whole.loss[i]

@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.errors import NotFiniteError, ShapeError
+from agent.units import YEAR
+from agent.vault.bucket import Budget
+from agent.vault.limits import Limits
+from agent.vault.portfolio import Costs, MarketRow, PortfolioState, accrue, rebalance, step
+from agent.vault.replay import replay
+
+FREE = Costs(gas_base=0.0, gas_per_move=0.0)
+ALL = np.ones((1, 3), dtype=bool)
+WIDE = Limits.uniform(2, 1.0, idle_floor=0.0)
+
+
+def _row(*growth: float, gas: float = 0.0, seconds: float = 86_400.0) -> MarketRow:
+    return MarketRow(np.array([growth]), np.array([gas]), seconds)
+
+
+def test_step__moves_to_weights_then_earns(limits: Limits) -> None:
+    opened = PortfolioState.open(1000.0, 3)
+    result = step(opened, np.array([[0.5, 0.3, 0.0]]), ALL, _row(1.1, 1.0, 2.0), limits, FREE)
+    assert np.allclose(result.state.assets, [[550.0, 300.0, 0.0]])
+    assert np.allclose(result.state.idle, 200.0)
+    assert result.turnover == pytest.approx(0.8)
+    assert result.moved.tolist() == [[True, True, False]]
+
+
+def test_step__held_positions__not_touched_and_drift(limits: Limits) -> None:
+    opened = replace(PortfolioState.open(1000.0, 3), assets=np.array([[400.0, 300.0, 0.0]]), idle=np.array([300.0]))
+    traded = np.array([[False, True, False]])
+    result = step(opened, np.array([[9.0, 0.1, 9.0]]), traded, _row(1.5, 1.0, 1.0), limits, FREE)
+    assert result.state.assets.tolist() == [[600.0, 100.0, 0.0]]
+    assert result.state.weights[0, 0] == pytest.approx(0.5)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=100, deadline=None)
+def test_rebalance__without_costs__conserves_nav(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 17))
+    limits = Limits.uniform(count, 0.6)
+    state = PortfolioState.open(rng.uniform(1, 1e9, 8), count, 8)
+    for _ in range(3):
+        weights = limits.project(rng.normal(0, 1, (8, count)), state.nav)
+        after, *_ = rebalance(state, weights, np.ones((8, count), dtype=bool), np.zeros(8), FREE, limits)
+        assert np.allclose(after.nav, state.nav, rtol=1e-14)
+        assert np.allclose(after.weights, weights, atol=1e-13)
+        assert (after.idle >= 0).all()
+        state, _ = accrue(after, rng.uniform(0.98, 1.1, (8, count)), 86_400.0, limits)
+
+
+def test_fault_7_gas_is_money__charged_to_the_keeper_not_to_nav(limits: Limits) -> None:
+    costs = Costs(gas_base=100.0, gas_per_move=10.0)
+    weights = np.array([[0.5, 0.3, 0.0]])
+    small = step(PortfolioState.open(1e3, 3), weights, ALL, _row(1, 1, 1, gas=0.5), limits, costs)
+    large = step(PortfolioState.open(1e9, 3), weights, ALL, _row(1, 1, 1, gas=0.5), limits, costs)
+    assert small.gas == large.gas == 0.5 * (100 + 2 * 10)  # two strategies move, whatever the size
+    assert small.state.nav == 1e3
+    assert small.state.net_worth == 1e3 - 60
+
+
+def test_fault_7_turnover__a_switch_counts_once(limits: Limits) -> None:
+    held = replace(PortfolioState.open(1000.0, 3), assets=np.array([[500.0, 0.0, 0.0]]), idle=np.array([500.0]))
+    result = step(held, np.array([[0.0, 0.5, 0.0]]), ALL, _row(1, 1, 1), limits, FREE)
+    assert result.turnover == pytest.approx(0.5)
+
+
+def test_rebalance__entry_and_exit_costs__each_counted_once() -> None:
+    held = replace(PortfolioState.open(1000.0, 2), assets=np.array([[500.0, 0.0]]), idle=np.array([500.0]))
+    costs = Costs(0.0, 0.0, entry=np.array([0.0, 0.01]), exit=np.array([0.02, 0.0]))
+    after, *_ = rebalance(held, np.array([[0.1, 0.4]]), np.ones((1, 2), dtype=bool), np.zeros(1), costs, WIDE)
+    assert after.assets.tolist() == [[100.0, 400.0 * 0.99]]
+    assert after.idle[0] == pytest.approx(500 + 400 * 0.98 - 400)
+    assert 1000 - after.nav[0] == pytest.approx(400 * 0.02 + 400 * 0.01)
+
+
+def test_rebalance__exit_costs_eat_the_cash__deposits_shrink() -> None:
+    held = replace(PortfolioState.open(1000.0, 2), assets=np.array([[1000.0, 0.0]]), idle=np.zeros(1))
+    costs = Costs(0.0, 0.0, exit=0.1)
+    after, *_ = rebalance(held, np.array([[0.0, 1.0]]), np.ones((1, 2), dtype=bool), np.zeros(1), costs, WIDE)
+    assert after.assets.tolist() == [[0.0, 900.0]]
+    assert after.idle.tolist() == [0.0]
+
+
+def test_accrue__mark__rises_no_faster_than_its_rate() -> None:
+    limits = Limits.uniform(1, 1.0, idle_floor=0.0, mark_growth_rate=0.5)
+    state = replace(PortfolioState.open(100.0, 1), assets=np.array([[100.0]]), idle=np.zeros(1))
+    jumped, _ = accrue(state, np.array([[2.0]]), YEAR / 10, limits)
+    assert jumped.mark[0] == pytest.approx(1.05)
+    followed, _ = accrue(state, np.array([[1.001]]), YEAR / 10, limits)
+    assert followed.mark[0] == pytest.approx(1.001)
+
+
+def test_accrue__past_the_drawdown__halts_for_good_and_refuses_rebalances(limits: Limits) -> None:
+    invested = replace(PortfolioState.open(1000.0, 3), assets=np.array([[1000.0, 0, 0]]), idle=np.zeros(1))
+    fine, tripped = accrue(invested, np.array([[0.901, 1, 1]]), 1.0, limits)
+    assert not fine.halted[0]
+    assert not tripped[0]
+    halted, tripped = accrue(fine, np.array([[0.99, 1, 1]]), 1.0, limits)
+    assert halted.halted[0]
+    assert tripped[0]
+    recovered, again = accrue(halted, np.array([[2.0, 1, 1]]), 1.0, limits)
+    assert recovered.halted[0]
+    assert not again[0]
+    result = step(recovered, np.array([[0.1, 0.5, 0.1]]), ALL, _row(1, 1, 1, gas=1.0), limits, Costs())
+    assert result.refused[0]
+    assert result.gas[0] == 0
+    assert result.state.assets.tolist() == recovered.assets.tolist()
+
+
+def test_flow__deposit_and_withdrawal__leave_share_price_and_drawdown() -> None:
+    state = replace(PortfolioState.open(1000.0, 1), assets=np.array([[900.0]]), idle=np.array([50.0]))
+    more, less = state.flow(500.0), state.flow(-50.0)
+    for after in (more, less):
+        assert after.share_price[0] == pytest.approx(state.share_price[0], rel=1e-15)
+        assert after.drawdown[0] == pytest.approx(0.05)
+    with pytest.raises(ShapeError, match="idle"):
+        state.flow(-51.0)
+
+
+def test_step__nan__refused(limits: Limits) -> None:
+    opened = PortfolioState.open(1000.0, 3)
+    with pytest.raises(NotFiniteError):
+        step(opened, np.array([[np.nan, 0, 0]]), ALL, _row(1, 1, 1), limits, FREE)
+    with pytest.raises(NotFiniteError):
+        accrue(opened, np.array([[np.nan, 1, 1]]), 1.0, limits)
+    with pytest.raises(NotFiniteError):
+        PortfolioState.open(0.0, 3)
+
+
+def _integer_vault(
+    rng: np.random.Generator, prices: np.ndarray, count: int, nav: int
+) -> tuple[list[int], np.ndarray, np.ndarray, np.ndarray]:
+    """A vault in Python integers, as the Solidity one computes: base units of 1e-6, shares of strategies, WAD weights.
+
+    Written from the vault's rules, not from `agent.vault.portfolio`: amounts are floored, shares are rounded against
+    the vault, held positions keep their shares.
+    """
+    ray = 10**27
+    length = len(prices)
+    shares, idle = [0] * count, nav
+    path: list[int] = []
+    weights, traded, flows = np.zeros((length, count)), np.zeros((length, count), dtype=bool), np.zeros(length)
+    limits = Limits.uniform(count, 0.6)
+    for row in range(length):
+        price = [round(value * ray) for value in prices[row]]
+        total = idle + sum(s * p // ray for s, p in zip(shares, price, strict=True))
+        path.append(total)
+        if rng.random() < 0.2:
+            deposit = int(rng.integers(1, 10**12))
+            idle, total, flows[row] = idle + deposit, total + deposit, deposit / 1e6
+        if rng.random() < 0.7:
+            wads = [int(w * 10**18) for w in limits.project(rng.uniform(-1, 2, count), 1.0)]
+            moved = rng.random(count) < 0.8
+            value = [s * p // ray for s, p in zip(shares, price, strict=True)]
+            target = [total * wads[i] // 10**18 if moved[i] else value[i] for i in range(count)]
+            if sum(target) > total:
+                moved[:] = True
+                target = [total * w // 10**18 for w in wads]
+            for i in range(count):
+                if target[i] < value[i]:
+                    shares[i] -= -(-(value[i] - target[i]) * ray // price[i])
+                    idle += value[i] - target[i]
+            for i in range(count):
+                if target[i] > value[i]:
+                    shares[i] += (target[i] - value[i]) * ray // price[i]
+                    idle -= target[i] - value[i]
+            weights[row], traded[row] = [w / 1e18 for w in wads], moved
+    return path, weights, traded, flows
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_replay__share_prices_and_weights__reproduces_an_integer_vault_to_1e_9(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count, length = int(rng.integers(2, 17)), 120
+    prices = np.cumprod(1 + rng.uniform(-0.002, 0.003, (length, count)), axis=0) * rng.uniform(0.5, 2, count)
+    expected, weights, traded, flows = _integer_vault(rng, prices, count, 10**13)
+    nav = replay(prices, weights, traded, 1e7, flows=flows)
+    assert np.abs(nav * 1e6 / np.array(expected, dtype=float) - 1).max() < 1e-9
+
+
+def test_replay__from_held_positions__counts_them() -> None:
+    prices = np.array([[1.0, 2.0], [1.1, 2.0]])
+    none = np.zeros((2, 2), dtype=bool)
+    nav = replay(prices, np.zeros((2, 2)), none, 100.0, assets=np.array([50.0, 10.0]))
+    assert nav.tolist() == pytest.approx([100.0, 105.0])
+
+
+def test_replay__wrong_shapes_or_prices__refused() -> None:
+    good = np.ones((2, 2))
+    with pytest.raises(ShapeError):
+        replay(good, np.ones((3, 2)), good.astype(bool), 1.0)
+    with pytest.raises(NotFiniteError):
+        replay(good * np.nan, good, good.astype(bool), 1.0)
+
+
+# --- cooldown and budgets ----------------------------------------------------------------------------------------
+
+
+def _walled(**walls: object) -> Limits:
+    return Limits.uniform(3, 1.0, idle_floor=0.0, **walls)  # type: ignore[arg-type]
+
+
+def test_step__within_the_cooldown__is_refused() -> None:
+    limits = _walled(cooldown=3600.0)
+    first = step(
+        PortfolioState.open(1000.0, 3), np.array([[0.5, 0, 0]]), ALL, _row(1, 1, 1, seconds=3599), limits, FREE
+    )
+    assert not first.refused[0]
+    early = step(first.state, np.array([[0, 0.5, 0]]), ALL, _row(1, 1, 1, seconds=1), limits, FREE)
+    assert early.refused[0]
+    assert early.state.assets.tolist() == [[500.0, 0.0, 0.0]]
+    assert early.state.headroom(limits).wait[0] == 0  # a refusal does not start it anew
+    late = step(early.state, np.array([[0, 0.5, 0]]), ALL, _row(1, 1, 1), limits, FREE)
+    assert not late.refused[0]
+
+
+def test_step__turnover_budget__is_spent_refused_and_comes_back() -> None:
+    limits = _walled(turnover_budget=Budget(1.0, 0.5))
+    away, back = np.array([[0.75, 0, 0]]), np.array([[0, 0.75, 0]])
+    first = step(PortfolioState.open(1000.0, 3), away, ALL, _row(1, 1, 1), limits, FREE)
+    assert first.state.headroom(limits).turnover.tolist() == [0.75]  # 1 - 0.75 + half a day's refill of 0.5 x 1 day
+    second = step(first.state, back, ALL, _row(1, 1, 1, seconds=0), limits, FREE)
+    assert not second.refused[0]
+    third = step(second.state, away, ALL, _row(1, 1, 1, seconds=0, gas=1.0), limits, Costs())
+    assert third.refused[0]
+    assert (third.gas[0], third.turnover[0]) == (0, 0)
+    assert third.state.assets.tolist() == second.state.assets.tolist()
+    assert third.state.headroom(limits).turnover.tolist() == [0.0]
+
+
+def test_step__loss_budget__bounds_what_costs_may_take() -> None:
+    limits = _walled(loss_budget=Budget(0.01, 0.0))
+    costs = Costs(0.0, 0.0, entry=0.005, exit=0.005)
+    state = PortfolioState.open(1000.0, 3)
+    for target in ([0.8, 0, 0], [0.0, 0.8, 0], [0.8, 0, 0], [0, 0, 0.8], [0.4, 0, 0]):
+        state = step(state, np.array([target]), ALL, _row(1, 1, 1), limits, costs).state
+    assert 0.98 * 1000 < state.nav[0] <= 1000
+    assert 1 - state.nav[0] / 1000 <= 0.01
+    assert state.loss_used[0] == pytest.approx(0.004 + 0.0, abs=0.0061)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=100, deadline=None)
+def test_step__batch__equals_one_at_a_time_with_budgets(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    limits = _walled(
+        cooldown=float(rng.choice([0, 90_000])),
+        turnover_budget=Budget(rng.uniform(0, 1), rng.uniform(0, 1)),
+        loss_budget=Budget(rng.uniform(0, 0.005), 0.001),
+    )
+    costs = Costs(entry=0.001, exit=0.002)
+    whole = PortfolioState.open(rng.uniform(1, 1e9, 8), 3, 8)
+    parts = [replace(PortfolioState.open(1.0, 3), idle=whole.idle[[i]], supply=whole.supply[[i]]) for i in range(8)]
+    for _ in range(4):
+        weights, traded = rng.dirichlet(np.ones(4), 8)[:, :3], rng.random((8, 3)) < 0.7
+        weights = np.where(traded, weights, 0)
+        traded |= traded.any(-1, keepdims=True)
+        growth, gas = rng.uniform(0.98, 1.1, (8, 3)), rng.uniform(0, 1, 8)
+        result = step(whole, weights, traded, MarketRow(growth, gas, 86_400.0), limits, costs)
+        whole = result.state
+        for i in range(8):
+            one = slice(i, i + 1)
+            row = MarketRow(growth[one], gas[one], 86_400.0)
+            alone = step(parts[i], weights[one], traded[one], row, limits, costs)
+            parts[i] = alone.state
+            assert alone.refused[0] == result.refused[i]
+            for name, values in vars(alone.state).items():
+                assert np.array_equal(values[0], getattr(whole, name)[i]), name
+
+
+# --- depth, liquidity, costs per vault -----------------------------------------------------------------------------
+
+
+def test_gain__own_deposit__dilutes_interest_by_the_square_of_the_utilisation() -> None:
+    row = MarketRow(np.full((1, 3), 1.01), np.zeros(1), 1.0, depth=np.array([[300.0, np.inf, 300.0]]))
+    gain = row.gain(np.array([[100.0, 100.0, 0.0]]))
+    assert gain[0] == pytest.approx([1 + 0.01 * (300 / 400) ** 2, 1.01, 1.01], rel=1e-15)
+
+
+def test_gain__factors__multiply_after_interest() -> None:
+    row = MarketRow(np.full((1, 2), 1.01), np.zeros(1), 1.0, factors=np.array([[0.5, 1.0]]))
+    assert row.gain(np.ones((1, 2))).tolist() == [[1.01 * 0.5, 1.01]]
+
+
+def test_step__depth__counts_what_is_held_after_the_rebalance(limits: Limits) -> None:
+    row = replace(_row(1.1, 1.1, 1.1), depth=np.full((1, 3), 500.0))
+    result = step(PortfolioState.open(1000.0, 3), np.array([[0.5, 0.0, 0.0]]), ALL, row, limits, FREE)
+    assert result.state.nav[0] == pytest.approx(1000 + 500 * 0.1 / 4)
+
+
+def test_step__more_than_a_strategy_can_pay_out__refused_as_a_whole(limits: Limits) -> None:
+    held = replace(PortfolioState.open(1000.0, 3), assets=np.array([[500.0, 100.0, 0.0]]), idle=np.array([400.0]))
+    target = np.array([[0.2, 0.0, 0.5]])
+    for paid_out, refused in ((300.0, False), (299.0, True), (0.0, True)):
+        row = replace(_row(1, 1, 1, gas=1.0), liquidity=np.array([[paid_out, 100.0, 0.0]]))
+        result = step(held, target, ALL, row, limits, Costs())
+        assert result.refused[0] == refused
+        assert (result.gas[0] == 0) == refused
+        assert (result.state.assets[0, 2] == 0) == refused
+    row = replace(_row(1, 1, 1), liquidity=np.zeros((1, 3)))
+    assert not step(held, np.array([[0.5, 0.1, 0.3]]), ALL, row, limits, FREE).refused[0]  # it withdraws nothing
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=50, deadline=None)
+def test_step__costs_depth_and_liquidity_per_vault__equal_one_at_a_time(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    limits = _walled(loss_budget=Budget(0.003, 0.001))
+    entry, leave = rng.uniform(0, 0.01, (8, 1)), rng.uniform(0, 0.01, (8, 3))
+    whole = PortfolioState.open(10 ** rng.uniform(3, 8, 8), 3, 8)
+    parts = [replace(PortfolioState.open(1.0, 3), idle=whole.idle[[i]], supply=whole.supply[[i]]) for i in range(8)]
+    for _ in range(4):
+        weights, traded = rng.dirichlet(np.ones(4), 8)[:, :3], rng.random((8, 3)) < 0.7
+        arrays = [rng.uniform(1, 1.1, (8, 3)), rng.uniform(0.9, 1.1, (8, 3)), 10 ** rng.uniform(3, 8, (8, 3))]
+        arrays.append(10 ** rng.uniform(3, 8, (8, 3)))
+        row = MarketRow(arrays[0], np.ones(8), 86_400.0, *arrays[1:])
+        result = step(whole, weights, traded, row, limits, Costs(entry=entry, exit=leave))
+        whole = result.state
+        for i in range(8):
+            one = slice(i, i + 1)
+            costs = Costs(entry=float(entry[i, 0]), exit=leave[i])
+            row = MarketRow(arrays[0][one], np.ones(1), 86_400.0, *(values[one] for values in arrays[1:]))
+            alone = step(parts[i], weights[one], traded[one], row, limits, costs)
+            parts[i] = alone.state
+            assert alone.refused[0] == result.refused[i]
+            for name, values in vars(alone.state).items():
+                assert np.array_equal(values[0], getattr(whole, name)[i]), name
+
+
+def test_costs__switch__mean_of_entering_and_leaving() -> None:
+    assert Costs().switch(2).tolist() == [0.0, 0.0]
+    assert Costs(entry=0.001, exit=np.array([0.002, 0.004])).switch(2) == pytest.approx([0.004, 0.004])
+    assert Costs(entry=np.array([[0.001], [0.002]])).switch(2).tolist() == [0.001, 0.002]

@@ -1,0 +1,1 @@
+"""The workshop: audit, bench, gas, results, calibration. Never shipped; nothing else imports from here."""

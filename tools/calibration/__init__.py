@@ -1,0 +1,1 @@
+"""Fits the shipped market parameters to history files, and says how well they fit."""
