@@ -245,7 +245,7 @@ def simulate(
             setting.costs,
             setting.rules,
             state.halted,
-            state.headroom(setting.limits),
+            state.allowance(setting.limits),
         )
         for reason in decision.reason:
             reasons[reason] += 1

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.24;
+pragma solidity 0.8.30;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
@@ -108,8 +108,8 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     uint256 internal constant DUST_SHARES = DUST_ASSETS * VIRTUAL_SHARES;
     /// @dev No deposit lifts NAV over these assets, nor the supply over these shares: beyond them, conversions would overflow.
     /// 3e38 base units, as much as a strategy's value may have.
-    uint256 internal constant MOST_ASSETS = type(uint128).max;
-    uint256 internal constant MOST_SHARES = MOST_ASSETS * VIRTUAL_SHARES;
+    uint256 internal constant MAX_ASSETS = type(uint128).max;
+    uint256 internal constant MAX_SHARES = MAX_ASSETS * VIRTUAL_SHARES;
     uint256 public constant MAX_STRATEGIES = 16;
     /// @dev Gas for one question to a strategy, and for one call that must not be fatal: generous for honest ones, and a
     /// hostile one that burns all it is given still leaves a block's worth of room to get out.
@@ -158,7 +158,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     Bucket.State internal _turnover;
 
     /// @dev Bit `Limit`: the right to loosen it was given up. Bit 255: the same for caps and new strategies.
-    uint256 internal _givenUp;
+    uint256 internal _abdicated;
     uint256 internal constant CAPS_BIT = 255;
 
     /* FEE STORAGE */
@@ -302,32 +302,32 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @inheritdoc IVault
     function loosen(Limit limit_, uint256 value) external restricted {
-        require(!givenUp(limit_), GivenUp());
+        require(!abdicated(limit_), Abdicated());
         if (limit_ == Limit.MarkGrowthRate || limit_ == Limit.PerformanceFee) _settle();
         _setLimit(limit_, value);
     }
 
     /// @inheritdoc IVault
     function loosenCaps(address strategy, uint64 relativeCap, uint128 absoluteCap) external restricted {
-        require(!capsGivenUp(), GivenUp());
+        require(!capsAbdicated(), Abdicated());
         _setCaps(_strategy(strategy), relativeCap, absoluteCap);
     }
 
     /// @inheritdoc IVault
-    function giveUp(Limit limit_) external restricted {
-        _givenUp |= 1 << uint256(limit_);
-        emit LimitGivenUp(limit_);
+    function abdicate(Limit limit_) external restricted {
+        _abdicated |= 1 << uint256(limit_);
+        emit LimitAbdicated(limit_);
     }
 
     /// @inheritdoc IVault
-    function giveUpCaps() external restricted {
-        _givenUp |= 1 << CAPS_BIT;
-        emit CapsGivenUp();
+    function abdicateCaps() external restricted {
+        _abdicated |= 1 << CAPS_BIT;
+        emit CapsAbdicated();
     }
 
     /// @inheritdoc IVault
     function addStrategy(address strategy, uint64 relativeCap, uint128 absoluteCap) external restricted {
-        require(!capsGivenUp(), GivenUp());
+        require(!capsAbdicated(), Abdicated());
         require(strategy != address(0) && strategy != address(this), ZeroAddress());
         require(_position[strategy] == 0, StrategyAlreadyAdded(strategy));
         require(_hot.count < MAX_STRATEGIES, TooManyStrategies(MAX_STRATEGIES));
@@ -578,12 +578,12 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         });
     }
 
-    function givenUp(Limit limit_) public view returns (bool) {
-        return _givenUp >> uint256(limit_) & 1 == 1;
+    function abdicated(Limit limit_) public view returns (bool) {
+        return _abdicated >> uint256(limit_) & 1 == 1;
     }
 
-    function capsGivenUp() public view returns (bool) {
-        return _givenUp >> CAPS_BIT == 1;
+    function capsAbdicated() public view returns (bool) {
+        return _abdicated >> CAPS_BIT == 1;
     }
 
     /// @notice Nothing can be deposited while halted, while the share price is under the drawdown floor, or while a
@@ -924,9 +924,9 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @dev What still fits in, whether or not it may.
     function _room(Books memory books) internal pure returns (uint256) {
-        if (books.nav >= MOST_ASSETS) return 0;
-        uint256 priced = _toAssets(MOST_SHARES.saturatingSub(books.supply), books, Math.Rounding.Floor);
-        return Math.min(MOST_ASSETS - books.nav, priced);
+        if (books.nav >= MAX_ASSETS) return 0;
+        uint256 priced = _toAssets(MAX_SHARES.saturatingSub(books.supply), books, Math.Rounding.Floor);
+        return Math.min(MAX_ASSETS - books.nav, priced);
     }
 
     /// @dev Where `maxDeposit` says 0, nothing must still be able to go in: 0 passes in every state.
@@ -940,7 +940,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @dev What has not arrived would be a gift from those who are in.
     function _enter(address receiver, uint256 assets, uint256 shares, Books memory books) internal {
-        bool fits = assets <= MOST_ASSETS.saturatingSub(books.nav) && shares <= MOST_SHARES.saturatingSub(books.supply);
+        bool fits = assets <= MAX_ASSETS.saturatingSub(books.nav) && shares <= MAX_SHARES.saturatingSub(books.supply);
         if (!fits) revert ERC4626ExceededMaxDeposit(receiver, assets, _room(books));
         _deposit(msg.sender, receiver, assets, shares);
         uint256 received = idle() - books.idle;

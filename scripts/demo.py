@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from agent.errors import AgentError
 from agent.vault.limits_file import LimitsFile, load_limits
 from keeper.errors import KeeperError, RpcUnavailableError
+from keeper.inspect.words import span
 from scripts.demonstration import stress
 from scripts.demonstration.learn import learn
 from scripts.demonstration.picture import draw
@@ -30,12 +31,11 @@ from scripts.demonstration.results import Run, growth, show, summarise
 from scripts.demonstration.series import DemoSeries, load_series
 from scripts.demonstration.stage import SYMBOL, set_stage
 from scripts.deployment.errors import DeploymentError
-from scripts.deployment.planning import DEFAULT_DELAY
-from scripts.deployment.words import span
+from scripts.deployment.plan import DEFAULT_DELAY
 from scripts.protocols.anvil import Anvil
 from scripts.protocols.errors import DevnetError
 
-LEAST_DAYS = 60
+MIN_DAYS = 60
 LIMITS = Path("scripts/limits.toml")
 FILES = ("summary.json", "days.csv", "picture.png")
 
@@ -45,7 +45,7 @@ FILES = ("summary.json", "days.csv", "picture.png")
     "--data", type=click.Path(path_type=Path), help="CSV of daily supply rates to replay.  [built-in: synthetic]"
 )
 @click.option("--start", type=click.DateTime(["%Y-%m-%d"]), help="First day.  [default: the last possible one]")
-@click.option("--days", type=click.IntRange(LEAST_DAYS, 1000), default=90, show_default=True, help="Days to replay.")
+@click.option("--days", type=click.IntRange(MIN_DAYS, 1000), default=90, show_default=True, help="Days to replay.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of training and synthetic series.")
 @click.option("--train-seconds", type=click.FloatRange(1), default=100, show_default=True, help="Time to train for.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port for Anvil.  [default: a free one]")

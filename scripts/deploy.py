@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from ape.cli import account_option
 
+from keeper.inspect.words import parse_span
 from scripts.deployment.command import NetworkCommand
-from scripts.deployment.words import parse_span
 from scripts.protocols.errors import DevnetError
 
 if TYPE_CHECKING:
@@ -215,9 +215,9 @@ def _plan(
 
 
 def _deploy(provider: Any, account: Any, plan: "DeploymentPlan", out: Path | None, dry_run: bool, yes: bool) -> None:
+    from keeper.inspect.report import limit_lines, role_lines
     from scripts.deployment import deploy_vault
     from scripts.deployment.chain_checks import is_local
-    from scripts.deployment.report import limit_lines, role_lines
     from scripts.deployment.sender import ApeSender
     from scripts.protocols.chain import Chain
 

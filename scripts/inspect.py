@@ -28,9 +28,9 @@ def cli(provider: Any, address: str, lens: str | None, since: int | None, as_jso
     """
     from ape import project
 
+    from keeper.inspect.report import lines, to_json
     from scripts.deployment import inspect_vault
     from scripts.deployment.errors import DeploymentError
-    from scripts.deployment.report import lines, to_json
 
     project.load_contracts()  # compiles what has changed
     try:

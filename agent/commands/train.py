@@ -135,7 +135,7 @@ def run_of(given: dict[str, Any]) -> tuple[Preset, Limits | None, Market, tuple[
     """Return preset, limits, market and the strategies' names that options stand for."""
     from datetime import date
 
-    from agent.market.synthetic import LEAST_FIT_DAYS, fitted_market, shipped_market
+    from agent.market.synthetic import MIN_FIT_DAYS, fitted_market, shipped_market
     from agent.training.preset import load_preset
 
     preset = load_preset(given["preset"], seconds=given["seconds"], seed=given["seed"])
@@ -147,7 +147,7 @@ def run_of(given: dict[str, Any]) -> tuple[Preset, Limits | None, Market, tuple[
         history = Reading(**given["reading"]).load(Path(given["data"]))
         known = history if given["until"] is None else history.before(date.fromisoformat(given["until"]))
         market = fitted_market(known, history.names)
-        if known is None or len(known) < LEAST_FIT_DAYS:
+        if known is None or len(known) < MIN_FIT_DAYS:
             fitted = market.model.fitted_to
             note(
                 f"{0 if known is None else len(known)} days are too few to fit a market: using the shipped parameters, "

@@ -52,7 +52,7 @@ def walk_forward(
     """
     from agent.evaluation.evidence import results_of
     from agent.evaluation.study import STUDIES
-    from agent.evaluation.walk_forward import Hands
+    from agent.evaluation.walk_forward import Executor
     from agent.evaluation.walk_forward import walk_forward as carry_out
 
     if study not in STUDIES:
@@ -63,7 +63,7 @@ def walk_forward(
     folder = Path("out/results") / study if out is None else out
     history = reading.load(file)
     limits = limits_of(limits_file, len(history.names))
-    hands = Hands(workers, ray, progress=not quiet, say=(lambda _: None) if quiet else note)
+    hands = Executor(workers, ray, progress=not quiet, say=(lambda _: None) if quiet else note)
     carry_out(plan, history, limits, folder, hands)
     summary, written = results_of(folder)
     if as_json:

@@ -15,7 +15,7 @@ from agent.vault.portfolio import Costs
 CAP = 0.4
 """Most of NAV in one venue."""
 
-MOST_DRAWDOWN = 0.2
+MAX_DRAWDOWN = 0.2
 """Drawdown at which the vault halts and is unwound to idle; the episode goes on."""
 
 RUIN = 0.5
@@ -29,9 +29,9 @@ USDC becomes DAI at par at Sky, and Yearn takes it as it is.
 """
 
 _COINS = {"dai_peg": (1, 3), "usdc_peg": (0, 3, 4), "usdt_peg": (2, 3)}
-_LEAST_PEG = 0.99
+_MIN_PEG = 0.99
 
-PEGS = tuple(Peg(DEFI_FEATURES.index(name), _LEAST_PEG, venues) for name, venues in _COINS.items())
+PEGS = tuple(Peg(DEFI_FEATURES.index(name), _MIN_PEG, venues) for name, venues in _COINS.items())
 """Which venue holds which coin, and where a peg counts as lost."""
 
 
@@ -48,7 +48,7 @@ def defi_config(limits: Limits | None = None, **changes: Any) -> EnvConfig:
     """
     # The mark is the peak: its growth is bounded against donations, of which there are none here.
     walls = (
-        Limits.uniform(DEFI_VENUES, CAP, max_drawdown=MOST_DRAWDOWN, mark_growth_rate=1e9) if limits is None else limits
+        Limits.uniform(DEFI_VENUES, CAP, max_drawdown=MAX_DRAWDOWN, mark_growth_rate=1e9) if limits is None else limits
     )
     swap = np.array(ENTRY)
     usual: dict[str, Any] = {

@@ -213,7 +213,7 @@ class Engine:
             self._costs,
             config.rules,
             state.halted,
-            state.headroom(config.limits),
+            state.allowance(config.limits),
         )
         row = now.market_row()
         result = step(state, decision.weights, decision.traded, row, config.limits, self._costs)

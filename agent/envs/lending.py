@@ -15,7 +15,7 @@ from agent.vault.decision import Decision
 from agent.vault.limits import Limits
 from agent.vault.portfolio import MarketRow, PortfolioState
 
-_LEAST_LEVEL = 0.001  # APR; rewards are in units of the market's level, which is not taken below this
+_MIN_LEVEL = 0.001  # APR; rewards are in units of the market's level, which is not taken below this
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class LendingReward:
         small = row.growth if row.factors is None else row.growth * row.factors
         passive = np.log1p(deployed * (mean(small) - 1.0))
         worth = np.maximum(after.net_worth, 1e-9) / np.maximum(before.net_worth, 1e-9)
-        unit = np.maximum(mean(seen.slow), _LEAST_LEVEL) * (row.seconds / YEAR)
+        unit = np.maximum(mean(seen.slow), _MIN_LEVEL) * (row.seconds / YEAR)
         concentration = total(decision.weights**2) - deployed**2 / seen.count
         return {
             "growth": np.asarray((np.log(worth) - passive) / unit),

@@ -11,7 +11,7 @@ from agent.units import YEAR, BoolArray, FloatArray
 from agent.vault.decision import Decision
 from agent.vault.portfolio import MarketRow, PortfolioState
 
-_LEAST_WORTH = 1e-9
+_MIN_WORTH = 1e-9
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,11 @@ class RiskReward:
         self, before: PortfolioState, after: PortfolioState, row: MarketRow, decision: Decision, seen: Observation
     ) -> dict[str, FloatArray]:
         """Return `excess`, `passive`, `cost`, `risk`, `drawdown` and `depeg`, `(B,)` each; `control` where wanted."""
-        worth = np.maximum(before.net_worth, _LEAST_WORTH)
-        grown = np.log(np.maximum(after.net_worth, _LEAST_WORTH) / worth)
+        worth = np.maximum(before.net_worth, _MIN_WORTH)
+        grown = np.log(np.maximum(after.net_worth, _MIN_WORTH) / worth)
         rebalanced = after.rested == row.seconds
         lost = np.where(rebalanced, decision.loss * before.nav, 0.0) + after.gas_paid - before.gas_paid
-        cost = np.log(np.maximum(1.0 - lost / worth, _LEAST_WORTH))
+        cost = np.log(np.maximum(1.0 - lost / worth, _MIN_WORTH))
         free = self.risk_free * row.seconds / YEAR
         held = np.where(self.lost(seen), decision.weights, 0.0).sum(-1)
         control: dict[str, FloatArray] = {}

@@ -20,7 +20,7 @@ RISK_FREE = 0.0425
 TURNOVER_COST = 0.001
 """Of what is moved from one asset to another; half of it when leaving, half when entering."""
 
-MOST_DRAWDOWN = 0.15
+MAX_DRAWDOWN = 0.15
 """Drawdown that ends an episode."""
 
 PEGS = (Peg(RWA_FEATURES.index("usdy_peg"), 0.995, (0,)), Peg(RWA_FEATURES.index("meth_peg"), 0.98, (1,)))
@@ -39,7 +39,7 @@ def rwa_config(limits: Limits | None = None, **changes: Any) -> EnvConfig:
     """
     # The mark is the peak: its growth is bounded against donations, of which there are none here.
     walls = (
-        Limits.uniform(RWA_ASSETS, RWA_MOST, idle_floor=0.0, max_drawdown=MOST_DRAWDOWN, mark_growth_rate=1e9)
+        Limits.uniform(RWA_ASSETS, RWA_MOST, idle_floor=0.0, max_drawdown=MAX_DRAWDOWN, mark_growth_rate=1e9)
         if limits is None
         else limits
     )

@@ -32,9 +32,9 @@ from agent.vault.portfolio import MarketRow
 RESOLUTION = 1e-4
 """Annualised log return that a better plan than the one found may have, in lending markets without binding budgets."""
 
-_MOST_PORTFOLIOS = 300
-_MOST_CORNERS = 1500
-_MOST_TRIED = 20_000  # points of a grid before those over a cap are taken out
+_MAX_PORTFOLIOS = 300
+_MAX_CORNERS = 1500
+_MAX_TRIED = 20_000  # points of a grid before those over a cap are taken out
 _GRID_STEPS = (20, 10, 8, 5, 4)  # the finest that is not too large is taken
 _NO_WAY = -1e9  # log growth of a move that cannot be made
 
@@ -86,8 +86,8 @@ def admissible(setting: Setting) -> FloatArray:
     found = [np.zeros(count), *_corners(caps, budget)]
     found.append(limits.project(np.full(count, 1.0 / count), setting.nav) * margin)
     for steps in _GRID_STEPS:
-        grid = _grid(caps, budget, steps) if math.comb(steps + count - 1, steps) <= _MOST_TRIED else []
-        if grid and len(grid) + len(found) <= _MOST_PORTFOLIOS:
+        grid = _grid(caps, budget, steps) if math.comb(steps + count - 1, steps) <= _MAX_TRIED else []
+        if grid and len(grid) + len(found) <= _MAX_PORTFOLIOS:
             found.extend(grid)
             break
     stacked = np.stack(found)
@@ -112,9 +112,9 @@ def _corners(caps: FloatArray, budget: float) -> list[FloatArray]:
                     corners.append(partial)
         if len(corners) == before:  # so many do not fit, and more will not either
             break
-        if len(corners) > _MOST_CORNERS:
+        if len(corners) > _MAX_CORNERS:
             raise LimitsError(
-                f"the limits of {caps.size} strategies have more than {_MOST_CORNERS} corners, too many to plan with: "
+                f"the limits of {caps.size} strategies have more than {_MAX_CORNERS} corners, too many to plan with: "
                 "take fewer strategies or larger caps for the ceiling"
             )
     return corners

@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.errors import ResultsError
 from agent.evaluation.recipe import Finished
-from agent.evaluation.scoring_tasks import Ground
+from agent.evaluation.scoring_tasks import StudyInputs
 from agent.policies.files import load_policy_file
 
 CANDIDATE = "candidate.npz"
@@ -18,7 +18,11 @@ CANDIDATE = "candidate.npz"
 
 
 def describe(
-    out: Path, ground: Ground, chosen: Sequence[int], finished: Sequence[Finished], files: Sequence[tuple[Path, ...]]
+    out: Path,
+    ground: StudyInputs,
+    chosen: Sequence[int],
+    finished: Sequence[Finished],
+    files: Sequence[tuple[Path, ...]],
 ) -> None:
     """Write what the walk-forward was, and put the candidate beside it; this comes last.
 

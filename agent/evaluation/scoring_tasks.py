@@ -18,7 +18,7 @@ from agent.vault.limits import Limits
 
 
 @dataclass(frozen=True)
-class Ground:
+class StudyInputs:
     """What a study is carried out on."""
 
     study: Study
@@ -54,7 +54,7 @@ class Ground:
 class SeedTask:
     """Score one seed's policies, a file per fold, under all scenarios."""
 
-    ground: Ground
+    ground: StudyInputs
     seed: int
     files: tuple[Path, ...]
 
@@ -63,7 +63,7 @@ class SeedTask:
 class RulesTask:
     """Fit the baselines to every fold's training part, and score them and the ceiling under one scenario."""
 
-    ground: Ground
+    ground: StudyInputs
     scenario: Scenario
 
 
@@ -71,7 +71,7 @@ class RulesTask:
 class StressTask:
     """Run all seeds' policies and the rules without parameters through one stress case, under the first scenario."""
 
-    ground: Ground
+    ground: StudyInputs
     files: tuple[tuple[Path, ...], ...]
     case: int
 
@@ -98,7 +98,7 @@ def score_rules(task: RulesTask) -> list[Backtest]:
     )
 
 
-def stress_tasks(ground: Ground, files: Sequence[tuple[Path, ...]]) -> list[StressTask]:
+def stress_tasks(ground: StudyInputs, files: Sequence[tuple[Path, ...]]) -> list[StressTask]:
     """Return a task per stress case."""
     tested = ground.tested
     count = len(cases(tested.path(), tested.days, ground.warm_up))

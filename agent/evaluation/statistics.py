@@ -65,10 +65,10 @@ def iqm_interval(scores: FloatArray, rng: np.random.Generator, *, level: float =
     return Interval(interquartile_mean(table), float(low), float(high))
 
 
-LEAST_DAYS = 20
+MIN_DAYS = 20
 """Fewest returns that a test over time makes sense of."""
 
-_LEAST_ERROR = 0.5  # of a resample, as a share of that of the sample
+_MIN_ERROR = 0.5  # of a resample, as a share of that of the sample
 
 
 @dataclass(frozen=True)
@@ -155,13 +155,13 @@ def compare_paired(
     ShapeError
         If there are no baselines, or returns of other days.
     TooFewDaysError
-        If there are fewer than `LEAST_DAYS` returns.
+        If there are fewer than `MIN_DAYS` returns.
     """
     own, names = np.asarray(returns, dtype=np.float64), list(baselines)
     if not names or any(np.shape(baselines[name]) != own.shape for name in names) or own.ndim != 1:
         raise ShapeError("a paired test needs returns of the same days for the policy and at least one baseline")
-    if own.size < LEAST_DAYS:
-        raise TooFewDaysError(f"{own.size} returns are too few for a test: {LEAST_DAYS} are needed")
+    if own.size < MIN_DAYS:
+        raise TooFewDaysError(f"{own.size} returns are too few for a test: {MIN_DAYS} are needed")
     excess = np.stack([own - np.asarray(baselines[name], dtype=np.float64) for name in names], axis=1)
     if not np.isfinite(excess).all():
         raise ShapeError("returns must be finite for a paired test")
@@ -217,7 +217,7 @@ def _resample(
         drawn = centred[rows]
         # Differences that are constant on all but a few days have resamples without those days and so without a spread;
         # dividing by it would make the interval as wide as one likes.
-        spread = np.maximum(_error(drawn - drawn.mean(0), block), _LEAST_ERROR * error)
+        spread = np.maximum(_error(drawn - drawn.mean(0), block), _MIN_ERROR * error)
         roots[index] = drawn.mean(0) / spread
     return mean, error, roots
 
@@ -282,15 +282,15 @@ def deflated_sharpe(returns: FloatArray, trials: int, trial_variance: float | No
     ShapeError
         If no trial was counted.
     TooFewDaysError
-        If there are fewer than `LEAST_DAYS` returns.
+        If there are fewer than `MIN_DAYS` returns.
     """
     from scipy.stats import kurtosis, skew
 
     x = np.asarray(returns, dtype=np.float64)
     if trials < 1:
         raise ShapeError("at least one trial was made: count them")
-    if x.size < LEAST_DAYS:
-        raise TooFewDaysError(f"{x.size} returns are too few for a Sharpe ratio: {LEAST_DAYS} are needed")
+    if x.size < MIN_DAYS:
+        raise TooFewDaysError(f"{x.size} returns are too few for a Sharpe ratio: {MIN_DAYS} are needed")
     deviation = float(x.std(ddof=1))
     ratio = 0.0 if deviation == 0 else float(x.mean()) / deviation
     variance = 1.0 / (x.size - 1) if trial_variance is None else trial_variance

@@ -20,9 +20,9 @@ from agent.evaluation.folder import describe, write_stress
 from agent.evaluation.recipe import Run, carry_out, run_of_seed, runs_of_tuning
 from agent.evaluation.scores import Scores, save_scores
 from agent.evaluation.scoring_tasks import (
-    Ground,
     RulesTask,
     SeedTask,
+    StudyInputs,
     score_rules,
     score_seed,
     score_stress,
@@ -38,7 +38,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Hands:
+class Executor:
     """Who does the tasks; see `agent.parallel.tasks.run_tasks`. `say` gets a line for each stage."""
 
     workers: int | None = None
@@ -53,7 +53,7 @@ class Hands:
         )
 
 
-def walk_forward(study: Study, history: RateHistory, limits: Limits, out: Path, hands: Hands) -> None:
+def walk_forward(study: Study, history: RateHistory, limits: Limits, out: Path, hands: Executor) -> None:
     """Carry out a study and leave its scores in a folder.
 
     Parameters
@@ -75,7 +75,7 @@ def walk_forward(study: Study, history: RateHistory, limits: Limits, out: Path, 
     AgentError
         If the history is too short, or a task failed; what was finished is kept.
     """
-    ground = Ground(study, history, limits)
+    ground = StudyInputs(study, history, limits)
     folds, tested = ground.folds, ground.tested
     window = f"{history.days[folds[0].test_start]} to {history.days[folds[-1].test_end]}"
     hands.say(f"{study.name}: {len(history)} rows of {', '.join(history.names)}; {len(folds)} folds, tested {window}")
@@ -110,7 +110,7 @@ def walk_forward(study: Study, history: RateHistory, limits: Limits, out: Path, 
     describe(out, ground, chosen, finished, files)
 
 
-def _tune(ground: Ground, out: Path, hands: Hands) -> list[int]:
+def _tune(ground: StudyInputs, out: Path, hands: Executor) -> list[int]:
     """Return the configuration of each fold: that with the best growth on the inner folds, the first of equals."""
     study, folds = ground.study, ground.folds
     if len(study.configurations) == 1:

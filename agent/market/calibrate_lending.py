@@ -18,11 +18,11 @@ import numpy as np
 from agent.errors import AgentError, MarketDataError, TooFewDaysError
 from agent.market.history import RateHistory
 from agent.market.lending_quality import fit_quality
-from agent.market.rate_model import LEAST_RATE, RateModel
+from agent.market.rate_model import MIN_RATE, RateModel
 from agent.market.replay import load_history
 from agent.units import FloatArray, IntArray
 
-LEAST_FIT_DAYS = 180
+MIN_FIT_DAYS = 180
 """Fewest days of history that a model is fitted to."""
 
 _WINDOW = 10  # days over which the state of the volatility is judged
@@ -41,12 +41,12 @@ def fit(history: RateHistory) -> RateModel:
     TooFewDaysError
         Under 180 days.
     """
-    if len(history) < LEAST_FIT_DAYS:
+    if len(history) < MIN_FIT_DAYS:
         raise TooFewDaysError(
-            f"{history.source} has {len(history)} days up to {history.end}, but a fit needs {LEAST_FIT_DAYS}: "
+            f"{history.source} has {len(history)} days up to {history.end}, but a fit needs {MIN_FIT_DAYS}: "
             "take a longer history"
         )
-    logs = np.log(np.maximum(history.rates, LEAST_RATE))
+    logs = np.log(np.maximum(history.rates, MIN_RATE))
     count = logs.shape[1]
     lagged = np.column_stack([np.ones(len(logs) - 2), logs[1:-1], logs[:-2]])
     solution, *_ = np.linalg.lstsq(lagged, logs[2:], rcond=None)

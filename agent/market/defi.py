@@ -54,7 +54,7 @@ LENDING = ("dai", "usdt", "usdc")
 HOUR = 3_600
 _EPOCH = 1_767_225_600  # 2026-01-01, where synthetic timestamps begin
 _FLOOR, _CEILING = 1e-4, 1.0  # APR; simulated rates stay within
-_MOST_USED = 0.98  # utilisation of a market that is not lent out in full
+_MAX_USED = 0.98  # utilisation of a market that is not lent out in full
 
 
 def shipped_parameters() -> dict[str, Any]:
@@ -180,7 +180,7 @@ class DefiMarket:
         """Return rates and utilisation of the lending markets, `(T, B, 3)` each."""
         given, most = self.parameters["lending"], self.parameters["full"]["rate"]
         rates = np.exp(np.array(given["level"]) + wander)
-        used = np.minimum(np.array(given["utilisation"]) * np.exp(0.5 * wander), _MOST_USED)
+        used = np.minimum(np.array(given["utilisation"]) * np.exp(0.5 * wander), _MAX_USED)
         return np.where(full, np.maximum(rates, most), rates), np.where(full, 1.0, used)
 
     def _gas(

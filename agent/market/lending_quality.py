@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from agent.market.history import RateHistory
-from agent.market.rate_model import LEAST_RATE, RateModel, sample_rates
+from agent.market.rate_model import MIN_RATE, RateModel, sample_rates
 from agent.units import FloatArray
 
 
 def describe_rates(rates: FloatArray) -> dict[str, float]:
     """Return what makes a lending market: statistics of rates `(T, n)`, averaged over the markets."""
-    logs = np.log(np.maximum(rates, LEAST_RATE))
+    logs = np.log(np.maximum(rates, MIN_RATE))
     change = np.diff(logs, axis=0)
     count = rates.shape[1]
     spread = rates - rates.mean(1, keepdims=True)

@@ -20,7 +20,7 @@ from agent.digest import digest_of
 from agent.units import FloatArray
 
 _SETTLE = 120  # rows simulated and thrown away, so that paths start anywhere
-LEAST_RATE, _CEILING = 1e-4, 0.5  # APR; simulated rates stay within
+MIN_RATE, _CEILING = 1e-4, 0.5  # APR; simulated rates stay within
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def sample_rates(model: RateModel, rng: np.random.Generator, batch: int, length:
     unit = rng.standard_t(model.dof, (rows, batch, count)) * np.sqrt((model.dof - 2.0) / model.dof)
     shocks = unit @ model.factor.T
     switch = rng.random((rows, batch))
-    low, high = np.log(LEAST_RATE), np.log(_CEILING)
+    low, high = np.log(MIN_RATE), np.log(_CEILING)
     path = np.empty((length, batch, count))
     for row in range(rows):
         state = np.where(state, switch[row] < wild, switch[row] >= calm)

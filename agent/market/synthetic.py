@@ -9,13 +9,13 @@ from importlib import resources
 import numpy as np
 
 from agent.digest import digest_of
-from agent.market.calibrate_lending import LEAST_FIT_DAYS, fit
+from agent.market.calibrate_lending import MIN_FIT_DAYS, fit
 from agent.market.history import DEFAULT_ETH_PRICE, DEFAULT_GWEI, RateHistory
 from agent.market.path import MarketPath, gas_cost
 from agent.market.rate_model import RateModel, sample_rates
 from agent.units import DAY
 
-__all__ = ["LEAST_FIT_DAYS", "SyntheticMarket", "fitted_market", "shipped_market"]
+__all__ = ["MIN_FIT_DAYS", "SyntheticMarket", "fitted_market", "shipped_market"]
 
 _SHIPPED = "compound_v2.json"
 _EPOCH = 1_577_836_800  # 2020-01-01, where synthetic timestamps begin
@@ -88,6 +88,6 @@ def fitted_market(history: RateHistory | None, names: tuple[str, ...] | None = N
     names
         Names for the shipped market; those of the history by default.
     """
-    if history is not None and len(history) >= LEAST_FIT_DAYS:
+    if history is not None and len(history) >= MIN_FIT_DAYS:
         return SyntheticMarket(fit(history))
     return shipped_market(names if history is None else history.names)

@@ -66,7 +66,7 @@ RWA_FEATURES: tuple[str, ...] = (
 BOUND = 3.0
 """Numbers of a vector are clipped here, in units of order one."""
 
-_LEAST_LEVEL = 0.001  # APR; below it spreads are noise and are not blown up
+_MIN_LEVEL = 0.001  # APR; below it spreads are noise and are not blown up
 _TYPICAL_RATE = 0.05
 _DEFI_RATE = 0.1  # fees of liquidity positions are larger
 _MONTH = 30.0  # days
@@ -151,7 +151,7 @@ def _chain(seen: Observation) -> FloatArray:
     mean rate over its slow mean, all in units of the slow level; that level (5 % = 1); drawdown (10 % = 1); days of
     interest that the gas of one rebalance costs; months of interest that moving costs.
     """
-    level = np.maximum(mean(seen.slow), _LEAST_LEVEL)[:, None]
+    level = np.maximum(mean(seen.slow), _MIN_LEVEL)[:, None]
     average = mean(seen.rates)[:, None]
     daily = level * (DAY / YEAR)
     return _bounded(

@@ -30,11 +30,11 @@ INPUT_ONE = 1 << 15
 INPUT_SHIFT = 3 * INPUT_ONE
 """Added to inputs, which makes them unsigned; also the bound of their magnitude."""
 
-MOST_ACTIVATION = (1 << 18) - 1
+MAX_ACTIVATION = (1 << 18) - 1
 OUTPUT_ONE = 1 << 16
 """What 1.0 is as an output."""
 
-MOST_INPUTS, MOST_HIDDEN, MOST_LAYERS = 24, 64, 3
+MAX_INPUTS, MAX_HIDDEN, MAX_LAYERS = 24, 64, 3
 _BIAS = 128
 _LANES, _PACKED = 8, 4
 
@@ -81,7 +81,7 @@ class Network:
                 raise IntegerFormError(f"layer {index} has a bias that 32 bits do not hold")
             if most * int((layer.weights + _BIAS).sum(0).max()) >= 1 << 32:
                 raise IntegerFormError(f"layer {index} can overflow a lane of 32 bits: it has too many inputs")
-            most = MOST_ACTIVATION
+            most = MAX_ACTIVATION
         outputs = self.layers[-1].bias.size
         if self.multipliers.shape != (outputs,) or self.multipliers.min() < 0 or self.multipliers.max() >= 1 << 16:
             raise IntegerFormError("the multipliers of the last layer must be one per output, of 16 bits")
@@ -100,7 +100,7 @@ class Network:
         """Return outputs `(B, n)`, `OUTPUT_ONE` is 1.0, for inputs `(B, m)` of `as_inputs`."""
         hidden = inputs
         for layer in self.layers[:-1]:
-            hidden = np.minimum(np.maximum(hidden @ layer.weights + layer.bias, 0) >> layer.shift, MOST_ACTIVATION)
+            hidden = np.minimum(np.maximum(hidden @ layer.weights + layer.bias, 0) >> layer.shift, MAX_ACTIVATION)
         last = self.layers[-1]
         return np.clip(((hidden @ last.weights + last.bias) * self.multipliers) >> last.shift, -OUTPUT_ONE, OUTPUT_ONE)
 
@@ -127,7 +127,7 @@ class Network:
             If it is not such code, to the last byte.
         """
         count = code[3] if len(code) >= 32 else 0
-        if not 1 <= count <= MOST_LAYERS or code[:2] != b"\0\1" or any(code[4 + 2 * count : 32]):
+        if not 1 <= count <= MAX_LAYERS or code[:2] != b"\0\1" or any(code[4 + 2 * count : 32]):
             raise IntegerFormError("this is not the code of a network")
         layers, rest, inputs = [], code[32:], code[2]
         try:
@@ -156,13 +156,13 @@ def check_size(shapes: list[tuple[int, ...]]) -> None:
     IntegerFormError
         If there are more inputs, units, layers or outputs than it holds.
     """
-    fits = 1 <= len(shapes) <= MOST_LAYERS and all(len(shape) == 2 and min(shape) >= 1 for shape in shapes)
+    fits = 1 <= len(shapes) <= MAX_LAYERS and all(len(shape) == 2 and min(shape) >= 1 for shape in shapes)
     fits = fits and all(before[1] == after[0] for before, after in pairwise(shapes))
-    fits = fits and all(shape[1] <= MOST_HIDDEN for shape in shapes)
-    if not fits or shapes[0][0] > MOST_INPUTS or shapes[-1][1] > MAX_STRATEGIES:
+    fits = fits and all(shape[1] <= MAX_HIDDEN for shape in shapes)
+    if not fits or shapes[0][0] > MAX_INPUTS or shapes[-1][1] > MAX_STRATEGIES:
         raise IntegerFormError(
-            f"the integer form is for up to {MOST_INPUTS} inputs, {MOST_LAYERS - 1} hidden layers of up to "
-            f"{MOST_HIDDEN} and {MAX_STRATEGIES} outputs, not for layers of {shapes}: train with a smaller ppo.hidden"
+            f"the integer form is for up to {MAX_INPUTS} inputs, {MAX_LAYERS - 1} hidden layers of up to "
+            f"{MAX_HIDDEN} and {MAX_STRATEGIES} outputs, not for layers of {shapes}: train with a smaller ppo.hidden"
         )
 
 

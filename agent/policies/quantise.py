@@ -14,7 +14,7 @@ from agent.errors import IntegerFormError
 from agent.policies.integer import (
     INPUT_ONE,
     INPUT_SHIFT,
-    MOST_ACTIVATION,
+    MAX_ACTIVATION,
     OUTPUT_ONE,
     IntegerPolicy,
     Layer,
@@ -25,8 +25,8 @@ from agent.policies.integer import (
 from agent.policies.network import NumpyPolicy
 from agent.units import FloatArray, IntArray
 
-_MOST_WEIGHT = 127
-_MOST_BIAS = 1 << 27  # a unit that is nearly all bias must not need a shift that takes the others' bits
+_MAX_WEIGHT = 127
+_MAX_BIAS = 1 << 27  # a unit that is nearly all bias must not need a shift that takes the others' bits
 _NOTHING = 2.0**-30  # scale of a unit that has neither weights nor a bias
 _HEADROOM = 4.0  # activations may be so many times the largest that was seen before they saturate
 _DAMPING = 0.01  # share of the mean second moment: the fit must not lean on directions that were hardly seen
@@ -76,9 +76,9 @@ def quantise(policy: NumpyPolicy, observations: FloatArray) -> IntegerPolicy:
             layers.append(Layer(weights, fitted, shift))
             break
         peak = max(float((sums + fitted).max()), 1.0)
-        shift = max(0, int(np.ceil(np.log2(_HEADROOM * peak / MOST_ACTIVATION))))
+        shift = max(0, int(np.ceil(np.log2(_HEADROOM * peak / MAX_ACTIVATION))))
         layers.append(Layer(weights, fitted + ((1 << shift) >> 1), shift))  # half of what is dropped: to the nearest
-        active = np.minimum(np.maximum(sums + layers[-1].bias, 0) >> shift, MOST_ACTIVATION)
+        active = np.minimum(np.maximum(sums + layers[-1].bias, 0) >> shift, MAX_ACTIVATION)
         exact, unit, offset = np.maximum(wanted, 0.0), scale * 2.0**shift, np.zeros(len(scale), dtype=np.int64)
     manifest = {
         **{key: value for key, value in policy.manifest.items() if key not in ("evaluation", "promotion", "digest")},
@@ -92,7 +92,7 @@ def quantise(policy: NumpyPolicy, observations: FloatArray) -> IntegerPolicy:
 
 def _scales(effect: FloatArray, bias: FloatArray) -> FloatArray:
     """Return the value `(outputs,)` of one weight step: as fine as int8 allows, but such that the bias fits too."""
-    scale = np.maximum(np.abs(effect).max(0) / _MOST_WEIGHT, np.abs(bias) / _MOST_BIAS)
+    scale = np.maximum(np.abs(effect).max(0) / _MAX_WEIGHT, np.abs(bias) / _MAX_BIAS)
     return np.where(scale > 0, scale, _NOTHING)
 
 
@@ -106,7 +106,7 @@ def _rounded(weights: FloatArray, inputs: IntArray) -> IntArray:
     upper = np.linalg.cholesky((inverse + inverse.T) / 2.0).T
     left, fixed = weights[order].copy(), np.zeros(weights.shape, dtype=np.int64)
     for index, row in enumerate(order):
-        whole = np.clip(np.rint(left[index]), -_MOST_WEIGHT, _MOST_WEIGHT)
+        whole = np.clip(np.rint(left[index]), -_MAX_WEIGHT, _MAX_WEIGHT)
         fixed[row] = whole.astype(np.int64)
         left[index + 1 :] -= np.outer(upper[index, index + 1 :], (left[index] - whole) / upper[index, index])
     return fixed

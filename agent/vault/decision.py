@@ -16,7 +16,7 @@ from agent.columns import every, some, total
 from agent.errors import LimitsError, NotFiniteError, ShapeError
 from agent.units import BoolArray, FloatArray, IntArray, rows
 from agent.vault.limits import Limits
-from agent.vault.portfolio import Costs, Headroom
+from agent.vault.portfolio import Allowance, Costs
 from agent.vault.projection import project_rows
 
 
@@ -173,7 +173,7 @@ def part_way(
     return np.asarray(start + share[:, None] * (target - start))
 
 
-_LEAST_TRADING = CODE[Reason.CUT]
+_MIN_TRADING = CODE[Reason.CUT]
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def decide(
     costs: Costs,
     rules: DecisionRules,
     halted: BoolArray | None = None,
-    headroom: Headroom | None = None,
+    allowance: Allowance | None = None,
 ) -> Decision:
     """Turn wanted weights into an admissible rebalance, or none.
 
@@ -248,7 +248,7 @@ def decide(
         The vault's walls, what moving costs, and when it is worth it.
     halted
         `(B,)` vaults that accept no rebalance; none by default.
-    headroom
+    allowance
         What cooldown and budgets leave; no bound by default.
 
     Raises
@@ -265,7 +265,7 @@ def decide(
     budget = np.full(batch, 1.0 - limits.idle_floor - rules.drift_margin)
     projected = project_rows(wanted, caps, budget)
     target, traded = drop_small(wanted, projected, weights, caps, budget, rules)
-    left = Headroom.unbounded(batch) if headroom is None else headroom
+    left = Allowance.unbounded(batch) if allowance is None else allowance
     most = left.turnover - rules.drift_margin, left.loss
     turnover, loss = spending(target - weights, costs)
     over_turnover = (turnover > most[0]) & some(traded)
@@ -294,7 +294,7 @@ def decide(
     ):
         if case is not None:
             code[case] = CODE[reason]  # from the last that counts to the first
-    send = (code >= _LEAST_TRADING)[:, None]
+    send = (code >= _MIN_TRADING)[:, None]
     return Decision(
         weights=np.where(send, target, weights),
         traded=traded & send,

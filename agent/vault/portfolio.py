@@ -104,7 +104,7 @@ class MarketRow:
 
 
 @dataclass(frozen=True)
-class Headroom:
+class Allowance:
     """What the vault's walls leave for a rebalance now, `(B,)` each.
 
     Attributes
@@ -120,8 +120,8 @@ class Headroom:
     loss: FloatArray
 
     @classmethod
-    def unbounded(cls, batch: int) -> Headroom:
-        """Return the headroom of vaults without cooldown and budgets."""
+    def unbounded(cls, batch: int) -> Allowance:
+        """Return the allowance of vaults without cooldown and budgets."""
         return cls(np.zeros(batch), np.full(batch, np.inf), np.full(batch, np.inf))
 
 
@@ -207,9 +207,9 @@ class PortfolioState:
         """Fall of the share price under the high-water mark, as a share of the mark, `(B,)`."""
         return np.maximum(0.0, 1.0 - self.share_price / self.mark)
 
-    def headroom(self, limits: Limits) -> Headroom:
+    def allowance(self, limits: Limits) -> Allowance:
         """Return what cooldown and budgets leave for a rebalance now."""
-        return Headroom(
+        return Allowance(
             wait=limits.cooldown - self.rested,
             turnover=limits.turnover_budget.available(self.turnover_used),
             loss=limits.loss_budget.available(self.loss_used),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.24;
+pragma solidity 0.8.30;
 
 /// @title What a strategy offers so that an agent can see, on chain, what it pays
 interface IRateSource {

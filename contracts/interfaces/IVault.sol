@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.24;
+pragma solidity 0.8.30;
 
 import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
 
@@ -91,8 +91,8 @@ interface IVault is IERC4626 {
     event StrategyWrittenOff(address indexed strategy, uint256 shares);
     event CapsSet(address indexed strategy, uint64 relativeCap, uint128 absoluteCap);
     event LimitSet(Limit indexed limit, uint256 value);
-    event LimitGivenUp(Limit indexed limit);
-    event CapsGivenUp();
+    event LimitAbdicated(Limit indexed limit);
+    event CapsAbdicated();
     event KeeperSet(address indexed keeper);
     event PolicyCommitted(bytes32 indexed policyHash);
     event FeeRecipientSet(address indexed feeRecipient);
@@ -125,7 +125,7 @@ interface IVault is IERC4626 {
     error WrongAsset(address strategy, address asset);
     error LimitOutOfRange(uint256 value, uint256 minimum, uint256 maximum);
     error NotTighter(uint256 value, uint256 current);
-    error GivenUp();
+    error Abdicated();
     error NotEnoughLiquidity(uint256 assets, uint256 available);
     error TransferFeeTaken(uint256 expected, uint256 received);
     error SlippageExceeded(uint256 result, uint256 bound);
@@ -161,7 +161,7 @@ interface IVault is IERC4626 {
     function redeem(uint256 shares, address receiver, address owner, uint256 minAssets)
         external
         returns (uint256 assets);
-    /// @notice Hands out the pro-rata part of idle and of the shares of every strategy. Needs no price and no liquidity;
+    /// @notice Executor out the pro-rata part of idle and of the shares of every strategy. Needs no price and no liquidity;
     /// a strategy whose shares cannot be transferred is passed over, and its part is then forgone.
     /// @return assets Idle assets paid.
     /// @return shares_ Shares handed out, one number per strategy; 0 for one that was passed over.
@@ -183,9 +183,9 @@ interface IVault is IERC4626 {
     function loosen(Limit limit_, uint256 value) external;
     function loosenCaps(address strategy, uint64 relativeCap, uint128 absoluteCap) external;
     /// @notice Gives up for ever the right to loosen a limit.
-    function giveUp(Limit limit_) external;
+    function abdicate(Limit limit_) external;
     /// @notice Gives up for ever the right to loosen caps and to add strategies.
-    function giveUpCaps() external;
+    function abdicateCaps() external;
     function addStrategy(address strategy, uint64 relativeCap, uint128 absoluteCap) external;
     /// @notice Removes a strategy that holds nothing. Requests that name the old order are void: the epoch grows.
     function removeStrategy(address strategy) external;
@@ -210,8 +210,8 @@ interface IVault is IERC4626 {
     function lastSeen() external view returns (uint256);
     function halted() external view returns (bool);
     function limits() external view returns (Limits memory);
-    function givenUp(Limit limit_) external view returns (bool);
-    function capsGivenUp() external view returns (bool);
+    function abdicated(Limit limit_) external view returns (bool);
+    function capsAbdicated() external view returns (bool);
     function strategies() external view returns (Strategy[] memory);
     /// @notice Assets held by the vault itself.
     function idle() external view returns (uint256);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.24;
+pragma solidity 0.8.30;
 
 /// @title The bits of an Aave V3 reserve's configuration that matter to a supplier
 /// @notice Layout: Aave V3 documentation of `getConfiguration`, unchanged from 3.0 on.

@@ -15,7 +15,7 @@ from keeper.errors import FeeTooHighError, InsufficientFundsError, RpcRejectedEr
 
 GWEI = 10**9
 GAS_HEADROOM = 1.25  # the estimate is of now; interest accrual and storage warmth shift it a little
-LEAST_TIP = GWEI // 100
+MIN_TIP = GWEI // 100
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class FeeRules:
             When the next base fee and tip exceed the ceiling already.
         """
         base_fee, tips = rpc.fee_history()
-        tip = max(LEAST_TIP, int(median(tips)) if tips else 0)
+        tip = max(MIN_TIP, int(median(tips)) if tips else 0)
         if base_fee + tip > self.ceiling:
             raise FeeTooHighError(
                 f"Gas costs {(base_fee + tip) / GWEI:.2f} gwei now, more than max_fee_gwei = {self.ceiling / GWEI:g}. "

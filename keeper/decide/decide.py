@@ -142,7 +142,7 @@ def decide(
             view.limits,
             settings.costs,
             settings.rules,
-            headroom=view.headroom,
+            allowance=view.allowance,
         )
     except AgentError as error:
         return replace(idle, action=Action.REFUSE, reason=str(error))

@@ -9,7 +9,7 @@ import numpy as np
 from agent.units import DAY, FloatArray
 from agent.vault.bucket import Budget
 from agent.vault.limits import Limits
-from agent.vault.portfolio import Headroom
+from agent.vault.portfolio import Allowance
 from keeper.errors import MissingRateError, VaultNotReadyError
 from keeper.snapshot.snapshot import WAD, Snapshot
 
@@ -27,7 +27,7 @@ class View:
     drawdown: FloatArray
     rates: FloatArray
     limits: Limits
-    headroom: Headroom
+    allowance: Allowance
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> View:
@@ -59,14 +59,14 @@ class View:
             drawdown=np.array([snapshot.drawdown]),
             rates=np.array([[s.supply_rate / WAD for s in strategies]]),
             limits=_limits(snapshot, unit),
-            headroom=_headroom(snapshot),
+            allowance=_allowance(snapshot),
         )
 
 
-def _headroom(snapshot: Snapshot) -> Headroom:
+def _allowance(snapshot: Snapshot) -> Allowance:
     nav = snapshot.total_assets
     rounding = ROUNDING * len(snapshot.strategies) / nav if nav else 0.0
-    return Headroom(
+    return Allowance(
         wait=np.array([float(snapshot.cooldown_left)]),
         turnover=np.array([snapshot.turnover_budget / WAD]),
         loss=np.array([snapshot.loss_budget / WAD - rounding]),

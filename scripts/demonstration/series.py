@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from agent.errors import MarketDataError
 from agent.market.replay import load_history
-from agent.market.synthetic import LEAST_FIT_DAYS, SyntheticMarket, fitted_market, shipped_market
+from agent.market.synthetic import MIN_FIT_DAYS, SyntheticMarket, fitted_market, shipped_market
 
 SYNTHETIC_START = date(2026, 1, 1)
 SHIPPED = "the shipped one"
@@ -80,6 +80,6 @@ def load_series(path: Path | None, start: date | None, days: int, seed: int, nam
         f"{history.source}: {', '.join(history.names)}",
         fitted_market(before, history.names),
         f"fitted to the {len(before)} days before {chosen.start}"
-        if before is not None and len(before) >= LEAST_FIT_DAYS
+        if before is not None and len(before) >= MIN_FIT_DAYS
         else SHIPPED,
     )

@@ -16,7 +16,7 @@ from keeper.config import load_config
 from keeper.cycle import Keeper
 from keeper.snapshot import Snapshot, read_snapshot
 from scripts.deployment.execute import Deployment, deploy_vault
-from scripts.deployment.planning import make_plan
+from scripts.deployment.plan import make_plan
 from scripts.protocols.aave import ETH_PRICE, AaveMarket
 from scripts.protocols.anvil import rpc
 from scripts.protocols.devnet import Devnet, deploy_devnet

@@ -6,8 +6,8 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 from web3.exceptions import Web3Exception
 
+from keeper.inspect.words import WAD
 from scripts.deployment.contracts import load_contract
-from scripts.deployment.words import WAD
 from scripts.protocols.aave import POOL
 from scripts.protocols.chain import contract_at
 

@@ -11,14 +11,14 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 from web3.contract import Contract
 
+from keeper.inspect.limits import Limit
+from keeper.inspect.roles import hand_over
+from keeper.inspect.state import VaultState
+from keeper.inspect.words import WAD
 from scripts.deployment.contracts import access_manager, load_contract
 from scripts.deployment.errors import PlanRefusedError
-from scripts.deployment.inspection import VaultState
-from scripts.deployment.limits import Limit
 from scripts.deployment.plan import DeploymentPlan
-from scripts.deployment.roles import hand_over
 from scripts.deployment.verification import verify
-from scripts.deployment.words import WAD
 from scripts.protocols.chain import Chain
 
 NOBODY = Web3.to_checksum_address("0x000000000000000000000000000000000000dEaD")

@@ -6,12 +6,12 @@ from typing import Any
 from eth_typing import ChecksumAddress
 from web3 import Web3
 
+from keeper.inspect.limits import Limit
+from keeper.inspect.roles import ADMIN, GOVERNOR, GUARDIAN, ROLE_NAMES, function_roles, memberships
+from keeper.inspect.state import VaultState, inspect_vault
 from scripts.deployment.contracts import access_manager, load_contract
 from scripts.deployment.errors import VerificationError
-from scripts.deployment.inspection import VaultState, inspect_vault
-from scripts.deployment.limits import Limit
 from scripts.deployment.plan import DeploymentPlan
-from scripts.deployment.roles import ADMIN, GOVERNOR, GUARDIAN, ROLE_NAMES, function_roles, memberships
 from scripts.protocols.chain import contract_at
 
 VIRTUAL_SHARES = 10**6
@@ -54,8 +54,8 @@ def _vault(found: VaultState, plan: DeploymentPlan) -> Iterator[_Check]:
         yield key, getattr(found, key), getattr(plan, key)
     for limit in Limit:
         yield limit.name.lower(), found.limits.of(limit), plan.limits.of(limit)
-    yield "limits given up", found.given_up, ()
-    yield "caps given up", found.caps_given_up, False
+    yield "limits given up", found.abdicated, ()
+    yield "caps given up", found.caps_abdicated, False
     yield "halted", found.halted, False
     yield "valued", found.valued, True
     yield "epoch", found.epoch, 0

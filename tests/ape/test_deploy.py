@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from agent.vault.limits_file import LimitsFile
+from keeper.inspect.limits import Limit, LimitValues
+from keeper.inspect.report import alarms, limit_lines
+from keeper.inspect.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN, selector
 from scripts.deployment import Deployment, DeploymentPlan, deploy_vault, inspect_vault, make_plan, verify
 from scripts.deployment.contracts import load_contract
 from scripts.deployment.errors import PlanRefusedError, VerificationError
-from scripts.deployment.limits import Limit, LimitValues
-from scripts.deployment.report import alarms, limit_lines
-from scripts.deployment.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN, selector
 from scripts.protocols.anvil import Anvil, connect, rpc
 from scripts.protocols.artifacts import ROOT
 from scripts.protocols.chain import Chain, LocalKey
@@ -222,7 +222,7 @@ def test_deploy__seed__a_gift_to_the_first_depositors_is_dear(devnet: Devnet, li
 def test_plan__delay_off_a_local_chain__a_day_at_least(
     devnet: Devnet, limits: LimitsFile, monkeypatch: pytest.MonkeyPatch, delay: int, reason: str
 ) -> None:
-    monkeypatch.setattr("scripts.deployment.planning.is_local", lambda w3: False)
+    monkeypatch.setattr("scripts.deployment.plan.is_local", lambda w3: False)
     if reason:
         with pytest.raises(PlanRefusedError, match=reason):
             plan_for(devnet, limits, delay=delay, allow_no_delay=True)
@@ -288,8 +288,8 @@ def test_verify__anything_changed_afterwards__noticed(house: House) -> None:
         (manager.setRoleGuardian(GOVERNOR, 0), ["who cancels calls of GOVERNOR is 0"]),
         (manager.setRoleAdmin(GOVERNOR, 7), ["who grants GOVERNOR is 7"]),
         (manager.setTargetClosed(house.vault.address, True), ["closed is True"]),
-        (vault.giveUpCaps(), ["caps given up"]),
-        (vault.giveUp(Limit.COOLDOWN), ["limits given up"]),
+        (vault.abdicateCaps(), ["caps given up"]),
+        (vault.abdicate(Limit.COOLDOWN), ["limits given up"]),
         (manager.revokeRole(GUARDIAN, house.devnet.accounts["guardian"]), ["as GUARDIAN is 'no member', planned 0"]),
     ):
         snapshot = rpc(house.w3, "evm_snapshot")

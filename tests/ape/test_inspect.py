@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from agent.vault.limits_file import LimitsFile
+from keeper.inspect.limits import Limit
+from keeper.inspect.report import lines, to_json
+from keeper.inspect.roles import ADMIN, GUARDIAN, GUARDIAN_FUNCTIONS, PUBLIC, selector
 from scripts.deployment import inspect_vault
 from scripts.deployment.contracts import access_manager, load_contract
 from scripts.deployment.errors import InspectionError
-from scripts.deployment.limits import Limit
-from scripts.deployment.report import lines, to_json
-from scripts.deployment.roles import ADMIN, GUARDIAN, GUARDIAN_FUNCTIONS, PUBLIC, selector
 from scripts.protocols.anvil import rpc
 from scripts.protocols.artifacts import ROOT
 from tests.ape.house import UNIT, WAD, House
@@ -64,7 +64,7 @@ def test_inspect__what_is_announced__in_words_with_its_time(house: House) -> Non
         (vault.addStrategy(NOBODY, WAD, 2**128 - 1), f"add the strategy {NOBODY}: at most 100 % of the vault"),
         (vault.removeStrategy(strategy), "remove the strategy Bulkhead USDC on aave-b"),
         (vault.writeOff(strategy), "write off Bulkhead USDC on aave-b"),
-        (vault.giveUp(Limit.IDLE_FLOOR), "give up for ever the right to loosen the share of NAV that stays idle"),
+        (vault.abdicate(Limit.IDLE_FLOOR), "give up for ever the right to loosen the share of NAV that stays idle"),
         (vault.setKeeper(stranger), f"make {stranger} the keeper"),
         (vault.commitPolicy(b"\x05" * 32), "commit the policy 0x0505"),
         (vault.setFeeRecipient(stranger), f"let fees go to {stranger}"),

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from web3.contract.contract import ContractFunction
 
-from scripts.deployment.limits import Limit
-from scripts.deployment.report import describe
-from scripts.deployment.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN, GUARDIAN_FUNCTIONS
+from keeper.inspect.calls import describe
+from keeper.inspect.limits import Limit
+from keeper.inspect.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN, GUARDIAN_FUNCTIONS
 from scripts.protocols.devnet import ROLES
 from tests.ape.house import UNIT, WAD, House, data_of
 
@@ -28,8 +28,8 @@ def calls(house: House) -> dict[str, ContractFunction]:
         "cutKeeper": vault.cutKeeper(),
         "loosen": vault.loosen(Limit.MAX_DRAWDOWN, WAD // 2),
         "loosenCaps": vault.loosenCaps(strategy, WAD, UNIT),
-        "giveUp": vault.giveUp(Limit.MAX_DRAWDOWN),
-        "giveUpCaps": vault.giveUpCaps(),
+        "abdicate": vault.abdicate(Limit.MAX_DRAWDOWN),
+        "abdicateCaps": vault.abdicateCaps(),
         "addStrategy": vault.addStrategy(house.vault.address, WAD, UNIT),
         "removeStrategy": vault.removeStrategy(strategy),
         "writeOff": vault.writeOff(strategy),
@@ -120,20 +120,20 @@ def test_pending_loosening__seen_by_inspect__cancelled_by_the_guardian(house: Ho
     assert house.refusal("governance", execute).startswith("AccessManagerNotScheduled")
 
 
-def test_given_up__limit_and_caps__not_even_governance_loosens(house: House) -> None:
-    house.govern(calls(house)["giveUp"])
-    house.govern(calls(house)["giveUpCaps"])
+def test_abdicated__limit_and_caps__not_even_governance_loosens(house: House) -> None:
+    house.govern(calls(house)["abdicate"])
+    house.govern(calls(house)["abdicateCaps"])
     for name in ("loosen", "loosenCaps", "addStrategy"):
         house.announce(calls(house)[name])
     house.warp(house.deployment.plan.delay)
     for name in ("loosen", "loosenCaps", "addStrategy"):
         call = calls(house)[name]
         execute = house.authority.functions.execute(house.vault.address, data_of(call))
-        assert _named(house, execute) == "GivenUp()"
+        assert _named(house, execute) == "Abdicated()"
     house.send("guardian", calls(house)["tighten"])
     state = house.inspect()
-    assert state.given_up == (Limit.MAX_DRAWDOWN,)
-    assert state.caps_given_up
+    assert state.abdicated == (Limit.MAX_DRAWDOWN,)
+    assert state.caps_abdicated
 
 
 def test_thief_of_governance__gives_itself_the_role_without_delay__cancelled(house: House) -> None:

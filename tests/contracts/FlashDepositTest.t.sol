@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.24;
+pragma solidity 0.8.30;
 
 import {IVault} from "../../contracts/interfaces/IVault.sol";
 import {BaseTest} from "./BaseTest.sol";

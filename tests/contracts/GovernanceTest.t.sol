@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.24;
+pragma solidity 0.8.30;
 
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessManager.sol";
@@ -29,8 +29,8 @@ contract GovernanceTest is BaseTest {
         bytes4[] memory governor = new bytes4[](11);
         governor[0] = IVault.loosen.selector;
         governor[1] = IVault.loosenCaps.selector;
-        governor[2] = IVault.giveUp.selector;
-        governor[3] = IVault.giveUpCaps.selector;
+        governor[2] = IVault.abdicate.selector;
+        governor[3] = IVault.abdicateCaps.selector;
         governor[4] = IVault.addStrategy.selector;
         governor[5] = IVault.removeStrategy.selector;
         governor[6] = IVault.writeOff.selector;
@@ -153,8 +153,8 @@ contract GovernanceTest is BaseTest {
         bytes[11] memory calls = [
             abi.encodeCall(vault.loosen, (IVault.Limit.IdleFloor, 0)),
             abi.encodeCall(vault.loosenCaps, (address(a), 1e18, 1)),
-            abi.encodeCall(vault.giveUp, (IVault.Limit.IdleFloor)),
-            abi.encodeCall(vault.giveUpCaps, ()),
+            abi.encodeCall(vault.abdicate, (IVault.Limit.IdleFloor)),
+            abi.encodeCall(vault.abdicateCaps, ()),
             abi.encodeCall(vault.addStrategy, (address(1), 1, 1)),
             abi.encodeCall(vault.removeStrategy, (address(a))),
             abi.encodeCall(vault.writeOff, (address(a))),
@@ -203,23 +203,23 @@ contract GovernanceTest is BaseTest {
 
     /* GIVING UP IS FOR EVER */
 
-    function test_giveUp(uint256 which) public {
+    function test_abdicate(uint256 which) public {
         IVault.Limit limit = IVault.Limit(which % 10);
-        bytes memory call = abi.encodeCall(vault.giveUp, (limit));
+        bytes memory call = abi.encodeCall(vault.abdicate, (limit));
         _schedule(call);
         vm.warp(block.timestamp + DELAY);
         vm.expectEmit(address(vault));
-        emit IVault.LimitGivenUp(limit);
+        emit IVault.LimitAbdicated(limit);
         vm.prank(GOVERNOR);
         authority.execute(address(vault), call);
         for (uint256 i; i < 10; ++i) {
-            assertEq(vault.givenUp(IVault.Limit(i)), i == uint256(limit));
+            assertEq(vault.abdicated(IVault.Limit(i)), i == uint256(limit));
         }
-        assertFalse(vault.capsGivenUp());
+        assertFalse(vault.capsAbdicated());
         call = abi.encodeCall(vault.loosen, (limit, _limit(limit)));
         _schedule(call);
         vm.warp(block.timestamp + DELAY);
-        vm.expectRevert(IVault.GivenUp.selector);
+        vm.expectRevert(IVault.Abdicated.selector);
         vm.prank(GOVERNOR);
         authority.execute(address(vault), call);
         // Tightening stays possible, and so do the others.
@@ -230,17 +230,17 @@ contract GovernanceTest is BaseTest {
         }
     }
 
-    function test_giveUpCaps() public {
-        bytes memory call = abi.encodeCall(vault.giveUpCaps, ());
+    function test_abdicateCaps() public {
+        bytes memory call = abi.encodeCall(vault.abdicateCaps, ());
         _schedule(call);
         vm.warp(block.timestamp + DELAY);
         vm.expectEmit(address(vault));
-        emit IVault.CapsGivenUp();
+        emit IVault.CapsAbdicated();
         vm.prank(GOVERNOR);
         authority.execute(address(vault), call);
-        assertTrue(vault.capsGivenUp());
+        assertTrue(vault.capsAbdicated());
         for (uint256 i; i < 10; ++i) {
-            assertFalse(vault.givenUp(IVault.Limit(i)));
+            assertFalse(vault.abdicated(IVault.Limit(i)));
         }
         bytes[2] memory calls = [
             abi.encodeCall(vault.loosenCaps, (address(a), 0, 0)),
@@ -249,7 +249,7 @@ contract GovernanceTest is BaseTest {
         for (uint256 i; i < 2; ++i) {
             _schedule(calls[i]);
             vm.warp(block.timestamp + DELAY);
-            vm.expectRevert(IVault.GivenUp.selector);
+            vm.expectRevert(IVault.Abdicated.selector);
             vm.prank(GOVERNOR);
             authority.execute(address(vault), calls[i]);
         }

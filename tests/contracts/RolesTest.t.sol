@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.24;
+pragma solidity 0.8.30;
 
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
@@ -45,9 +45,9 @@ contract RolesTest is BaseTest {
         assertEq(v.HOLD(), type(uint256).max);
         assertEq(v.lossBudget(), 6);
         assertEq(v.turnoverBudget(), 8);
-        assertFalse(v.capsGivenUp());
+        assertFalse(v.capsAbdicated());
         for (uint256 i; i < 10; ++i) {
-            assertFalse(v.givenUp(IVault.Limit(i)));
+            assertFalse(v.abdicated(IVault.Limit(i)));
         }
     }
 
@@ -67,8 +67,8 @@ contract RolesTest is BaseTest {
             abi.encodeCall(vault.cutKeeper, ()),
             abi.encodeCall(vault.loosen, (IVault.Limit.IdleFloor, 0)),
             abi.encodeCall(vault.loosenCaps, (address(a), 1, 1)),
-            abi.encodeCall(vault.giveUp, (IVault.Limit.IdleFloor)),
-            abi.encodeCall(vault.giveUpCaps, ()),
+            abi.encodeCall(vault.abdicate, (IVault.Limit.IdleFloor)),
+            abi.encodeCall(vault.abdicateCaps, ()),
             abi.encodeCall(vault.addStrategy, (address(a), 1, 1)),
             abi.encodeCall(vault.removeStrategy, (address(a))),
             abi.encodeCall(vault.writeOff, (address(a))),

@@ -13,9 +13,9 @@ import pytest
 from ape.contracts import ContractInstance
 from web3 import Web3
 
+from keeper.inspect.limits import Limit
+from keeper.inspect.roles import ADMIN, GOVERNOR, GUARDIAN
 from scripts.deployment import VaultState, inspect_vault
-from scripts.deployment.limits import Limit
-from scripts.deployment.roles import ADMIN, GOVERNOR, GUARDIAN
 from scripts.protocols.anvil import connect, rpc
 from scripts.protocols.artifacts import ROOT
 from tests.fork.upstream import Upstream, at

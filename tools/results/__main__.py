@@ -55,7 +55,7 @@ def results(
     from agent.evaluation.scores import load_scores
     from agent.evaluation.serving import judged_part, write_rule
     from agent.evaluation.study import STUDIES as PLANS
-    from agent.evaluation.walk_forward import Hands, walk_forward
+    from agent.evaluation.walk_forward import Executor, walk_forward
     from agent.market.replay import load_history
     from agent.policies.files import load_policy_file
     from agent.policies.rules import BASELINES
@@ -69,7 +69,7 @@ def results(
             raise DataFileError(
                 f"{data / file} is not there: give the folder that holds {file} with --data (DATA= of make)"
             )
-    hands = Hands(workers, ray, progress=not quiet, say=lambda text: None if quiet else click.echo(text, err=True))
+    hands = Executor(workers, ray, progress=not quiet, say=lambda text: None if quiet else click.echo(text, err=True))
     published = []
     for name in chosen:
         title, file = STUDIES[name]

@@ -230,7 +230,7 @@ def _method(summary: Mapping[str, Any]) -> list[str]:
         "- Daily net log returns, after gas and legs, paired with each baseline's on the same days; studentised "
         "stationary bootstrap, p-values corrected for all baselines at once (Romano and Wolf, 2005).",
         "- A leg is a deposit or a withdrawal; a move from one pool to another is two. Gas is each day's real price.",
-        "- Headroom: (policy - equal weight) / (hindsight - equal weight) of annualised net log returns; hindsight is "
+        "- Allowance: (policy - equal weight) / (hindsight - equal weight) of annualised net log returns; hindsight is "
         "a dynamic programme with full knowledge, under the same limits and costs.",
         "- One policy per fold and seed serves all costs and sizes.",
         f"- The gate's rule was fixed beforehand: {RULE}.",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.24;
+pragma solidity 0.8.30;
 
 /// @title What a supplier needs of Aave V3's pool
 /// @notice Our own minimal interface. The layout of `ReserveData` is that of every 3.x pool: from 3.2 on Aave keeps it as

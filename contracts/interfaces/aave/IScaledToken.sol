@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.24;
+pragma solidity 0.8.30;
 
 /// @title What aTokens and variable debt tokens of Aave V3 have in common: balances that are multiplied by an index
 interface IScaledToken {

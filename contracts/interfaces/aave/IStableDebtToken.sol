@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.24;
+pragma solidity 0.8.30;
 
 /// @title What stable debt of Aave V3 before 3.2 adds to the interest that borrowers owe
 interface IStableDebtToken {

@@ -23,7 +23,7 @@ from agent.evaluation.report import write_report
 from agent.evaluation.scores import load_scores
 from agent.evaluation.scoring import Leg, relay, score, scored_rules
 from agent.evaluation.study import Scenario, Study
-from agent.evaluation.walk_forward import Hands, walk_forward
+from agent.evaluation.walk_forward import Executor, walk_forward
 from agent.market.history import RateHistory
 from agent.market.rate_model import sample_rates
 from agent.market.synthetic import shipped_market
@@ -160,11 +160,11 @@ def test_legs_paid__of_a_backtest__add_up_to_what_net_worth_lost(rng: np.random.
 
 def _tiny(study: Study, history: RateHistory, folder: Path, said: list[str] | None = None) -> None:
     configurations = ({}, {"ppo": {"gamma": 0.9}})
-    hands = Hands(workers=2, say=(lambda _: None) if said is None else said.append)
+    hands = Executor(workers=2, say=(lambda _: None) if said is None else said.append)
     walk_forward(replace(study, configurations=configurations), history, Limits.uniform(3), folder, hands)
 
 
-class _Elsewhere(Hands):
+class _Elsewhere(Executor):
     """Machines that write where this one cannot read."""
 
     def do(self, function: object, items: Sequence[Any], name: object) -> list[Any]:

@@ -21,7 +21,7 @@ from agent.market.synthetic import SyntheticMarket
 from agent.observation import CHAIN, Observation, RateMemory, observe, vector_size
 from agent.policies.integer import (
     INPUT_SHIFT,
-    MOST_ACTIVATION,
+    MAX_ACTIVATION,
     OUTPUT_ONE,
     IntegerPolicy,
     Layer,
@@ -121,7 +121,7 @@ def test_code__damaged__refused(rng: np.random.Generator) -> None:
 
 def test_network__a_sum_that_could_overflow_its_lane__refused() -> None:
     # The format's own bounds leave room: 64 inputs of 2^18 - 1 at the largest weight, 64 * 255 * (2^18 - 1) < 2^32.
-    assert 64 * 255 * MOST_ACTIVATION < 1 << 32
+    assert 64 * 255 * MAX_ACTIVATION < 1 << 32
     with pytest.raises(IntegerFormError, match="127"):
         Network((Layer(np.full((2, 1), 128), np.zeros(1, np.int64), 0),), np.ones(1, np.int64))
     for bias in (1 << 31, -(1 << 31) - 1):
@@ -137,13 +137,13 @@ def test_run__saturates_and_never_goes_below_zero() -> None:
     last = Layer(np.array([[1, 0], [0, 1]]), np.zeros(2, np.int64), 0)
     network = Network((first, last), np.array([1, 1]))
     largest = 2 * INPUT_SHIFT
-    assert (127 * largest) >> 2 > MOST_ACTIVATION
+    assert (127 * largest) >> 2 > MAX_ACTIVATION
     assert network.run(np.array([[largest]])).tolist() == [[OUTPUT_ONE, 0]]
     plain = Network((first, last), np.array([0, 1]))
     assert plain.run(np.array([[largest]])).tolist() == [[0, 0]]
     # 2^18 - 1 saturated, then a quarter of it
     quarter = Network((first, Layer(last.weights, last.bias, 3)), np.array([1, 1]))
-    assert quarter.run(np.array([[largest]])).tolist() == [[MOST_ACTIVATION >> 3, 0]]
+    assert quarter.run(np.array([[largest]])).tolist() == [[MAX_ACTIVATION >> 3, 0]]
 
 
 def test_as_inputs__rounded_clipped_and_unsigned() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from agent.errors import LimitsError, NotFiniteError, ShapeError
 from agent.vault.decision import DecisionRules, Reason, decide
 from agent.vault.limits import Limits
-from agent.vault.portfolio import Costs, Headroom
+from agent.vault.portfolio import Allowance, Costs
 
 COSTS = Costs()
 RULES = DecisionRules()
@@ -143,15 +143,15 @@ def test_decide__wrong_shapes_and_rules__refused(limits: Limits) -> None:
 # --- cooldown and budgets ----------------------------------------------------------------------------------------
 
 
-def _left(turnover: float = np.inf, loss: float = np.inf, wait: float = 0.0) -> Headroom:
-    return Headroom(wait=np.array([wait]), turnover=np.array([turnover]), loss=np.array([loss]))
+def _left(turnover: float = np.inf, loss: float = np.inf, wait: float = 0.0) -> Allowance:
+    return Allowance(wait=np.array([wait]), turnover=np.array([turnover]), loss=np.array([loss]))
 
 
-def _random_headroom(rng: np.random.Generator, batch: int) -> Headroom:
+def _random_allowance(rng: np.random.Generator, batch: int) -> Allowance:
     def some(high: float) -> np.ndarray:
         return np.where(rng.random(batch) < 0.3, np.inf, rng.uniform(0, high, batch))
 
-    return Headroom(rng.choice([-5.0, 0.0, 5.0], batch, p=[0.4, 0.4, 0.2]), some(1.0), some(0.004) - 1e-4)
+    return Allowance(rng.choice([-5.0, 0.0, 5.0], batch, p=[0.4, 0.4, 0.2]), some(1.0), some(0.004) - 1e-4)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -168,9 +168,9 @@ def test_decide__any_budget__what_is_sent_fits_and_is_admissible(seed: int) -> N
     rules = DecisionRules(min_trade=rng.choice([0.0, 0.01, 0.2]), drift_margin=rng.choice([0.0, 1e-5]))
     wanted = rng.normal(0, 1, (16, count))
     weights = rng.dirichlet(np.ones(count), 16) * rng.uniform(0, 1, (16, 1))
-    left = _random_headroom(rng, 16)
+    left = _random_allowance(rng, 16)
     free = decide(wanted, weights, np.full(16, 1e7), 0.0, limits, costs, rules)
-    decision = decide(wanted, weights, np.full(16, 1e7), 0.0, limits, costs, rules, headroom=left)
+    decision = decide(wanted, weights, np.full(16, 1e7), 0.0, limits, costs, rules, allowance=left)
     for row, reason in enumerate(decision.reason):
         after, moved = decision.weights[row], decision.traded[row]
         change = after - weights[row]
@@ -197,27 +197,27 @@ def test_decide__any_budget__what_is_sent_fits_and_is_admissible(seed: int) -> N
 def test_decide__batch_with_budgets__equals_one_at_a_time_bit_for_bit(count: int, rng: np.random.Generator) -> None:
     limits, costs = Limits.uniform(count, 0.4), Costs(entry=0.001, exit=0.002)
     wanted, weights = rng.normal(0, 1, (64, count)), rng.dirichlet(np.ones(count), 64) * 0.95
-    left, nav = _random_headroom(rng, 64), np.full(64, 1e7)
-    whole = decide(wanted, weights, nav, 0.0, limits, costs, RULES, headroom=left)
+    left, nav = _random_allowance(rng, 64), np.full(64, 1e7)
+    whole = decide(wanted, weights, nav, 0.0, limits, costs, RULES, allowance=left)
     assert {Reason.TRADE, Reason.CUT, Reason.COOLDOWN} <= set(whole.reason)
     for i in range(64):
         part = slice(i, i + 1)
-        alone = Headroom(left.wait[part], left.turnover[part], left.loss[part])
-        one = decide(wanted[part], weights[part], nav[part], 0.0, limits, costs, RULES, headroom=alone)
+        alone = Allowance(left.wait[part], left.turnover[part], left.loss[part])
+        one = decide(wanted[part], weights[part], nav[part], 0.0, limits, costs, RULES, allowance=alone)
         assert np.array_equal(one.weights[0], whole.weights[i])
         assert one.reason[0] is whole.reason[i]
 
 
 def test_decide__within_the_cooldown__no_trade_with_the_reason(limits: Limits) -> None:
-    decision = _one([0.3] * 3, [0.0] * 3, limits, headroom=_left(wait=1.0))
+    decision = _one([0.3] * 3, [0.0] * 3, limits, allowance=_left(wait=1.0))
     assert decision.reason == (Reason.COOLDOWN,)
     assert not decision.traded.any()
-    assert _one([0.3] * 3, [0.0] * 3, limits, headroom=_left(wait=0.0)).reason == (Reason.TRADE,)
-    assert _one([0.3] * 3, [0.3] * 3, limits, headroom=_left(wait=1.0)).reason == (Reason.SMALL,)
+    assert _one([0.3] * 3, [0.0] * 3, limits, allowance=_left(wait=0.0)).reason == (Reason.TRADE,)
+    assert _one([0.3] * 3, [0.3] * 3, limits, allowance=_left(wait=1.0)).reason == (Reason.SMALL,)
 
 
 def test_decide__turnover_budget_half_used__goes_part_of_the_way(limits: Limits) -> None:
-    decision = _one([0.0, 0.5, 0.3], [0.5, 0.0, 0.3], limits, headroom=_left(turnover=0.25))
+    decision = _one([0.0, 0.5, 0.3], [0.5, 0.0, 0.3], limits, allowance=_left(turnover=0.25))
     assert decision.reason == (Reason.CUT,)
     assert decision.weights[0] == pytest.approx([0.25, 0.25, 0.3], abs=2e-5)
     assert decision.turnover[0] <= 0.25
@@ -225,26 +225,26 @@ def test_decide__turnover_budget_half_used__goes_part_of_the_way(limits: Limits)
 
 
 def test_decide__turnover_budget_all_but_used__waits(limits: Limits) -> None:
-    decision = _one([0.0, 0.5, 0.3], [0.5, 0.0, 0.3], limits, headroom=_left(turnover=0.009))
+    decision = _one([0.0, 0.5, 0.3], [0.5, 0.0, 0.3], limits, allowance=_left(turnover=0.009))
     assert decision.reason == (Reason.TURNOVER,)
     assert not decision.traded.any()
 
 
 def test_decide__cut_down__what_becomes_small_is_held(limits: Limits) -> None:
-    decision = _one([0.1, 0.41, 0.32], [0.5, 0.0, 0.3], limits, headroom=_left(turnover=0.2))
+    decision = _one([0.1, 0.41, 0.32], [0.5, 0.0, 0.3], limits, allowance=_left(turnover=0.2))
     assert decision.reason == (Reason.CUT,)
     assert decision.traded.tolist() == [[True, True, False]]  # half of 0.02 and a little less is under 0.01
 
 
 def test_decide__over_its_cap_and_no_turnover_left_to_come_back__waits(limits: Limits) -> None:
-    assert _one([0.3, 0.3, 0.3], [0.9, 0, 0], limits, headroom=_left(turnover=0.2)).reason == (Reason.TURNOVER,)
-    enough = _one([0.3, 0.3, 0.3], [0.9, 0, 0], limits, headroom=_left(turnover=0.4))
+    assert _one([0.3, 0.3, 0.3], [0.9, 0, 0], limits, allowance=_left(turnover=0.2)).reason == (Reason.TURNOVER,)
+    enough = _one([0.3, 0.3, 0.3], [0.9, 0, 0], limits, allowance=_left(turnover=0.4))
     assert enough.reason == (Reason.CUT,)
     assert enough.weights[0, 0] <= 0.6
 
 
 def test_decide__under_the_idle_floor__comes_back_first_and_goes_as_far_as_it_can(limits: Limits) -> None:
-    decision = _one([0.0, 0.4, 0.6], [0.5, 0.5, 0.0], limits, headroom=_left(turnover=0.05))
+    decision = _one([0.0, 0.4, 0.6], [0.5, 0.5, 0.0], limits, allowance=_left(turnover=0.05))
     assert decision.reason == (Reason.CUT,)
     assert decision.weights.sum() <= 0.98
     assert decision.turnover[0] == pytest.approx(0.05, abs=2e-5)
@@ -253,8 +253,8 @@ def test_decide__under_the_idle_floor__comes_back_first_and_goes_as_far_as_it_ca
 def test_decide__budget_that_is_used_to_the_last_bit__rounding_stops_no_trade(rng: np.random.Generator) -> None:
     limits, rules = Limits.uniform(3, 1.0, idle_floor=0.0), DecisionRules(drift_margin=0.0)
     weights, wanted = rng.dirichlet(np.ones(3), 500) * [0.2, 0.2, 0.2], rng.dirichlet(np.ones(3), 500)
-    left = Headroom(np.zeros(500), rng.uniform(0.1, 0.3, 500), np.full(500, np.inf))
-    decision = decide(wanted, weights, np.full(500, 1e7), 0.0, limits, COSTS, rules, headroom=left)
+    left = Allowance(np.zeros(500), rng.uniform(0.1, 0.3, 500), np.full(500, np.inf))
+    decision = decide(wanted, weights, np.full(500, 1e7), 0.0, limits, COSTS, rules, allowance=left)
     assert set(decision.reason) == {Reason.CUT}
 
 
@@ -263,7 +263,7 @@ def test_decide__loss_budget__expected_costs_must_fit(limits: Limits) -> None:
 
     def reason(loss: float) -> Reason:
         present, wanted = np.array([[0.5, 0.0, 0.0]]), np.array([[0.0, 0.5, 0.0]])
-        return decide(wanted, present, NAV, 0.0, limits, costs, RULES, headroom=_left(loss=loss)).reason[0]
+        return decide(wanted, present, NAV, 0.0, limits, costs, RULES, allowance=_left(loss=loss)).reason[0]
 
     assert reason(0.0011) is Reason.TRADE
     assert reason(0.0005) is Reason.CUT
@@ -274,15 +274,15 @@ def test_decide__loss_budget__expected_costs_must_fit(limits: Limits) -> None:
 def test_decide__costs_per_vault__each_cut_by_its_own(rng: np.random.Generator) -> None:
     limits, entry = Limits.uniform(3, 0.6), rng.choice([0.0, 0.001, 0.003], (64, 1))
     wanted, weights = rng.normal(0, 1, (64, 3)), rng.dirichlet(np.ones(3), 64) * 0.95
-    left, nav = _random_headroom(rng, 64), np.full(64, 1e7)
-    whole = decide(wanted, weights, nav, 0.0, limits, Costs(entry=entry, exit=entry / 2), RULES, headroom=left)
+    left, nav = _random_allowance(rng, 64), np.full(64, 1e7)
+    whole = decide(wanted, weights, nav, 0.0, limits, Costs(entry=entry, exit=entry / 2), RULES, allowance=left)
     assert {Reason.TRADE, Reason.CUT} <= set(whole.reason)
     assert len(np.unique(whole.loss)) > 3
     for i in range(64):
         part, cost = slice(i, i + 1), float(entry[i, 0])
-        alone = Headroom(left.wait[part], left.turnover[part], left.loss[part])
+        alone = Allowance(left.wait[part], left.turnover[part], left.loss[part])
         costs = Costs(entry=cost, exit=cost / 2)
-        one = decide(wanted[part], weights[part], nav[part], 0.0, limits, costs, RULES, headroom=alone)
+        one = decide(wanted[part], weights[part], nav[part], 0.0, limits, costs, RULES, allowance=alone)
         assert np.array_equal(one.weights[0], whole.weights[i])
         assert one.reason[0] is whole.reason[i]
         assert one.loss[0] == whole.loss[i]

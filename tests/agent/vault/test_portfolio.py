@@ -217,7 +217,7 @@ def test_step__within_the_cooldown__is_refused() -> None:
     early = step(first.state, np.array([[0, 0.5, 0]]), ALL, _row(1, 1, 1, seconds=1), limits, FREE)
     assert early.refused[0]
     assert early.state.assets.tolist() == [[500.0, 0.0, 0.0]]
-    assert early.state.headroom(limits).wait[0] == 0  # a refusal does not start it anew
+    assert early.state.allowance(limits).wait[0] == 0  # a refusal does not start it anew
     late = step(early.state, np.array([[0, 0.5, 0]]), ALL, _row(1, 1, 1), limits, FREE)
     assert not late.refused[0]
 
@@ -226,14 +226,14 @@ def test_step__turnover_budget__is_spent_refused_and_comes_back() -> None:
     limits = _walled(turnover_budget=Budget(1.0, 0.5))
     away, back = np.array([[0.75, 0, 0]]), np.array([[0, 0.75, 0]])
     first = step(PortfolioState.open(1000.0, 3), away, ALL, _row(1, 1, 1), limits, FREE)
-    assert first.state.headroom(limits).turnover.tolist() == [0.75]  # 1 - 0.75 + half a day's refill of 0.5 x 1 day
+    assert first.state.allowance(limits).turnover.tolist() == [0.75]  # 1 - 0.75 + half a day's refill of 0.5 x 1 day
     second = step(first.state, back, ALL, _row(1, 1, 1, seconds=0), limits, FREE)
     assert not second.refused[0]
     third = step(second.state, away, ALL, _row(1, 1, 1, seconds=0, gas=1.0), limits, Costs())
     assert third.refused[0]
     assert (third.gas[0], third.turnover[0]) == (0, 0)
     assert third.state.assets.tolist() == second.state.assets.tolist()
-    assert third.state.headroom(limits).turnover.tolist() == [0.0]
+    assert third.state.allowance(limits).turnover.tolist() == [0.0]
 
 
 def test_step__loss_budget__bounds_what_costs_may_take() -> None:

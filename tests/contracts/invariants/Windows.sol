@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.24;
+pragma solidity 0.8.30;
 
 /// @title What was spent, and when: the promise of a token bucket, checked without one
 /// @notice Every window that ends now is looked at: what was spent in it must be at most `capacity + refill x length`.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.24;
+pragma solidity 0.8.30;
 
 /// @notice Like USDT on Ethereum: returns nothing, and refuses to change an approval that is not used up.
 contract TetherToken {

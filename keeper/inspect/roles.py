@@ -26,8 +26,8 @@ GUARDIAN_FUNCTIONS = ("tighten", "tightenCaps", "halt", "cutKeeper")
 GOVERNOR_FUNCTIONS = (
     "loosen",
     "loosenCaps",
-    "giveUp",
-    "giveUpCaps",
+    "abdicate",
+    "abdicateCaps",
     "addStrategy",
     "removeStrategy",
     "writeOff",

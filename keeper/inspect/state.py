@@ -8,12 +8,12 @@ from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import Web3Exception
 
-from scripts.deployment.authority import Authority, read_authority
+from keeper.inspect.authority import Authority, read_authority
+from keeper.inspect.limits import Limit, LimitValues
+from keeper.inspect.roles import GOVERNOR_FUNCTIONS, GUARDIAN_FUNCTIONS
+from keeper.inspect.words import WAD
 from scripts.deployment.contracts import load_contract, load_runtime
 from scripts.deployment.errors import InspectionError
-from scripts.deployment.limits import Limit, LimitValues
-from scripts.deployment.roles import GOVERNOR_FUNCTIONS, GUARDIAN_FUNCTIONS
-from scripts.deployment.words import WAD
 from scripts.protocols.chain import contract_at
 
 # Where no lens is deployed, its code is put here for the length of one `eth_call`.
@@ -65,8 +65,8 @@ class VaultState:
     turnover_budget: int
     limits: LimitValues
     fee_recipient: ChecksumAddress | None
-    given_up: tuple[Limit, ...]
-    caps_given_up: bool
+    abdicated: tuple[Limit, ...]
+    caps_abdicated: bool
     strategies: tuple[StrategyState, ...]
     authority: Authority
 
@@ -153,8 +153,8 @@ def inspect_vault(w3: Web3, vault: str, lens: str | None = None, since: int | No
         turnover_budget=seen.turnoverBudget,
         limits=LimitValues.from_chain(seen.limits),
         fee_recipient=None if recipient == _ZERO_ADDRESS else recipient,
-        given_up=tuple(limit for limit in Limit if read(calls.givenUp(limit))),
-        caps_given_up=read(calls.capsGivenUp()),
+        abdicated=tuple(limit for limit in Limit if read(calls.abdicated(limit))),
+        caps_abdicated=read(calls.capsAbdicated()),
         strategies=tuple(
             StrategyState(
                 target=entry.target,

@@ -6,11 +6,11 @@ from enum import IntEnum
 from typing import Any, Self
 
 from agent.vault.limits_file import LimitsFile
+from keeper.inspect.words import DAY, WAD, WEEK, percent, span
 from keeper.snapshot import LimitsSnapshot
-from scripts.deployment.words import DAY, WAD, WEEK, percent, span
 
-MOST_DRAWDOWN = 0.50
-MOST_DAYS_TO_DEPLOY = 30
+MAX_SAFE_DRAWDOWN = 0.50
+MAX_DAYS_TO_DEPLOY = 30
 
 
 class Limit(IntEnum):
@@ -127,10 +127,10 @@ def to_wad(fraction: float) -> int:
 
 def _check_drawdown(limits: LimitsFile) -> list[str]:
     reasons = []
-    if limits.max_drawdown > MOST_DRAWDOWN:
+    if limits.max_drawdown > MAX_SAFE_DRAWDOWN:
         reasons.append(
-            f"max_drawdown is {limits.max_drawdown:.0%}: a kill-switch that waits for more than {MOST_DRAWDOWN:.0%} "
-            "protects nobody; lower it"
+            f"max_drawdown is {limits.max_drawdown:.0%}: a kill-switch that waits for more than "
+            f"{MAX_SAFE_DRAWDOWN:.0%} protects nobody; lower it"
         )
     if limits.mark_growth_rate == 0:
         reasons.append("mark_growth_rate is 0: the high-water mark would never follow a gain; give a rate per year")
@@ -177,10 +177,10 @@ def _check_budgets(limits: LimitsFile) -> list[str]:
     if limits.cooldown:
         per_day = min(per_day, turnover.capacity * DAY / limits.cooldown)
     days = max(0.0, invested - turnover.capacity) / per_day
-    if days > MOST_DAYS_TO_DEPLOY:
+    if days > MAX_DAYS_TO_DEPLOY:
         reasons.append(
             f"turnover_budget is too small to deploy the NAV: moving {invested:.0%} of it would take {days:,.0f} days; "
-            f"raise it until {MOST_DAYS_TO_DEPLOY} are enough"
+            f"raise it until {MAX_DAYS_TO_DEPLOY} are enough"
         )
     return reasons
 

@@ -5,11 +5,11 @@ from typing import Any
 from web3 import Web3
 from web3.exceptions import Web3Exception
 
-from scripts.deployment.authority import Operation
+from keeper.inspect.authority import Operation
+from keeper.inspect.limits import Limit
+from keeper.inspect.state import VaultState
+from keeper.inspect.words import caps, span
 from scripts.deployment.contracts import access_manager, load_contract
-from scripts.deployment.inspection import VaultState
-from scripts.deployment.limits import Limit
-from scripts.deployment.words import caps, span
 
 
 def describe(state: VaultState, operation: Operation) -> str:
@@ -45,14 +45,14 @@ def _vault_call(state: VaultState, name: str, args: dict[str, Any]) -> str:
         except ValueError:
             return f"{name} a limit that does not exist"
         return f"{name}: change {limit.words} from {limit.show(state.limits.of(limit))} to {limit.show(args['value'])}"
-    if name == "giveUp":
+    if name == "abdicate":
         return f"give up for ever the right to loosen {Limit(args['limit_']).words}"
     if name in ("loosenCaps", "addStrategy"):
         what = "add the strategy" if name == "addStrategy" else "change the caps of"
         most = caps(args["relativeCap"], args["absoluteCap"], *unit)
         return f"{what} {_strategy(state, args['strategy'])}: {most}"
     told = {
-        "giveUpCaps": "give up for ever the right to loosen caps and to add strategies",
+        "abdicateCaps": "give up for ever the right to loosen caps and to add strategies",
         "removeStrategy": f"remove the strategy {_strategy(state, args.get('strategy'))}",
         "writeOff": f"write off {_strategy(state, args.get('strategy'))}: its shares count for nothing then",
         "setKeeper": f"make {args.get('keeper', args.get('newKeeper'))} the keeper",

@@ -1,12 +1,41 @@
-"""The sections of the report: limits, books, roles, what is announced, and what was given up."""
+"""A `VaultState` in plain words, as a depositor reads it, with warnings, and as JSON."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
 
-from scripts.deployment.inspection import VaultState
-from scripts.deployment.report.alarms import alarms
-from scripts.deployment.report.calls import describe
-from scripts.deployment.roles import ADMIN, LOOSENING_FUNCTIONS, PUBLIC
-from scripts.deployment.words import WAD, caps, moment, money, percent, span
+from keeper.inspect.calls import describe
+from keeper.inspect.roles import ADMIN, GOVERNOR_FUNCTIONS, GUARDIAN_FUNCTIONS, LOOSENING_FUNCTIONS, PUBLIC
+from keeper.inspect.state import VaultState
+from keeper.inspect.words import DAY, WAD, caps, moment, money, percent, span
+
+
+def alarms(state: VaultState) -> list[str]:
+    """Return what a depositor should not put up with."""
+    told = []
+    authority = state.authority
+    if authority.problem is not None:
+        return [f"WARNING: the vault's authority is {authority.address}; {authority.problem}."]
+    told += [
+        f"WARNING: the keeper also has the role {authority.name(member.role)}."
+        for member in authority.members
+        if member.account == state.keeper
+    ]
+    for member in authority.who(ADMIN):
+        if member.delay == 0:
+            told.append(f"WARNING: {member.account} is admin without a delay: it can change everything at once.")
+    for name in (*GOVERNOR_FUNCTIONS, *GUARDIAN_FUNCTIONS):
+        role = authority.functions[state.vault, name]
+        if role == PUBLIC:
+            told.append(f"WARNING: anybody may call {name}.")
+        elif name in GOVERNOR_FUNCTIONS and role != ADMIN:
+            told += [
+                f"WARNING: {member.account} may {name} without a delay."
+                for member in authority.who(role)
+                if member.delay == 0
+            ]
+    return told
+
 
 _ANYBODY = (ADMIN, PUBLIC)
 
@@ -19,7 +48,7 @@ def lines(state: VaultState) -> Iterator[str]:
         ("How it stands", book_lines(state)),
         ("Who may do what", role_lines(state)),
         ("Announced and not yet done", pending_lines(state)),
-        ("Given up for ever", given_up_lines(state)),
+        ("Given up for ever", abdicated_lines(state)),
     ):
         yield f"\n{title}:"
         yield from (f"  - {line}" for line in told)
@@ -130,10 +159,12 @@ def pending_lines(state: VaultState) -> list[str]:
     return told or ["Nothing."]
 
 
-def given_up_lines(state: VaultState) -> list[str]:
+def abdicated_lines(state: VaultState) -> list[str]:
     """Return what can never be loosened again."""
-    told = [f"Nobody can ever loosen {limit.words} ({limit.show(state.limits.of(limit))})." for limit in state.given_up]
-    if state.caps_given_up:
+    told = [
+        f"Nobody can ever loosen {limit.words} ({limit.show(state.limits.of(limit))})." for limit in state.abdicated
+    ]
+    if state.caps_abdicated:
         told.append("Nobody can ever loosen the caps or add a strategy.")
     return told or ["Nothing."]
 
@@ -164,3 +195,76 @@ def _notice_line(state: VaultState) -> str:
 def _member(account: str, delay: int, since: int) -> str:
     how = f"after {span(delay)}" if delay else "at once"
     return f"{account} ({how}{f', from {moment(since)} on' if since else ''})"
+
+
+def to_json(state: VaultState) -> dict[str, Any]:
+    """Return everything as plain JSON; money is base units as text, ratios are fractions, times seconds UTC."""
+    authority = state.authority
+    return {
+        "chain_id": state.chain_id,
+        "block": state.block,
+        "timestamp": state.timestamp,
+        "vault": state.vault,
+        "name": state.name,
+        "symbol": state.symbol,
+        "asset": {"address": state.asset, "symbol": state.asset_symbol, "decimals": state.asset_decimals},
+        "keeper": {"address": state.keeper if state.has_keeper else None, "last_seen": state.last_seen}
+        | {"silent_from": state.silent_from, "silent": state.silent},
+        "policy_hash": state.policy_hash,
+        "epoch": state.epoch,
+        "last_rebalance": state.last_rebalance or None,
+        "halted": state.halted,
+        "valued": state.valued,
+        "total_assets": str(state.total_assets),
+        "idle": str(state.idle),
+        "share_price": state.share_price / WAD,
+        "high_water_mark": state.high_water_mark / WAD,
+        "drawdown": state.drawdown / WAD,
+        "limits": {
+            key: value if key in ("cooldown", "max_silence") else value / WAD
+            for key, value in asdict(state.limits).items()
+        },
+        "budgets_left": {"loss": state.loss_budget / WAD, "turnover": state.turnover_budget / WAD},
+        "worst_loss_by_keeper": {
+            "day": state.limits.worst_loss(DAY) / WAD,
+            "week": state.limits.worst_loss(7 * DAY) / WAD,
+        },
+        "notice": None if authority.problem else state.notice(*LOOSENING_FUNCTIONS),
+        "fee_recipient": state.fee_recipient,
+        "strategies": [
+            {
+                "address": entry.target,
+                "name": entry.name,
+                "live": entry.live,
+                "assets": str(entry.assets),
+                "weight": entry.assets / max(state.total_assets, 1),
+                "withdrawable": str(entry.withdrawable),
+                "supply_rate": None if entry.supply_rate is None else entry.supply_rate / WAD,
+                "relative_cap": entry.relative_cap / WAD,
+                "absolute_cap": str(entry.absolute_cap),
+            }
+            for entry in state.strategies
+        ],
+        "authority": authority.address,
+        "roles": [
+            {"role": authority.name(m.role), "account": m.account, "delay": m.delay, "since": m.since}
+            for m in authority.members
+        ],
+        "functions": {
+            name: authority.name(role) for (target, name), role in authority.functions.items() if target == state.vault
+        },
+        "pending": [
+            {
+                "id": operation.id,
+                "what": describe(state, operation),
+                "caller": operation.caller,
+                "target": operation.target,
+                "data": "0x" + operation.data.hex(),
+                "ready_at": operation.ready_at,
+                "expires_at": operation.expires_at,
+            }
+            for operation in authority.pending
+        ],
+        "abdicated": [limit.name.lower() for limit in state.abdicated] + ["caps"] * state.caps_abdicated,
+        "warnings": alarms(state),
+    }

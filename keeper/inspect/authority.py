@@ -14,9 +14,9 @@ from web3.contract import Contract
 from web3.exceptions import Web3Exception
 from web3.types import LogReceipt
 
+from keeper.inspect.roles import ADMIN, CANCELLABLE_ADMIN_FUNCTIONS, PUBLIC, ROLE_NAMES, selector
 from scripts.deployment.contracts import access_manager
 from scripts.deployment.errors import InspectionError
-from scripts.deployment.roles import ADMIN, CANCELLABLE_ADMIN_FUNCTIONS, PUBLIC, ROLE_NAMES, selector
 from scripts.protocols.chain import contract_at
 
 
