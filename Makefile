@@ -15,7 +15,7 @@ demo: compile ## Run the whole path on a local chain: devnet, training, 90 days 
 	@$(BIN)/python -m scripts.demo $(if $(DATA),--data "$(DATA)") $(if $(START),--start $(START)) $(if $(DAYS),--days $(DAYS)) $(if $(SEED),--seed $(SEED)) $(if $(PORT),--port $(PORT)) $(ARGS)
 
 .PHONY: test
-test: setup test-contracts test-python test-ape test-fork test-e2e ## Run all tests
+test: setup test-contracts test-python test-wheel test-ape test-fork test-e2e ## Run all tests
 	@echo "All tests passed."
 
 .PHONY: lint
@@ -23,6 +23,7 @@ lint: setup ## Check format, lint and types of Python and Solidity
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/forge fmt --check
 
 ## -- Parts -------------------------------------------------------------------------------------------------------
@@ -40,6 +41,11 @@ test-contracts: setup ## Run the Forge tests: unit, fuzz, invariants
 test-python: setup ## Run the Python tests of agent and keeper (the keeper's on a real Anvil)
 	@$(BIN)/forge build --silent
 	$(PYTEST) -n 2
+
+.PHONY: test-wheel
+test-wheel: setup ## Build the wheel, install it alone into an empty venv, and try its commands there
+	@$(BIN)/forge build --silent
+	$(PYTEST) tests/wheel
 
 .PHONY: test-ape
 test-ape: setup ## Run the Ape tests: the vault on real Aave bytecode on Anvil
@@ -68,6 +74,14 @@ gas: setup ## Measure gas, write snapshots/ and show what changed since the comm
 .PHONY: bench
 bench: setup ## Measure the agent: speed, export, time to a good policy; a table and out/bench.json [ONLY=part ARGS="--quick --long 3600 --check ..."]
 	@$(BIN)/python -m tools.bench $(addprefix --only ,$(ONLY)) $(ARGS)
+
+.PHONY: structure
+structure: setup ## Print the house in figures: files, lines, imports, arrows between rooms, circles
+	@$(BIN)/python -m tools.structure $(ARGS)
+
+.PHONY: docs
+docs: setup ## Build the documentation site into out/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir out/site && echo "Open out/site/index.html"
 
 .PHONY: format
 format: setup ## Format Python and Solidity
