@@ -108,6 +108,10 @@ compile: setup ## Compile the contracts with Ape
 setup: ## Install everything from the lock files into .venv and node_modules
 	@bash scripts/setup.sh
 
+.PHONY: lock
+lock: ## Resolve pyproject.toml with all extras into requirements.lock [ARGS=--upgrade]
+	@$(BIN)/python -m tools.lock $(ARGS)
+
 .PHONY: clean
 clean: ## Remove what builds and runs have written
 	rm -rf out .build .forge contracts/.cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
