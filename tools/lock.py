@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 HEAD = """\
 # The one resolve that is installed and tested (`make lock` writes it). Python 3.11.
-# torch: where a CPU build is offered pip takes it; set PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu for one.
+# torch: where a CPU build is offered pip takes it; PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu offers one.
 """
 
 

@@ -1,4 +1,4 @@
-"""`make structure`: the house in figures: files, lines, imports, arrows between rooms, circles, single-importer modules.
+"""`make structure`: the house in figures: files, lines, imports, arrows between rooms, circles, single importers.
 
 Counts every tracked Python file of `agent`, `keeper`, `scripts` and `tools`, and the lines of `contracts`. A room is a
 package at the second level (`agent.vault`), or the whole of `scripts` or `tools`. The order of the rooms, from the
