@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agent import portfolio
+from agent.vault.replay import replay
 from scripts.protocols.borrower import follow_supply_rate
 from tests.ape.house import HOLD, UNIT, WAD, House
 
@@ -33,7 +33,7 @@ def test_replay__random_rebalances_deposits_and_withdrawals__nav_path_of_the_vau
             rows.rebalance(_weights(house, generator))
 
     chain, prices, weights, traded, flows = rows.arrays()
-    path = portfolio.replay(prices, weights, traded, chain[0], flows=flows)
+    path = replay(prices, weights, traded, chain[0], flows=flows)
     assert np.isfinite(path).all()
     assert np.abs(path / chain - 1).max() <= MAX_RELATIVE_ERROR
     assert traded.sum() > 20, "hardly anything was traded: nothing is shown"
@@ -49,10 +49,10 @@ def test_replay__another_weight_than_was_sent__is_noticed(house: House) -> None:
         house.warp(30 * 86_400)
         rows.rebalance([int(share * WAD), HOLD, int(0.3 * WAD)])
     chain, prices, weights, traded, flows = rows.arrays()
-    right = portfolio.replay(prices, weights, traded, chain[0], flows=flows)
+    right = replay(prices, weights, traded, chain[0], flows=flows)
     assert np.abs(right / chain - 1).max() <= MAX_RELATIVE_ERROR
     weights[1, 0] += 0.001
-    wrong = portfolio.replay(prices, weights, traded, chain[0], flows=flows)
+    wrong = replay(prices, weights, traded, chain[0], flows=flows)
     assert np.abs(wrong / chain - 1).max() > MAX_RELATIVE_ERROR
 
 
