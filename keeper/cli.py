@@ -22,7 +22,7 @@ from keeper.errors import ConfigError, KeeperError
 
 if TYPE_CHECKING:  # the heavy modules are imported by the commands that need them, so that --help is quick
     from keeper.config import KeeperConfig
-    from keeper.result import CycleResult
+    from keeper.cycle import CycleResult
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -79,7 +79,8 @@ def _fail(kind: str, message: str, as_json: bool) -> None:
 def main(context: click.Context, config: Path | None, as_json: bool) -> None:
     """Keep a Bulkhead vault: read it, ask the policy, simulate, and with --live send the rebalance.
 
-    Nothing is sent without --live. Start with: keeper init, then keeper status, then keeper once.
+    Nothing is sent without --live. Start with: keeper init, then keeper status, then keeper once. To look at any vault
+    without a configuration: keeper inspect ADDRESS.
     """
     context.obj = {"config": config, "as_json": as_json}
 
@@ -89,7 +90,7 @@ def main(context: click.Context, config: Path | None, as_json: bool) -> None:
 @_common
 @_handled
 def once(config: Path, as_json: bool, live: bool) -> None:
-    """Wake once: read, decide, simulate and, with --live, send and wait."""
+    """Run one cycle: read, decide, simulate and, with --live, send and wait."""
     from keeper.cycle import Keeper
 
     loaded = _load(config, as_json)
@@ -107,9 +108,8 @@ def once(config: Path, as_json: bool, live: bool) -> None:
 @_common
 @_handled
 def run(config: Path, as_json: bool, live: bool) -> None:
-    """Wake at the configured interval until stopped (SIGINT or SIGTERM; a cycle that has begun is finished)."""
-    from keeper.cycle import Keeper
-    from keeper.loop import repeat
+    """Run a cycle at the configured interval until stopped (SIGINT or SIGTERM; a cycle that has begun is finished)."""
+    from keeper.cycle import Keeper, repeat
 
     loaded = _load(config, as_json)
     _announce(live, loaded)
@@ -129,7 +129,7 @@ def run(config: Path, as_json: bool, live: bool) -> None:
 @_common
 @_handled
 def status(config: Path, as_json: bool, cycles: int) -> None:
-    """Show the vault, what is under way, and what the last cycles did. Works beside a running keeper."""
+    """Show the vault, the transaction under way and the last cycles. Works beside a running keeper."""
     from keeper import status as report
 
     loaded = _load(config, as_json, "error")
@@ -141,6 +141,53 @@ def status(config: Path, as_json: bool, cycles: int) -> None:
     if "error" in found["vault"]:
         click.secho(f"error: {found['vault']['error']}", fg="red", err=True)
         sys.exit(1)
+
+
+@main.command()
+@click.argument("address", required=False)
+@click.option("--rpc", "url", metavar="URL", help="Node to read from.  [default: the configuration's, or a local one]")
+@click.option("--lens", metavar="ADDRESS", help="VaultLens to read through.  [default: its code in a state override]")
+@click.option(
+    "--since",
+    metavar="BLOCK",
+    type=click.IntRange(0),
+    help="Block from which to read the roles' events.  [default: where the AccessManager was created]",
+)
+@_common
+@_handled
+def inspect(
+    config: Path, as_json: bool, address: str | None, url: str | None, lens: str | None, since: int | None
+) -> None:
+    """Print what the vault at ADDRESS enforces, how it stands, and who may change it, whoever deployed it.
+
+    Reads any vault from any node; needs no key and no deployment files. Without ADDRESS it is the configured vault.
+
+    \b
+    Example:
+      keeper inspect 0x5FbDB2315678afecb367f032d93F642f64180aa3 --rpc https://...
+    """
+    from keeper.chain.rpc import Rpc
+    from keeper.config import DEFAULT_URL, load_config, safe_url
+    from keeper.inspect.report import lines, to_json
+    from keeper.inspect.state import inspect_vault
+
+    _log_to_stderr(as_json, "error")
+    loaded = None
+    if address is None and not config.exists():
+        raise ConfigError(f"Which vault? Give its ADDRESS, or a configuration that names one: there is no {config}.")
+    if address is None or (url is None and config.exists()):
+        loaded = load_config(config)
+        url = url or loaded.rpc_url.get_secret_value()
+    try:
+        rpc = Rpc(url or DEFAULT_URL, shown_as=safe_url(url or DEFAULT_URL))
+    except ValueError as error:
+        raise ConfigError(f"--rpc {error}.") from None
+    if loaded is not None:
+        rpc.check_chain(loaded.chain_id)
+    if loaded is not None and address is None:
+        address, lens = loaded.vault, lens or loaded.lens
+    state = inspect_vault(rpc, str(address), lens, since)
+    click.echo(json.dumps(to_json(state)) if as_json else "\n".join(lines(state)))
 
 
 @main.command()
@@ -223,11 +270,27 @@ def _write_keystore(out: Path, password_file: Path | None, private_key: str | No
 
 def _load(path: Path, as_json: bool, level: str = "info") -> KeeperConfig:
     """Read the configuration, and send the log to stderr before anything can be logged to stdout."""
-    from keeper import log
     from keeper.config import load_config
 
-    log.configure(as_json=as_json, level=level)
+    _log_to_stderr(as_json, level)
     return load_config(path)
+
+
+def _log_to_stderr(as_json: bool, level: str) -> None:
+    import logging
+
+    import structlog
+
+    renderer: Any = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),
+            structlog.processors.JSONRenderer() if as_json else renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def _announce(live: bool, config: KeeperConfig) -> None:

@@ -40,10 +40,12 @@ from keeper.errors import ConfigError
 
 PASSWORD_VARIABLE = "BULKHEAD_KEYSTORE_PASSWORD"  # noqa: S105  the name of a variable, not a password
 ENVIRONMENT = {"rpc_url": "BULKHEAD_RPC_URL", "journal": "BULKHEAD_JOURNAL"}
+DEFAULT_URL = "http://127.0.0.1:8545"  # where a local node listens
 EXAMPLE = Path(__file__).with_name("keeper.example.toml")
 
 
-def _address(value: str) -> str:
+def checked_address(value: str) -> str:
+    """Return an address with its checksum; raises `ValueError` where it is none or has a wrong one."""
     if not is_address(value) or not value.startswith("0x"):
         raise ValueError("must be an address: 0x and 40 hexadecimal digits")
     if value[2:] not in (value[2:].lower(), value[2:].upper()) and not is_checksum_address(value):
@@ -53,7 +55,7 @@ def _address(value: str) -> str:
     return str(to_checksum_address(value))
 
 
-Address = Annotated[str, AfterValidator(_address)]
+Address = Annotated[str, AfterValidator(checked_address)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -90,9 +92,7 @@ class KeeperConfig(BaseModel):
     @field_validator("rpc_url")
     @classmethod
     def _http(cls, value: SecretStr) -> SecretStr:
-        parts = urlsplit(value.get_secret_value())
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise ValueError('must be an http(s) URL, like "http://127.0.0.1:8545"')
+        safe_url(value.get_secret_value())
         return value
 
     @field_validator("journal")
@@ -114,9 +114,20 @@ class KeeperConfig(BaseModel):
 
     @property
     def safe_rpc_url(self) -> str:
-        """The node's scheme and host, without the path or query that may hold an access token."""
-        parts = urlsplit(self.rpc_url.get_secret_value())
-        return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+        """The node's URL as messages show it."""
+        return safe_url(self.rpc_url.get_secret_value())
+
+
+def safe_url(url: str) -> str:
+    """Return a node's URL without the path or query that may hold an access token; `ValueError` where it is none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https"):
+        raise ValueError('must be an http(s) URL, like "http://127.0.0.1:8545"')
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
 
 
 def load_config(path: Path | str) -> KeeperConfig:

@@ -1,17 +1,20 @@
-"""The keeper: one bounded cycle.
+"""The keeper: one bounded cycle, and the loop that repeats it.
 
     recover -> Snapshot -> Observation -> weights -> Plan -> simulated -> journalled -> signed -> sent -> mined
 
-`Keeper.cycle` is that line; `keeper.loop` repeats it. Whatever it raises is a `KeeperError`, and then nothing was sent
-that the journal does not know. It can be called from another program (`scripts/demo.py` does, once per simulated day).
+`Keeper.cycle` is that line and `repeat` the loop. A cycle raises nothing but `KeeperError`, and then nothing was sent
+that the journal does not know. Other programs may call it (the demo does, once per simulated day).
 """
 
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from types import TracebackType
+from typing import Any
 
 import structlog
 
@@ -24,33 +27,89 @@ from keeper.chain.rpc import CallRevertedError, Rpc
 from keeper.chain.signer import Signer, open_keystore
 from keeper.chain.transaction import GWEI, FeeRules, check_funds, gas_limit
 from keeper.config import KeeperConfig, read_password
-from keeper.decide import Plan, Settings, deadline, decide
+from keeper.conversion import HOLD
+from keeper.decide import Plan, Rebalance, Settings, deadline, decide
 from keeper.delivery import Courier, settle
-from keeper.errors import JournalError, KeeperError
-from keeper.journal import Journal, Kind, open_journal
+from keeper.errors import AttentionError, JournalError, KeeperError, TransientError
+from keeper.journal import Intent, Journal, Kind, State, open_journal
 from keeper.policy import load_served
-from keeper.result import CycleResult, outcome_of, results_of
 from keeper.snapshot import Snapshot, read_snapshot
+
+FIRST_BACKOFF, LONGEST_BACKOFF = 5.0, 300.0  # seconds
 
 log = structlog.get_logger("keeper")
 
 
+@dataclass(frozen=True)
+class CycleResult:
+    """The outcome of one cycle: for the terminal, for scripts and for the demo.
+
+    Attributes
+    ----------
+    outcome
+        `no-trade`, `refused`, `simulated` (a dry run would have sent it), `mined`, `heartbeat` (mined; nothing to
+        trade), `reverted`, `pending` (sent, not yet mined), `expired` or `superseded`.
+    reason
+        Why.
+    nav, strategies, weights, target
+        NAV in base units, names of the strategies, and their shares of NAV, present and wanted; `None` or empty where
+        the cycle ended before they were known.
+    request
+        The rebalance that was or would have been sent.
+    gas_used, gas_price
+        Of the receipt; wei.
+    """
+
+    outcome: str
+    reason: str
+    cycle: int
+    live: bool
+    block_number: int | None = None
+    block_timestamp: int | None = None
+    epoch: int | None = None
+    nav: int | None = None
+    strategies: tuple[str, ...] = ()
+    weights: tuple[float, ...] | None = None
+    target: tuple[float, ...] | None = None
+    at_cap: tuple[bool, ...] | None = None
+    request: Rebalance | None = None
+    transaction_hash: str | None = None
+    gas_used: int | None = None
+    gas_price: int | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the cycle did what it should; a refusal, a revert or a lost transaction is not that."""
+        return self.outcome in ("no-trade", "simulated", "mined", "heartbeat", "pending")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data; integers that JSON readers would round are strings."""
+        data = asdict(self)
+        data["nav"] = None if self.nav is None else str(self.nav)
+        if self.request is not None:
+            data["request"] |= {
+                "min_total_assets": str(self.request.min_total_assets),
+                "weights": ["HOLD" if weight == HOLD else str(weight) for weight in self.request.weights],
+            }
+        return data
+
+
 class Keeper:
-    """A vault's keeper: configuration, policy, node and journal together. Close it, or use it in a `with` statement.
+    """A vault's keeper: configuration, policy, node and journal. Close it, or use it in a `with` statement.
 
     Parameters
     ----------
     config
         Checked configuration.
     clock
-        Present time in seconds; a simulation passes its chain's.
+        Returns the present time in seconds; a simulation passes its chain's clock.
     sleep
-        How to wait for receipts.
+        Waits for receipts.
 
     Raises
     ------
     PolicyError, JournalError
-        When the policy cannot be verified or the journal cannot be had.
+        When the policy cannot be verified or the journal cannot be opened.
     """
 
     def __init__(
@@ -84,18 +143,18 @@ class Keeper:
         self.close()
 
     def close(self) -> None:
-        """Free the journal."""
+        """Release the journal."""
         self.journal.close()
 
     # --- one cycle -----------------------------------------------------------------------------------------------
 
     def cycle(self, live: bool = False) -> CycleResult:
-        """Wake once: settle what is under way, then read, decide, simulate and, when live, send and wait.
+        """Settle what is under way, then read, decide, simulate and, when live, send and wait.
 
         Raises
         ------
         KeeperError
-            By its kind, what to do about it; the journal has its message.
+            Its kind says what to do about it; the journal has its message.
         """
         cycle = self.journal.begin_cycle(live=live)
         try:
@@ -145,7 +204,7 @@ class Keeper:
         memory, recall = self._memory(snapshot)
         plan = decide(snapshot, memory, self._policy, self.settings, signer.address if signer else None, recall)
         self._note_plan(cycle, snapshot, plan)
-        result = results_of(cycle, live, snapshot, plan)
+        result = _results_of(cycle, live, snapshot, plan)
         sender, data = snapshot.keeper, plan.call_data
         if data is None:
             return result(plan.action.value, plan.reason)
@@ -175,7 +234,7 @@ class Keeper:
             kind=Kind(plan.action.value),
         )
         intent = courier.carry(intent)
-        return result(*outcome_of(intent, plan.reason), intent)
+        return result(*_outcome_of(intent, plan.reason), intent)
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
@@ -198,7 +257,7 @@ class Keeper:
         )
 
     def _memory(self, snapshot: Snapshot) -> tuple[RateMemory | None, Recall | None]:
-        """Return what the journal keeps of rates and, for a policy that has a memory, of that."""
+        """Read the memory of rates and, for a policy that has one, the policy's own memory from the journal."""
         stored = self.journal.memory(snapshot.strategies_digest)
         if stored is None:
             return None, None
@@ -230,3 +289,85 @@ class Keeper:
             outcome=plan.action.value,
             reason=plan.reason,
         )
+
+
+def _results_of(cycle: int, live: bool, snapshot: Snapshot, plan: Plan) -> Callable[..., CycleResult]:
+    """Return a function that builds this cycle's result from its outcome, the reason and the intent."""
+
+    def build(outcome: str, reason: str, intent: Intent | None = None) -> CycleResult:
+        return CycleResult(
+            outcome,
+            reason,
+            cycle,
+            live,
+            block_number=snapshot.block.number,
+            block_timestamp=snapshot.block.timestamp,
+            epoch=snapshot.epoch,
+            nav=snapshot.total_assets,
+            strategies=tuple(strategy.label for strategy in snapshot.strategies),
+            weights=plan.weights,
+            target=plan.target,
+            at_cap=plan.at_cap,
+            request=plan.request,
+            transaction_hash=intent.transaction_hash if intent else None,
+            gas_used=intent.gas_used if intent else None,
+            gas_price=intent.gas_price if intent else None,
+        )
+
+    return build
+
+
+def _outcome_of(intent: Intent, reason: str) -> tuple[str, str]:
+    """Return an intent's outcome and reason; `reason` is its plan's."""
+    if intent.state is State.MINED:
+        return "heartbeat" if intent.kind is Kind.HEARTBEAT else "mined", reason
+    if intent.state.is_open:
+        return "pending", "not mined yet; the next cycle goes on with it"
+    return intent.state.value, intent.reason
+
+
+# --- the loop --------------------------------------------------------------------------------------------------------
+
+
+def repeat(
+    cycle: Callable[[], CycleResult],
+    interval: float,
+    stop: threading.Event,
+    report: Callable[[CycleResult], None] | None = None,
+) -> None:
+    """Repeat a bounded cycle until told to stop; a cycle that has begun is finished.
+
+    Parameters
+    ----------
+    cycle
+        `Keeper.cycle`, live or not.
+    interval
+        Seconds between two cycles; after a transient error the next comes sooner.
+    stop
+        Set it to end the loop.
+    report
+        Called with every cycle's result.
+
+    Raises
+    ------
+    FatalError
+        When nothing can be right until somebody changes the set-up.
+    """
+    backoff = FIRST_BACKOFF
+    while not stop.is_set():
+        pause = interval
+        try:
+            result = cycle()
+            backoff = FIRST_BACKOFF
+            if report is not None:
+                report(result)
+            if not result.succeeded:
+                log.error(result.reason, outcome=result.outcome)
+            if result.outcome == "pending":
+                pause = min(pause, FIRST_BACKOFF)
+        except TransientError as error:
+            pause, backoff = min(pause, backoff), min(2 * backoff, LONGEST_BACKOFF)
+            log.warning(str(error), kind=type(error).__name__, retry_in_seconds=pause)
+        except AttentionError as error:
+            log.error(str(error), kind=type(error).__name__, next_try_in_seconds=pause)  # noqa: TRY400  no stack traces
+        stop.wait(pause)

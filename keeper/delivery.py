@@ -1,4 +1,4 @@
-"""From an open intent to a closed one: sign, send, wait, replace, and after a crash find out what happened.
+"""Delivery of an intent: sign, send, wait, replace, and after a crash find out what happened.
 
 `settle` reads the chain and closes what the chain has decided; it never sends. `Courier.carry` sends. Both may be
 repeated at any time, in this process or the next: the raw bytes are in the journal before they leave, all attempts of
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from keeper.chain.abi import decode_result, encode_call
 from keeper.chain.rpc import CallRevertedError, Receipt, Rpc
 from keeper.chain.signer import Signer
 from keeper.chain.transaction import Delivery, FeeRules, Fees, build, check_funds, deliver
@@ -27,10 +26,10 @@ log = structlog.get_logger("keeper")
 
 
 def settle(rpc: Rpc, journal: Journal, intent: Intent, vault: str) -> Intent:
-    """Bring the journal's word on an intent in line with the chain's.
+    """Bring the journal's state of an intent in line with the chain.
 
-    The nonce and the epoch are read before the receipts: what they say was mined then has a receipt already. A
-    heartbeat is held to the epoch too: a rebalance since then was a sign of life itself.
+    Nonce and epoch are read before the receipts: a transaction that they count then has its receipt already. The epoch
+    closes a heartbeat too: a rebalance since then was a sign of life itself.
     """
     block = rpc.block("latest")
     final = intent.block_number is not None and block.number - intent.block_number > FINAL_DEPTH
@@ -66,7 +65,7 @@ class Courier:
     receipt_timeout
         Seconds to wait for a receipt before the fees are raised.
     replacements
-        How often fees are raised within one cycle; after that the intent waits, open, for the next.
+        Number of times that fees are raised within one cycle; after that the intent stays open for the next.
     """
 
     rpc: Rpc
@@ -80,7 +79,7 @@ class Courier:
     sleep: Callable[[float], None] = time.sleep
 
     def carry(self, intent: Intent) -> Intent:
-        """Sign, send and wait; returns the intent closed, or open when nobody would mine it yet."""
+        """Sign, send and wait; returns the intent closed, or still open where it was not mined."""
         if not intent.attempts:
             intent = self._sign(intent)
         for remaining in range(self.replacements, -1, -1):
@@ -102,7 +101,7 @@ class Courier:
         return intent
 
     def fees(self, nonce: int) -> Fees:
-        """Return what to offer now; more than anything ever signed for this nonce, which may still be pending."""
+        """Return the fees to offer now: more than any signed for this nonce before, which may still be pending."""
         fresh = self.fee_rules.fresh(self.rpc)
         before = self.journal.highest_fees(self.signer.address, nonce)
         return fresh if before is None else self.fee_rules.replacement(Fees(*before), fresh)
@@ -122,7 +121,7 @@ class Courier:
         return self.journal.record_signed(intent, transaction_hash, raw, fees.max_fee, fees.tip)
 
     def _wait(self, intent: Intent) -> Intent:
-        """Poll until the chain has decided or the time for one attempt is over."""
+        """Poll until the chain has decided or the time of one attempt is over."""
         waited, pause = 0.0, FIRST_POLL
         while True:
             if _receipt(self.rpc, intent) is not None or waited >= self.receipt_timeout:
@@ -132,7 +131,7 @@ class Courier:
 
 
 def _epoch(rpc: Rpc, vault: str) -> int:
-    return int(decode_result("Vault", "epoch", rpc.call(vault, encode_call("Vault", "epoch", []))))
+    return int(rpc.read("Vault", vault, "epoch"))
 
 
 def _receipt(rpc: Rpc, intent: Intent) -> Receipt | None:

@@ -1,4 +1,4 @@
-"""The keeper's error taxonomy: what kind of failure it was decides what the loop does next.
+"""The keeper's error taxonomy: the kind of a failure decides what the loop does next.
 
 ==================  =========================================================  ==========================
 class               meaning                                                    `keeper run`
@@ -21,11 +21,11 @@ class TransientError(KeeperError):
 
 
 class AttentionError(KeeperError):
-    """Tell a human: it will not pass by itself, but nothing is lost by waiting."""
+    """Tell a person: it will not pass by itself, but nothing is lost by waiting."""
 
 
 class FatalError(KeeperError):
-    """Stop: configuration, key, chain or journal are not what they must be."""
+    """Stop: configuration, key, chain or journal is wrong."""
 
 
 # --- transient ---------------------------------------------------------------------------------------------------
@@ -78,7 +78,11 @@ class MissingRateError(AttentionError):
 
 
 class TransactionRefusedError(AttentionError):
-    """The node will not take the signed transaction."""
+    """The node does not take the signed transaction."""
+
+
+class InspectionError(AttentionError):
+    """The node cannot give what an inspection reads: events, the state of old blocks, or a state override."""
 
 
 # --- fatal -------------------------------------------------------------------------------------------------------
@@ -97,7 +101,7 @@ class WrongChainError(FatalError):
 
 
 class WrongContractError(FatalError):
-    """An address holds no contract, or not the one it should."""
+    """An address is malformed, holds no contract, or holds another one than it should."""
 
 
 class KeystoreError(FatalError):

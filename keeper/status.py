@@ -1,4 +1,4 @@
-"""What `keeper status` and `keeper once` show: gathered as plain data, then drawn as tables."""
+"""The output of `keeper status` and `keeper once`: gathered as plain data, then drawn as tables."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from keeper.chain.rpc import Rpc
-from keeper.decide import HOLD
+from keeper.conversion import HOLD
 from keeper.errors import KeeperError
 from keeper.journal import Intent, read_journal
 from keeper.snapshot import WAD, Snapshot, read_snapshot
 
 if TYPE_CHECKING:
     from keeper.config import KeeperConfig
-    from keeper.result import CycleResult
+    from keeper.cycle import CycleResult
 
 
 def gather(config: KeeperConfig, count: int) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _vault(snapshot: Snapshot) -> dict[str, Any]:
         "walls": _walls(snapshot),
         "strategies": [
             {
-                "name": s.name or s.target,
+                "name": s.label,
                 "address": s.target,
                 "live": s.live,
                 "assets": s.assets / unit,
@@ -91,7 +91,7 @@ def _vault(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _walls(snapshot: Snapshot) -> dict[str, Any]:
-    """What each wall leaves at the block: shares of NAV, of the mark, and seconds."""
+    """Return what is left of each limit at the block: shares of NAV, of the mark, and seconds."""
     limits = snapshot.limits
     return {
         "drawdown": snapshot.drawdown,
@@ -123,7 +123,7 @@ def _intent(intent: Intent) -> dict[str, Any]:
 
 
 def show(found: dict[str, Any]) -> None:
-    """Draw what `gather` found."""
+    """Draw the result of `gather`."""
     console = Console(highlight=False)
     vault = found["vault"]
     console.print(f"[bold]Vault[/] {vault['address']}  chain {found['chain_id']} via {escape(found['node'])}")
@@ -177,7 +177,7 @@ def _show_vault(console: Console, vault: dict[str, Any]) -> None:
 
 
 def show_cycle(result: CycleResult, compact: bool = False) -> None:
-    """Draw a cycle's result; `compact` in one line, for a loop's output."""
+    """Draw a cycle's result; `compact` on one line, for a loop's output."""
     console = Console(highlight=False)
     colour = "green" if result.succeeded else "red"
     sent = f"  {result.transaction_hash}" if result.transaction_hash else ""

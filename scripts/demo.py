@@ -23,17 +23,14 @@ from agent.vault.limits_file import LimitsFile, load_limits
 from keeper.errors import KeeperError, RpcUnavailableError
 from keeper.inspect.words import span
 from scripts.demonstration import stress
-from scripts.demonstration.learn import learn
 from scripts.demonstration.picture import draw
-from scripts.demonstration.record import Day, Diary
-from scripts.demonstration.replay import DAY, align, play
+from scripts.demonstration.replay import DAY, Day, Diary, align, play
 from scripts.demonstration.results import Run, growth, show, summarise
-from scripts.demonstration.series import DemoSeries, load_series
+from scripts.demonstration.series import DemoSeries, learn, load_series
 from scripts.demonstration.stage import SYMBOL, set_stage
-from scripts.deployment.errors import DeploymentError
 from scripts.deployment.plan import DEFAULT_DELAY
+from scripts.errors import ScriptError
 from scripts.protocols.anvil import Anvil
-from scripts.protocols.errors import DevnetError
 
 MIN_DAYS = 60
 LIMITS = Path("scripts/limits.toml")
@@ -85,7 +82,7 @@ def cli(
         )
         advice = f"Look at {out / 'anvil.log'} and run `make demo` again."
         raise SystemExit(_say_error(console, f"{what}. {advice}", out, 1)) from None
-    except (AgentError, KeeperError, DevnetError, DeploymentError, OSError) as error:
+    except (AgentError, KeeperError, ScriptError, OSError) as error:
         raise SystemExit(_say_error(console, str(error), out, 1)) from None
     finally:
         if anvil is not None:

@@ -1,5 +1,6 @@
 """`ape run deploy`: a vault with chosen limits on any network, verified on chain afterwards."""
 
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,13 +9,12 @@ import click
 from ape.cli import account_option
 
 from keeper.inspect.words import parse_span
-from scripts.deployment.command import NetworkCommand
-from scripts.protocols.errors import DevnetError
+from scripts.deployment.network import ApeSender, NetworkCommand
 
 if TYPE_CHECKING:
     from web3 import Web3
 
-    from scripts.deployment import DeploymentPlan
+    from scripts.deployment.plan import DeploymentPlan
     from scripts.protocols.devnet import Devnet
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -114,7 +114,7 @@ def cli(
 
     Dangerous or inconsistent limits are refused before anything is sent. Afterwards every limit, cap, role and delay is
     read back from the chain, compared, printed as a depositor would read it, and written to an address book that the
-    keeper uses. `ape run inspect ADDRESS` prints the same at any later time.
+    keeper uses. `keeper inspect ADDRESS` prints the same at any later time.
 
     \b
     A devnet that runs (`ape run devnet`):
@@ -130,18 +130,15 @@ def cli(
     """
     from ape import project
 
-    from agent.errors import AgentError
-    from scripts.deployment.errors import DeploymentError
+    from scripts.protocols.anvil import connect
 
     project.load_contracts()  # compiles what has changed
-    try:
-        devnet = _devnet(provider.web3, book, rehearse)
-        digest = _digest(policy, policy_hash)
-        plan = _plan(provider.web3, account, limits, devnet, pools, digest, delay, allow_no_delay, seed, wanted)
-        book_path = out or (None if rehearse else Path("deployments") / f"{plan.chain_id}.json")
-        _deploy(provider, account, plan, book_path, dry_run, yes)
-    except (AgentError, DeploymentError, DevnetError) as error:
-        raise click.ClickException(str(error)) from error
+    w3 = connect(str(provider.uri))  # of our own: no cache of Ape's in between
+    devnet = _devnet(w3, book, rehearse)
+    digest = _digest(policy, policy_hash)
+    plan = _plan(w3, account, limits, devnet, pools, digest, delay, allow_no_delay, seed, wanted)
+    book_path = out or (None if rehearse else Path("deployments") / f"{plan.chain_id}.json")
+    _deploy(w3, lambda: ApeSender(provider, account), plan, book_path, dry_run, yes)
 
 
 def _devnet(w3: "Web3", book: Path | None, rehearse: bool) -> "Devnet | None":
@@ -175,7 +172,7 @@ def _plan(
     wanted: dict[str, str | None],
 ) -> "DeploymentPlan":
     from agent.vault.limits_file import load_limits
-    from scripts.deployment import make_plan
+    from scripts.deployment.plan import make_plan
 
     known: dict[str, str] = {}
     if devnet is not None:
@@ -214,11 +211,12 @@ def _plan(
     )
 
 
-def _deploy(provider: Any, account: Any, plan: "DeploymentPlan", out: Path | None, dry_run: bool, yes: bool) -> None:
+def _deploy(
+    w3: "Web3", unlock: Callable[[], ApeSender], plan: "DeploymentPlan", out: Path | None, dry_run: bool, yes: bool
+) -> None:
     from keeper.inspect.report import limit_lines, role_lines
-    from scripts.deployment import deploy_vault
-    from scripts.deployment.chain_checks import is_local
-    from scripts.deployment.sender import ApeSender
+    from scripts.deployment.execute import deploy_vault
+    from scripts.deployment.plan import is_local
     from scripts.protocols.chain import Chain
 
     for line in plan.lines():
@@ -226,13 +224,13 @@ def _deploy(provider: Any, account: Any, plan: "DeploymentPlan", out: Path | Non
     if dry_run:
         click.echo("Dry run: nothing was sent.")
         return
-    if not is_local(provider.web3) and not yes:
+    if not is_local(w3) and not yes:
         click.confirm(f"Send this to chain {plan.chain_id} as {plan.deployer}?", abort=True)
-    chain = Chain(provider.web3, ApeSender(provider, account))
+    chain = Chain(w3, unlock())
     deployment = deploy_vault(chain, plan, lambda line: click.echo(f"  {line}"))
 
     state = deployment.state
-    click.echo(f"\nVerified at block {state.block}. What the vault enforces, as read from the chain:")
+    click.echo(f"\nVerified at block {state.snapshot.block.number}. What the vault enforces, as read from the chain:")
     for line in limit_lines(state):
         click.echo(f"  - {line}")
     click.echo("\nWho may do what:")

@@ -11,10 +11,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from scripts.errors import AnvilFailedError, ScriptError
 from scripts.protocols.aave import CURVES
 from scripts.protocols.anvil import Anvil, connect, require_anvil
 from scripts.protocols.devnet import DEPOSITOR_USDC, DEPOSITORS, Devnet, deploy_devnet
-from scripts.protocols.errors import AnvilFailedError, DevnetError
 
 DEFAULT_BOOK = Path("out/devnet.json")
 
@@ -42,7 +42,7 @@ def cli(port: int, chain_id: int, rpc: str | None, out: Path) -> None:
             _finish(deploy_devnet(w3, _say), rpc, out)
         else:
             _serve(port, chain_id, out)
-    except DevnetError as error:
+    except ScriptError as error:
         raise click.ClickException(str(error)) from error
     except requests.ConnectionError as error:
         raise click.ClickException(

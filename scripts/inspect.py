@@ -1,22 +1,21 @@
-"""`ape run inspect`: any vault's walls, budgets, strategies, roles and announced changes, in plain words."""
+"""`ape run inspect`: `keeper inspect` on one of Ape's networks."""
 
 import json
 from typing import Any
 
 import click
 
-from scripts.deployment.command import NetworkCommand
-from scripts.protocols.errors import DevnetError
+from scripts.deployment.network import NetworkCommand
 
 
-@click.command(cls=NetworkCommand, short_help="Print a vault's walls, state, roles and announced changes")
+@click.command(cls=NetworkCommand, short_help="Print a vault's limits, state, roles and announced changes")
 @click.argument("address")
 @click.option("--lens", metavar="ADDRESS", help="VaultLens to read through.  [default: its code in a state override]")
 @click.option(
-    "--from-block",
-    "since",
+    "--since",
+    metavar="BLOCK",
     type=click.IntRange(0),
-    help="Block to read the roles' events from.  [default: where the AccessManager was created]",
+    help="Block from which to read the roles' events.  [default: where the AccessManager was created]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def cli(provider: Any, address: str, lens: str | None, since: int | None, as_json: bool) -> None:
@@ -26,19 +25,9 @@ def cli(provider: Any, address: str, lens: str | None, since: int | None, as_jso
     A vault on a devnet that runs:
       ape run inspect 0x... --network http://127.0.0.1:8545
     """
-    from ape import project
-
+    from keeper.chain.rpc import Rpc
     from keeper.inspect.report import lines, to_json
-    from scripts.deployment import inspect_vault
-    from scripts.deployment.errors import DeploymentError
+    from keeper.inspect.state import inspect_vault
 
-    project.load_contracts()  # compiles what has changed
-    try:
-        state = inspect_vault(provider.web3, address, lens, since)
-    except (DeploymentError, DevnetError) as error:
-        raise click.ClickException(str(error)) from error
-    if as_json:
-        click.echo(json.dumps(to_json(state), indent=2))
-        return
-    for line in lines(state):
-        click.echo(line)
+    state = inspect_vault(Rpc(str(provider.uri)), address, lens, since)
+    click.echo(json.dumps(to_json(state)) if as_json else "\n".join(lines(state)))

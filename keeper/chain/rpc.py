@@ -1,7 +1,7 @@
 """JSON-RPC with the keeper's own rules: short timeouts, retries for reads only, and errors by taxonomy.
 
 web3.py's retries are off: they include `eth_sendRawTransaction` and turn a second into seven. Here a read is tried
-again on transport errors; a transaction is handed over once, because what happened to it is the journal's business.
+again on transport errors; a transaction is handed over once, since the journal finds out what became of it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Any, Literal, TypeVar
 
 import requests
 import stamina
+from eth_abi.exceptions import DecodingError
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint
 
-from keeper.chain.abi import Revert, decode_revert
+from keeper.chain.abi import Revert, decode_result, decode_revert, encode_call
 from keeper.errors import ReorgError, RpcRejectedError, RpcUnavailableError, WrongChainError
 
 READ_ATTEMPTS = 3
@@ -40,7 +41,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of a mined transaction."""
+    """The receipt of a mined transaction."""
 
     transaction_hash: str
     succeeded: bool
@@ -50,12 +51,24 @@ class Receipt:
     effective_gas_price: int
 
 
+@dataclass(frozen=True)
+class Log:
+    """One event as a contract wrote it."""
+
+    topics: tuple[bytes, ...]
+    data: bytes
+
+
 class CallRevertedError(Exception):
-    """A simulated call reverted; not a failure of the keeper, its callers turn it into a reason."""
+    """A simulated call reverted. That is no failure of the keeper: its callers turn it into a reason."""
 
     def __init__(self, revert: Revert) -> None:
         super().__init__(str(revert))
         self.revert = revert
+
+
+UNREADABLE = (CallRevertedError, DecodingError)
+"""Raised by `Rpc.read` where the address holds another contract than the expected one, or none."""
 
 
 class Rpc:
@@ -75,9 +88,13 @@ class Rpc:
 
     # --- reads ---------------------------------------------------------------------------------------------------
 
+    def chain_id(self) -> int:
+        """Return the id of the node's chain."""
+        return self._read(_number, "eth_chainId")
+
     def check_chain(self, expected: int) -> None:
         """Raise `WrongChainError` unless the node serves the expected chain."""
-        actual = self._read(_number, "eth_chainId")
+        actual = self.chain_id()
         if actual != expected:
             raise WrongChainError(
                 f"{self._shown_as} serves chain {actual}, but the configuration says chain_id = {expected}. "
@@ -92,12 +109,37 @@ class Rpc:
             raise ReorgError(f"Block {name} is unknown to {self._shown_as}. Nothing was sent; trying again later.")
         return found
 
-    def code(self, address: str) -> bytes:
-        """Return a contract's code, empty where there is none."""
-        return self._read(_data, "eth_getCode", address, "latest")
+    def code(self, address: str, number: int | None = None) -> bytes:
+        """Return a contract's code, empty where there is none; of an old block only where the node keeps its state."""
+        return self._read(_data, "eth_getCode", address, "latest" if number is None else hex(number))
 
-    def call(self, to: str, data: bytes, block: Block | None = None, sender: str | None = None) -> bytes:
+    def logs(self, address: str, first: int, last: int) -> list[Log]:
+        """Return what a contract logged in a range of blocks, oldest first; nodes refuse a range that is too wide."""
+        wanted = {"address": address, "fromBlock": hex(first), "toBlock": hex(last)}
+        return self._read(_logs, "eth_getLogs", wanted)
+
+    def read(
+        self, contract: str, address: str, function: str, *arguments: Any, block: Block | None = None, code: str = ""
+    ) -> Any:
+        """Call a view function and return its decoded result; `contract` names the ABI. See `call`.
+
+        Raises
+        ------
+        CallRevertedError, eth_abi.exceptions.DecodingError
+            See `UNREADABLE`.
+        """
+        data = self.call(address, encode_call(contract, function, arguments), block, code=code)
+        return decode_result(contract, function, data)
+
+    def call(
+        self, to: str, data: bytes, block: Block | None = None, sender: str | None = None, code: str = ""
+    ) -> bytes:
         """Run a call without sending it; pinned to a block's hash where the node allows it (EIP-1898).
+
+        Parameters
+        ----------
+        code
+            0x hex to run in place of what stands at `to` (a state override).
 
         Raises
         ------
@@ -107,14 +149,16 @@ class Rpc:
             When the pinned block is gone.
         """
         transaction = {"to": to, "data": "0x" + data.hex()} | ({"from": sender} if sender else {})
+        override = [{to: {"code": code}}] if code else []
         if block is None:
-            return self._reverting(_data, "eth_call", transaction, "latest")
+            return self._reverting(_data, "eth_call", transaction, "latest", *override)
+        pinned = {"blockHash": block.hash, "requireCanonical": True}
         try:
-            return self._reverting(_data, "eth_call", transaction, {"blockHash": block.hash, "requireCanonical": True})
+            return self._reverting(_data, "eth_call", transaction, pinned, *override)
         except RpcRejectedError as error:
             if self.block(block.number).hash != block.hash:
                 raise ReorgError(f"Block {block.number} was replaced while it was read. Trying again later.") from error
-            return self._reverting(_data, "eth_call", transaction, hex(block.number))
+            return self._reverting(_data, "eth_call", transaction, hex(block.number), *override)
 
     def estimate_gas(self, to: str, data: bytes, sender: str) -> int:
         """Return the gas that a transaction would need on the newest block; raises `CallRevertedError` like `call`.
@@ -176,7 +220,7 @@ class Rpc:
 
     def _unavailable(self, error: _TransportError) -> RpcUnavailableError:
         return RpcUnavailableError(
-            f"{self._shown_as} does not answer ({error}). Check that the node runs and that rpc_url is right."
+            f"{self._shown_as} does not answer ({error}). Check that the node runs and that its URL is right."
         )
 
     def _request(self, method: str, *parameters: Any) -> Any:
@@ -233,6 +277,10 @@ def _receipt(answer: Any) -> Receipt | None:
         gas_used=_number(answer["gasUsed"]),
         effective_gas_price=_number(answer["effectiveGasPrice"]),
     )
+
+
+def _logs(answer: Any) -> list[Log]:
+    return [Log(tuple(_data(topic) for topic in item["topics"]), _data(item["data"])) for item in answer]
 
 
 def _fees(answer: Any) -> tuple[int, list[int]]:

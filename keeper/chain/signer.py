@@ -1,4 +1,4 @@
-"""Who signs. The loop knows only the protocol; a remote signer (KMS, web3signer) will be another implementation."""
+"""Signers and keystores. The keeper knows only the protocol; a remote signer (KMS, web3signer) can implement it too."""
 
 from __future__ import annotations
 

@@ -14,13 +14,13 @@ from keeper.chain.rpc import Rpc
 from keeper.errors import FeeTooHighError, InsufficientFundsError, RpcRejectedError, TransactionRefusedError
 
 GWEI = 10**9
-GAS_HEADROOM = 1.25  # the estimate is of now; interest accrual and storage warmth shift it a little
+GAS_MARGIN = 1.25  # the estimate is of now; interest accrual and storage warmth shift it a little
 MIN_TIP = GWEI // 100
 
 
 @dataclass(frozen=True)
 class Fees:
-    """What is offered per unit of gas, in wei."""
+    """The offer per unit of gas, in wei."""
 
     max_fee: int
     tip: int
@@ -28,7 +28,7 @@ class Fees:
 
 @dataclass(frozen=True)
 class FeeRules:
-    """The operator's ceiling, and by how much a replacement must exceed what it replaces."""
+    """The operator's ceiling, and the percentage by which a replacement exceeds what it replaces."""
 
     ceiling: int
     bump_percent: float = 15.0
@@ -87,8 +87,8 @@ def build(*, chain_id: int, to: str, data: bytes, nonce: int, gas: int, fees: Fe
 
 
 def gas_limit(rpc: Rpc, *, to: str, data: bytes, sender: str, block_gas_limit: int) -> int:
-    """Return the estimate with head-room; raises `CallRevertedError` where the call would revert now."""
-    return min(int(rpc.estimate_gas(to, data, sender) * GAS_HEADROOM), block_gas_limit)
+    """Return the estimate with a margin; raises `CallRevertedError` where the call would revert now."""
+    return min(int(rpc.estimate_gas(to, data, sender) * GAS_MARGIN), block_gas_limit)
 
 
 def check_funds(rpc: Rpc, sender: str, gas: int, fees: Fees) -> None:
@@ -101,7 +101,7 @@ def check_funds(rpc: Rpc, sender: str, gas: int, fees: Fees) -> None:
 
 
 class Delivery(Enum):
-    """What a node made of a signed transaction."""
+    """A node's answer to a signed transaction."""
 
     ACCEPTED = auto()
     """It is in the node's pool, now or already before."""
@@ -111,7 +111,7 @@ class Delivery(Enum):
     """The offer is too low, for the pool or for the next block: replace it."""
 
 
-# How clients word it: geth, Anvil and Reth, Nethermind, Erigon, Besu.
+# The words of the clients: geth, Anvil and Reth, Nethermind, Erigon, Besu.
 _ACCEPTED = ("already known", "known transaction", "already imported", "alreadyknown", "already in mempool")
 _NONCE_USED = ("nonce too low", "nonce is too low", "old nonce", "oldnonce")
 _OUTBID = (
@@ -125,14 +125,14 @@ _OUTBID = (
 
 
 def deliver(rpc: Rpc, raw: bytes) -> Delivery:
-    """Hand a signed transaction to the node. May be repeated: the same bytes are the same transaction.
+    """Hand a signed transaction to the node; may be repeated, since the same bytes are the same transaction.
 
     Raises
     ------
     RpcUnavailableError
         When no answer came back; the transaction may or may not have arrived.
     TransactionRefusedError
-        When the node will not have it.
+        When the node refuses it.
     """
     try:
         rpc.send_raw(raw)

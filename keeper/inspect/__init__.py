@@ -1,1 +1,1 @@
-"""Reads a vault's walls, roles and announced changes from any node, and tells them in plain words. Needs no Ape."""
+"""`keeper inspect`: a vault's limits, books, roles and announced changes, from any node, in plain words."""

@@ -1,23 +1,18 @@
-"""What an AccessManager says about a vault: who has which role, who may call what, and what is announced.
+"""The AccessManager behind a vault: who has which role, who may call what, and what is announced.
 
-It has no lists, so they are made from its events; what an event tells is then read again from the contract.
+It has no lists, so they are made from its events; whatever an event tells is then read again from the contract.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import requests
-from eth_typing import BlockNumber, ChecksumAddress
-from web3 import Web3
-from web3.contract import Contract
-from web3.exceptions import Web3Exception
-from web3.types import LogReceipt
+from keeper.chain.abi import decode_event, selector
+from keeper.chain.rpc import UNREADABLE, Block, Log, Rpc
+from keeper.errors import InspectionError, RpcRejectedError, RpcUnavailableError
+from keeper.inspect.roles import ADMIN, PUBLIC, ROLE_NAMES, function_roles
 
-from keeper.inspect.roles import ADMIN, CANCELLABLE_ADMIN_FUNCTIONS, PUBLIC, ROLE_NAMES, selector
-from scripts.deployment.contracts import access_manager
-from scripts.deployment.errors import InspectionError
-from scripts.protocols.chain import contract_at
+MIN_RANGE = 100  # blocks: a node that refuses the events of so few gives none at all
 
 
 @dataclass(frozen=True)
@@ -29,11 +24,11 @@ class Member:
     delay
         Seconds between announcing a call and making it.
     since
-        When the role becomes active; 0 when it is.
+        Timestamp at which the role becomes active; 0 when it is.
     """
 
     role: int
-    account: ChecksumAddress
+    account: str
     delay: int
     since: int
 
@@ -43,8 +38,8 @@ class Operation:
     """A call that was announced and is neither made, nor cancelled, nor expired."""
 
     id: str
-    caller: ChecksumAddress
-    target: ChecksumAddress
+    caller: str
+    target: str
     data: bytes
     ready_at: int
     expires_at: int
@@ -63,13 +58,13 @@ class Authority:
     closed
         The vault is closed: nobody may call restricted functions, whatever the role.
     problem
-        Why nothing of this could be read; None when it was.
+        Why none of this could be read; None when it was.
     """
 
-    address: ChecksumAddress
+    address: str
     members: tuple[Member, ...] = ()
     names: Mapping[int, str] = field(default_factory=dict)
-    functions: Mapping[tuple[ChecksumAddress, str], int] = field(default_factory=dict)
+    functions: Mapping[tuple[str, str], int] = field(default_factory=dict)
     guardians: Mapping[int, int] = field(default_factory=dict)
     admins: Mapping[int, int] = field(default_factory=dict)
     grant_delays: Mapping[int, int] = field(default_factory=dict)
@@ -78,7 +73,7 @@ class Authority:
     problem: str | None = None
 
     def name(self, role: int) -> str:
-        """Return what the role is called."""
+        """Return the role's name."""
         return ROLE_NAMES.get(role) or self.names.get(role) or f"role {role}"
 
     def who(self, role: int) -> tuple[Member, ...]:
@@ -101,15 +96,11 @@ class Authority:
         return min((member.delay for member in self.members if member.role in reach), default=None)
 
 
-def read_authority(
-    w3: Web3, address: str, vault: Contract, functions: Sequence[str], block: int, since: int | None = None
-) -> Authority:
-    """Read an AccessManager at `block`; where the address is none, the answer says so in `problem`.
+def read_authority(rpc: Rpc, address: str, vault: str, block: Block, since: int | None = None) -> Authority:
+    """Read an AccessManager at a block; where the address is none, the answer says so in `problem`.
 
     Parameters
     ----------
-    functions
-        Names of the vault's restricted functions.
     since
         Block to read events from; None looks for the one that the manager was created in.
 
@@ -118,113 +109,81 @@ def read_authority(
     InspectionError
         When the node cannot give its events.
     """
-    manager = contract_at(w3, address, access_manager())
-    if not _is_manager(manager, block):
-        return Authority(
-            manager.address,
-            problem="it is no OpenZeppelin AccessManager: who may change limits, and when, cannot be told",
-        )
-    first = creation_block(w3, manager.address, block) if since is None else since
-    events = _events(w3, manager, first, block)
-    granted = {(int(e["roleId"]), e["account"]) for name, e in events if name == "RoleGranted"}
-    members = []
-    for role, account in sorted(granted):
-        since_when, delay, *_ = manager.functions.getAccess(role, account).call(block_identifier=block)
-        if since_when:
-            now = w3.eth.get_block(block)["timestamp"]
-            members.append(Member(role, account, int(delay), since_when if since_when > now else 0))
 
-    calls = manager.functions
-    table: dict[tuple[ChecksumAddress, str], int] = {}
-    for contract, names in ((vault, functions), (manager, CANCELLABLE_ADMIN_FUNCTIONS)):
-        for name in names:
-            call = calls.getTargetFunctionRole(contract.address, selector(contract, name))
-            table[contract.address, name] = int(call.call(block_identifier=block))
+    def read(function: str, *arguments: Any) -> Any:
+        return rpc.read("AccessManager", address, function, *arguments, block=block)
+
+    try:
+        read("minSetback")
+        closed = read("isTargetClosed", vault)
+    except UNREADABLE:
+        return Authority(
+            address, problem="it is not an OpenZeppelin AccessManager: who may change limits, and when, cannot be told"
+        )
+    first = _creation_block(rpc, address, block.number) if since is None else since
+    logs = _logs(rpc, address, first, block.number)
+    events = [event for log in logs if (event := decode_event("AccessManager", log.topics, log.data))]
+    members = []
+    for role, account in sorted({(e["roleId"], e["account"]) for name, e in events if name == "RoleGranted"}):
+        active_from, delay, *_ = read("getAccess", role, account)
+        if active_from:
+            members.append(Member(role, account, delay, active_from if active_from > block.timestamp else 0))
+    table = {
+        (target, name): read(
+            "getTargetFunctionRole", target, selector("Vault" if target == vault else "AccessManager", name)
+        )
+        for target, name in function_roles(vault, address)
+    }
     roles = {ADMIN, *(member.role for member in members), *table.values()} - {PUBLIC}
     return Authority(
-        address=manager.address,
+        address=address,
         members=tuple(members),
-        names={int(e["roleId"]): str(e["label"]) for name, e in events if name == "RoleLabel"},
+        names={e["roleId"]: e["label"] for name, e in events if name == "RoleLabel"},
         functions=table,
-        guardians={role: int(calls.getRoleGuardian(role).call(block_identifier=block)) for role in roles},
-        admins={role: int(calls.getRoleAdmin(role).call(block_identifier=block)) for role in roles},
-        grant_delays={role: int(calls.getRoleGrantDelay(role).call(block_identifier=block)) for role in roles},
-        closed=bool(calls.isTargetClosed(vault.address).call(block_identifier=block)),
-        pending=_pending(manager, events, block),
+        guardians={role: read("getRoleGuardian", role) for role in roles},
+        admins={role: read("getRoleAdmin", role) for role in roles},
+        grant_delays={role: read("getRoleGrantDelay", role) for role in roles},
+        closed=closed,
+        pending=_pending(read, events),
     )
 
 
-def creation_block(w3: Web3, address: ChecksumAddress, block: int) -> int:
+def _creation_block(rpc: Rpc, address: str, latest: int) -> int:
     """Return the first block at which `address` has code, by bisection; needs a node that keeps old state."""
-    low, high = 0, block
+    low, high = 0, latest
     try:
         while low < high:
             middle = (low + high) // 2
-            if w3.eth.get_code(address, BlockNumber(middle)):
+            if rpc.code(address, middle):
                 high = middle
             else:
                 low = middle + 1
-    except (Web3Exception, ValueError, requests.RequestException) as error:
+    except (RpcRejectedError, RpcUnavailableError) as error:
         raise InspectionError(
-            f"the node does not keep the state of old blocks ({error}): use an archive node, or say with --from-block "
-            "in which block the vault was deployed"
+            f"The node does not keep the state of old blocks ({error}). Use an archive node, or give with --since the "
+            "block in which the vault was deployed."
         ) from error
     return low
 
 
-def _is_manager(manager: Contract, block: int) -> bool:
-    if not manager.w3.eth.get_code(manager.address, block):
-        return False
+def _logs(rpc: Rpc, address: str, first: int, last: int) -> list[Log]:
+    """Ask for all at once, and for half as many blocks wherever the node refuses."""
     try:
-        for call in (manager.functions.minSetback(), manager.functions.isTargetClosed(manager.address)):
-            call.call(block_identifier=block)
-    except (Web3Exception, OverflowError):
-        return False
-    return True
-
-
-def _events(w3: Web3, manager: Contract, first: int, last: int) -> list[tuple[str, Any]]:
-    """Return the manager's events in order: (name, arguments)."""
-    kinds = {_topic(entry): entry["name"] for entry in manager.abi if entry["type"] == "event"}
-    found = []
-    for log in _logs(w3, manager.address, first, last):
-        name = kinds.get(bytes(log["topics"][0]))
-        if name is not None:
-            found.append((name, manager.events[name]().process_log(log)["args"]))
-    return found
-
-
-def _topic(entry: Any) -> bytes:
-    types = ",".join(parameter["type"] for parameter in entry["inputs"])
-    return bytes(Web3.keccak(text=f"{entry['name']}({types})"))
-
-
-def _logs(w3: Web3, address: ChecksumAddress, first: int, last: int) -> list[LogReceipt]:
-    """Ask for all at once, and for half as much wherever the node finds it too much."""
-    try:
-        return w3.eth.get_logs({"address": address, "fromBlock": BlockNumber(first), "toBlock": BlockNumber(last)})
-    except (Web3Exception, ValueError, requests.RequestException) as error:
-        if last - first < 100:
-            raise InspectionError(f"the node gives no events of blocks {first} to {last}: {error}") from error
+        return rpc.logs(address, first, last)
+    except (RpcRejectedError, RpcUnavailableError) as error:
+        if last - first < MIN_RANGE:
+            raise InspectionError(
+                f"The node gives no events of blocks {first} to {last} ({error}). Use another node."
+            ) from error
     middle = (first + last) // 2
-    return _logs(w3, address, first, middle) + _logs(w3, address, middle + 1, last)
+    return _logs(rpc, address, first, middle) + _logs(rpc, address, middle + 1, last)
 
 
-def _pending(manager: Contract, events: list[tuple[str, Any]], block: int) -> tuple[Operation, ...]:
-    announced = {bytes(e["operationId"]): e for name, e in events if name == "OperationScheduled"}
-    lifetime = manager.functions.expiration().call(block_identifier=block)
-    pending = []
-    for key, event in announced.items():
-        ready_at = manager.functions.getSchedule(key).call(block_identifier=block)
+def _pending(read: Any, events: list[tuple[str, dict[str, Any]]]) -> tuple[Operation, ...]:
+    lifetime, pending = read("expiration"), []
+    for key, event in {e["operationId"]: e for name, e in events if name == "OperationScheduled"}.items():
+        ready_at = read("getSchedule", key)
         if ready_at:
-            pending.append(
-                Operation(
-                    "0x" + key.hex(),
-                    event["caller"],
-                    event["target"],
-                    bytes(event["data"]),
-                    ready_at,
-                    ready_at + lifetime,
-                )
-            )
+            where = (event["caller"], event["target"], event["data"])
+            pending.append(Operation("0x" + key.hex(), *where, ready_at, ready_at + lifetime))
     return tuple(sorted(pending, key=lambda operation: operation.ready_at))

@@ -1,17 +1,20 @@
-"""A `VaultState` in plain words, as a depositor reads it, with warnings, and as JSON."""
+"""A vault in plain words, as a depositor reads it, with warnings and announced calls; and as JSON."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from keeper.inspect.calls import describe
+from keeper.chain.abi import decode_call
+from keeper.inspect.authority import Operation
+from keeper.inspect.limits import Limit
 from keeper.inspect.roles import ADMIN, GOVERNOR_FUNCTIONS, GUARDIAN_FUNCTIONS, LOOSENING_FUNCTIONS, PUBLIC
 from keeper.inspect.state import VaultState
-from keeper.inspect.words import DAY, WAD, caps, moment, money, percent, span
+from keeper.inspect.words import DAY, WAD, WEEK, caps, moment, money, percent, span
+from keeper.snapshot import StrategySnapshot
 
 
 def alarms(state: VaultState) -> list[str]:
-    """Return what a depositor should not put up with."""
+    """Return the warnings: arrangements that leave depositors unprotected."""
     told = []
     authority = state.authority
     if authority.problem is not None:
@@ -19,13 +22,13 @@ def alarms(state: VaultState) -> list[str]:
     told += [
         f"WARNING: the keeper also has the role {authority.name(member.role)}."
         for member in authority.members
-        if member.account == state.keeper
+        if member.account == state.snapshot.keeper
     ]
     for member in authority.who(ADMIN):
         if member.delay == 0:
             told.append(f"WARNING: {member.account} is admin without a delay: it can change everything at once.")
     for name in (*GOVERNOR_FUNCTIONS, *GUARDIAN_FUNCTIONS):
-        role = authority.functions[state.vault, name]
+        role = authority.functions[state.snapshot.vault, name]
         if role == PUBLIC:
             told.append(f"WARNING: anybody may call {name}.")
         elif name in GOVERNOR_FUNCTIONS and role != ADMIN:
@@ -42,7 +45,8 @@ _ANYBODY = (ADMIN, PUBLIC)
 
 def lines(state: VaultState) -> Iterator[str]:
     """Yield the whole report."""
-    yield f"Chain {state.chain_id}, block {state.block}, {moment(state.timestamp)}."
+    vault = state.snapshot
+    yield f"Chain {vault.chain_id}, block {vault.block.number}, {moment(vault.block.timestamp)}."
     for title, told in (
         ("What the vault enforces", limit_lines(state)),
         ("How it stands", book_lines(state)),
@@ -56,74 +60,76 @@ def lines(state: VaultState) -> Iterator[str]:
 
 def limit_lines(state: VaultState) -> list[str]:
     """Return the limits in plain words, one sentence each."""
-    unit = (state.asset_decimals, state.asset_symbol)
-    told = [f"{state.name} ({state.symbol}) at {state.vault} holds {state.asset_symbol} ({state.asset})."]
-    if state.has_keeper:
-        told.append(f"Only the keeper {state.keeper} moves funds, and only between the strategies below and idle.")
+    vault = state.snapshot
+    unit = (vault.asset_decimals, state.asset_symbol)
+    told = [f"{state.name} ({state.symbol}) at {vault.vault} holds {state.asset_symbol} ({vault.asset})."]
+    if vault.has_keeper:
+        told.append(f"Only the keeper {vault.keeper} moves funds, and only between the strategies below and idle.")
     else:
         told.append("There is no keeper: nobody can rebalance until governance sets one.")
     told += [
-        f"After every rebalance {caps(entry.relative_cap, entry.absolute_cap, *unit)} in {entry.name} ({entry.target})."
-        for entry in state.strategies
+        f"After every rebalance {caps(each.relative_cap, each.absolute_cap, *unit)} in {_name(each)} ({each.target})."
+        for each in vault.strategies
     ]
     told += state.limits.lines()
     told += [
         _fee_line(state),
-        f"Only decisions of the policy {state.policy_hash} are carried out.",
+        f"Only decisions of the policy {vault.policy_hash} are carried out.",
         _notice_line(state),
         "Leaving needs nobody's permission, halted or not: withdraw or redeem; and redeemInKind, which hands out your "
         "part of idle and of every strategy's shares, when a strategy cannot pay or cannot be valued.",
     ]
-    if state.halted:
+    if vault.halted:
         told.append("THE VAULT IS HALTED: no deposits, no rebalances; withdraw.")
     return told
 
 
 def book_lines(state: VaultState) -> list[str]:
-    """Return where the money is, how far the share price has fallen, and what is left of the budgets."""
-    unit = (state.asset_decimals, state.asset_symbol)
-    nav = max(state.total_assets, 1)
-    told = [f"NAV {money(state.total_assets, *unit)}, idle {money(state.idle, *unit)} ({state.idle / nav:.2%})."]
-    for entry in state.strategies:
+    """Return the positions, the drawdown of the share price, and what is left of the budgets."""
+    vault = state.snapshot
+    unit = (vault.asset_decimals, state.asset_symbol)
+    nav = max(vault.total_assets, 1)
+    told = [f"NAV {money(vault.total_assets, *unit)}, idle {money(vault.idle, *unit)} ({vault.idle / nav:.2%})."]
+    for entry in vault.strategies:
         if not entry.live:
-            told.append(f"{entry.name} ({entry.target}): CANNOT BE READ.")
+            told.append(f"{_name(entry)} ({entry.target}): CANNOT BE READ.")
             continue
-        rate = "" if entry.supply_rate is None else f", pays {entry.supply_rate / WAD:.2%} a year"
+        rate = "" if not entry.has_rate else f", pays {entry.supply_rate / WAD:.2%} a year"
         told.append(
-            f"{entry.name}: {money(entry.assets, *unit)} ({entry.assets / nav:.2%}), of which "
-            f"{money(entry.withdrawable, *unit)} can be withdrawn now{rate}."
+            f"{_name(entry)}: {money(entry.assets, *unit)} ({entry.assets / nav:.2%}), of which "
+            f"{money(entry.max_withdraw, *unit)} can be withdrawn now{rate}."
         )
-    if not state.valued:
+    if not vault.valued:
         told.append(
             "QUARANTINE: a strategy cannot be valued. Deposits, rebalances and trip wait; redeemInKind is the fair way "
             "out; withdrawals forgo what cannot be valued."
         )
     told += [
-        f"Share price {state.share_price / WAD:.6f}, high-water mark {state.high_water_mark / WAD:.6f}: drawdown "
-        f"{state.drawdown / WAD:.2%} of {percent(state.limits.max_drawdown)}.",
-        f"Left of the loss budget {percent(state.loss_budget)} of {percent(state.limits.loss_capacity)}.",
-        f"Left of the turnover budget {percent(state.turnover_budget)} of {percent(state.limits.turnover_capacity)}.",
-        f"Rebalances so far {state.epoch}"
-        + (f", the last {moment(state.last_rebalance)}." if state.last_rebalance else "."),
+        f"Share price {vault.share_price / WAD:.6f}, high-water mark {vault.high_water_mark / WAD:.6f}: drawdown "
+        f"{vault.drawdown:.2%} of {percent(state.limits.max_drawdown)}.",
+        f"Left of the loss budget {percent(vault.loss_budget)} of {percent(state.limits.loss_capacity)}.",
+        f"Left of the turnover budget {percent(vault.turnover_budget)} of {percent(state.limits.turnover_capacity)}.",
+        f"Rebalances so far {vault.epoch}"
+        + (f", the last {moment(vault.last_rebalance)}." if vault.last_rebalance else "."),
     ]
-    ago = span(max(0, state.timestamp - state.last_seen))
+    ago = span(max(0, vault.block.timestamp - vault.last_seen))
     told.append(
         f"A keeper was last seen {ago} ago. "
-        + ("IT IS SILENT: anybody may unwind." if state.silent else f"Silent from {moment(state.silent_from)} on.")
+        + ("IT IS SILENT: anybody may unwind." if vault.is_silent else f"Silent from {moment(vault.silent_from)} on.")
     )
-    if state.share_price < state.drawdown_floor and not state.halted and state.valued:
+    if vault.share_price < vault.drawdown_floor and not vault.halted and vault.valued:
         told.append("THE SHARE PRICE IS PAST THE DRAWDOWN LIMIT: anybody may call trip().")
     return told
 
 
 def role_lines(state: VaultState) -> list[str]:
-    """Return who may do what to the vault, after which delay."""
+    """Return the roles: their members, delays and functions."""
     authority = state.authority
     if authority.problem is not None:
         return alarms(state)
     by_role: dict[int, list[str]] = {}
     for (target, function), role in authority.functions.items():
-        if target == state.vault:
+        if target == state.snapshot.vault:
             by_role.setdefault(role, []).append(function)
     told = [f"AccessManager {authority.address}."]
     for role in sorted({*by_role, *(member.role for member in authority.members)}):
@@ -142,13 +148,13 @@ def role_lines(state: VaultState) -> list[str]:
 
 
 def pending_lines(state: VaultState) -> list[str]:
-    """Return what is announced, in plain words, soonest first."""
-    told = []
+    """Return the announced calls in plain words, soonest first."""
     if state.authority.problem is not None:
         return ["Cannot be told."]
+    told = []
     for operation in state.authority.pending:
         when = f"from {moment(operation.ready_at)} on"
-        if operation.ready_at <= state.timestamp:
+        if operation.ready_at <= state.snapshot.block.timestamp:
             when = "NOW"
         told.append(
             f"{describe(state, operation)}; by {operation.caller}, can be carried out {when}, until "
@@ -160,7 +166,7 @@ def pending_lines(state: VaultState) -> list[str]:
 
 
 def abdicated_lines(state: VaultState) -> list[str]:
-    """Return what can never be loosened again."""
+    """Return the limits that can never be loosened again."""
     told = [
         f"Nobody can ever loosen {limit.words} ({limit.show(state.limits.of(limit))})." for limit in state.abdicated
     ]
@@ -188,7 +194,7 @@ def _notice_line(state: VaultState) -> str:
         return "LIMITS CAN BE LOOSENED AT ONCE, without any notice."
     return (
         "Before a limit is loosened, a strategy added, the policy or the keeper changed or a halt ended, that is "
-        f"announced on chain for at least {span(notice)}; who does not like it can leave."
+        f"announced on chain for at least {span(notice)}; whoever dislikes it can leave."
     )
 
 
@@ -197,53 +203,135 @@ def _member(account: str, delay: int, since: int) -> str:
     return f"{account} ({how}{f', from {moment(since)} on' if since else ''})"
 
 
+def _name(strategy: StrategySnapshot) -> str:
+    return strategy.name or "a strategy that does not answer"
+
+
+# --- announced calls -------------------------------------------------------------------------------------------------
+
+
+def describe(state: VaultState, operation: Operation) -> str:
+    """Return an announced call in plain words."""
+    for contract, address, words in (
+        ("Vault", state.snapshot.vault, _vault_call),
+        ("AccessManager", state.authority.address, _manager_call),
+    ):
+        decoded = decode_call(contract, operation.data) if operation.target == address else None
+        if decoded is not None:
+            return words(state, *decoded)
+    return f"call {operation.target} with 0x{operation.data.hex()}"
+
+
+def _vault_call(state: VaultState, name: str, args: dict[str, Any]) -> str:
+    unit = (state.snapshot.asset_decimals, state.asset_symbol)
+    if name in ("loosen", "tighten"):
+        try:
+            limit = Limit(args["limit_"])
+        except ValueError:
+            return f"{name} a limit that does not exist"
+        return f"{name}: change {limit.words} from {limit.show(state.limits.of(limit))} to {limit.show(args['value'])}"
+    if name == "abdicate":
+        return f"give up for ever the right to loosen {Limit(args['limit_']).words}"
+    if name in ("loosenCaps", "addStrategy"):
+        what = "add the strategy" if name == "addStrategy" else "change the caps of"
+        caps_ = caps(args["relativeCap"], args["absoluteCap"], *unit)
+        return f"{what} {_strategy(state, args['strategy'])}: {caps_}"
+    told = {
+        "abdicateCaps": "give up for ever the right to loosen caps and to add strategies",
+        "removeStrategy": f"remove the strategy {_strategy(state, args.get('strategy'))}",
+        "writeOff": f"write off {_strategy(state, args.get('strategy'))}: its shares count for nothing then",
+        "setKeeper": f"make {args.get('keeper', args.get('newKeeper'))} the keeper",
+        "setFeeRecipient": f"let fees go to {args.get('newFeeRecipient')}",
+        "resume": "resume after the halt, with the present share price as the new high-water mark",
+    }
+    if name == "commitPolicy":
+        return f"commit the policy 0x{args['newPolicyHash'].hex()}"
+    return told.get(name) or f"call {name} with {args}"
+
+
+def _manager_call(state: VaultState, name: str, args: dict[str, Any]) -> str:
+    role = state.authority.name(args["roleId"]) if "roleId" in args else ""
+    if name == "grantRole":
+        how = f"a delay of {span(args['executionDelay'])}" if args["executionDelay"] else "NO DELAY"
+        return f"give the role {role} to {args['account']}, with {how}"
+    if name == "revokeRole":
+        return f"take the role {role} away from {args['account']}"
+    if name == "setTargetFunctionRole":
+        names = ", ".join(f"0x{item.hex()}" for item in args["selectors"])
+        return f"let {role} call {names} of {args['target']}"
+    if name == "setTargetClosed":
+        return f"{'close' if args['closed'] else 'open'} all restricted functions of {args['target']}"
+    if name == "updateAuthority":
+        return f"REPLACE the authority of {args['target']} by {args['newAuthority']}"
+    return f"AccessManager.{name} with {args}"
+
+
+def _strategy(state: VaultState, address: str | None) -> str:
+    for entry in state.snapshot.strategies:
+        if entry.target == address:
+            return f"{_name(entry)} ({address})"
+    return str(address)
+
+
+# --- JSON ------------------------------------------------------------------------------------------------------------
+
+
 def to_json(state: VaultState) -> dict[str, Any]:
-    """Return everything as plain JSON; money is base units as text, ratios are fractions, times seconds UTC."""
+    """Return everything as plain JSON: money in base units as text, ratios as fractions, times in seconds UTC."""
+    vault = state.snapshot
     authority = state.authority
     return {
-        "chain_id": state.chain_id,
-        "block": state.block,
-        "timestamp": state.timestamp,
-        "vault": state.vault,
+        "chain_id": vault.chain_id,
+        "block": vault.block.number,
+        "timestamp": vault.block.timestamp,
+        "vault": vault.vault,
         "name": state.name,
         "symbol": state.symbol,
-        "asset": {"address": state.asset, "symbol": state.asset_symbol, "decimals": state.asset_decimals},
-        "keeper": {"address": state.keeper if state.has_keeper else None, "last_seen": state.last_seen}
-        | {"silent_from": state.silent_from, "silent": state.silent},
-        "policy_hash": state.policy_hash,
-        "epoch": state.epoch,
-        "last_rebalance": state.last_rebalance or None,
-        "halted": state.halted,
-        "valued": state.valued,
-        "total_assets": str(state.total_assets),
-        "idle": str(state.idle),
-        "share_price": state.share_price / WAD,
-        "high_water_mark": state.high_water_mark / WAD,
-        "drawdown": state.drawdown / WAD,
+        "asset": {
+            "address": vault.asset,
+            "symbol": state.asset_symbol,
+            "decimals": vault.asset_decimals,
+        },
+        "keeper": {
+            "address": vault.keeper if vault.has_keeper else None,
+            "last_seen": vault.last_seen,
+            "silent_from": vault.silent_from,
+            "silent": vault.is_silent,
+        },
+        "policy_hash": vault.policy_hash,
+        "epoch": vault.epoch,
+        "last_rebalance": vault.last_rebalance or None,
+        "halted": vault.halted,
+        "valued": vault.valued,
+        "total_assets": str(vault.total_assets),
+        "idle": str(vault.idle),
+        "share_price": vault.share_price / WAD,
+        "high_water_mark": vault.high_water_mark / WAD,
+        "drawdown": vault.drawdown,
         "limits": {
             key: value if key in ("cooldown", "max_silence") else value / WAD
             for key, value in asdict(state.limits).items()
         },
-        "budgets_left": {"loss": state.loss_budget / WAD, "turnover": state.turnover_budget / WAD},
+        "budgets_left": {"loss": vault.loss_budget / WAD, "turnover": vault.turnover_budget / WAD},
         "worst_loss_by_keeper": {
             "day": state.limits.worst_loss(DAY) / WAD,
-            "week": state.limits.worst_loss(7 * DAY) / WAD,
+            "week": state.limits.worst_loss(WEEK) / WAD,
         },
         "notice": None if authority.problem else state.notice(*LOOSENING_FUNCTIONS),
         "fee_recipient": state.fee_recipient,
         "strategies": [
             {
                 "address": entry.target,
-                "name": entry.name,
+                "name": _name(entry),
                 "live": entry.live,
                 "assets": str(entry.assets),
-                "weight": entry.assets / max(state.total_assets, 1),
-                "withdrawable": str(entry.withdrawable),
-                "supply_rate": None if entry.supply_rate is None else entry.supply_rate / WAD,
+                "weight": entry.assets / max(vault.total_assets, 1),
+                "withdrawable": str(entry.max_withdraw),
+                "supply_rate": entry.supply_rate / WAD if entry.has_rate else None,
                 "relative_cap": entry.relative_cap / WAD,
                 "absolute_cap": str(entry.absolute_cap),
             }
-            for entry in state.strategies
+            for entry in vault.strategies
         ],
         "authority": authority.address,
         "roles": [
@@ -251,7 +339,7 @@ def to_json(state: VaultState) -> dict[str, Any]:
             for m in authority.members
         ],
         "functions": {
-            name: authority.name(role) for (target, name), role in authority.functions.items() if target == state.vault
+            name: authority.name(role) for (target, name), role in authority.functions.items() if target == vault.vault
         },
         "pending": [
             {

@@ -12,7 +12,7 @@ from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from scripts.demonstration.record import Day
+from scripts.demonstration.replay import Day
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; idle and reference lines are grey.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")

@@ -16,16 +16,14 @@ from agent.market.path import MarketPath
 from agent.policies.load import load_policy
 from agent.vault.limits_file import LimitsFile
 from agent.vault.replay import replay
-from keeper.decide import HOLD
+from keeper.conversion import HOLD
 from keeper.snapshot import WAD
-from scripts.demonstration.learn import Learned
-from scripts.demonstration.record import Day
-from scripts.demonstration.replay import Replay
-from scripts.demonstration.series import DemoSeries
+from scripts.demonstration.replay import Day, Replay
+from scripts.demonstration.series import DemoSeries, Learned
 from scripts.demonstration.stage import BASE_FEE_GWEI
 from scripts.demonstration.stress import BadDay
 from scripts.protocols.aave import ETH_PRICE
-from scripts.protocols.tokens import USDC_UNIT
+from scripts.protocols.artifacts import USDC_UNIT
 
 DAY = 86_400.0
 YEAR = 365.0

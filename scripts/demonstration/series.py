@@ -1,5 +1,6 @@
-"""The rates that the demo replays, and the market that its policy is trained on, which never saw those days."""
+"""The rates that the demo replays, and a policy trained on a market that never saw those days."""
 
+import sys
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,14 +11,17 @@ from numpy.typing import NDArray
 from agent.errors import MarketDataError
 from agent.market.replay import load_history
 from agent.market.synthetic import MIN_FIT_DAYS, SyntheticMarket, fitted_market, shipped_market
+from agent.policies.network import NumpyPolicy
+from agent.vault.limits_file import LimitsFile
 
 SYNTHETIC_START = date(2026, 1, 1)
 SHIPPED = "the shipped one"
+PRESET = "demo"
 
 
 @dataclass(frozen=True)
 class DemoSeries:
-    """A window of rates and what is known before it.
+    """A window of rates, and a market that knows only the days before it.
 
     Attributes
     ----------
@@ -26,11 +30,11 @@ class DemoSeries:
     start
         First day, UTC.
     source
-        What to call it.
+        Its name.
     market
         Market to train on.
     market_source
-        Where that market's parameters are from.
+        Origin of that market's parameters.
     """
 
     rates: NDArray[np.float64]
@@ -83,3 +87,25 @@ def load_series(path: Path | None, start: date | None, days: int, seed: int, nam
         if before is not None and len(before) >= MIN_FIT_DAYS
         else SHIPPED,
     )
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A trained policy, with the seconds and steps of its training."""
+
+    policy: NumpyPolicy
+    path: Path
+    seconds: float
+    steps: int
+
+
+def learn(market: SyntheticMarket, limits: LimitsFile, seed: int, seconds: float, out: Path) -> Learned:
+    """Train within `seconds`, with a progress bar on a terminal, and export to `out/policy.npz`."""
+    # Torch takes seconds to import: a wrong option should fail before.
+    from agent.training.preset import load_preset
+    from agent.training.train import train
+
+    preset = load_preset(PRESET, seed=seed, seconds=seconds)
+    path, bar = out / "policy.npz", sys.stderr.isatty()
+    result = train(preset, limits.limits(), path, market=market, names=limits.names, progress=bar)
+    return Learned(result.policy, result.path, result.seconds, result.steps)

@@ -19,8 +19,8 @@ from scripts.deployment.execute import Deployment, deploy_vault
 from scripts.deployment.plan import make_plan
 from scripts.protocols.aave import ETH_PRICE, AaveMarket
 from scripts.protocols.anvil import rpc
+from scripts.protocols.artifacts import USDC_UNIT
 from scripts.protocols.devnet import Devnet, deploy_devnet
-from scripts.protocols.tokens import USDC_UNIT, approve
 
 SYMBOL = "USDC"
 DEPOSITS = {"alice": 5_000_000, "bob": 3_000_000, "carol": 2_000_000}
@@ -144,7 +144,7 @@ def set_stage(w3: Web3, limits: LimitsFile, folder: Path, say: Callable[[str], N
     deployment.save(folder / "deployment.json")
     for role, amount in DEPOSITS.items():
         owner = devnet.sender(role)
-        approve(devnet.chain, devnet.usdc, deployment.vault.address, owner)
+        devnet.chain.approve(devnet.usdc, deployment.vault.address, owner)
         deposit = deployment.vault.get_function_by_signature("deposit(uint256,address)")
         devnet.chain.send(deposit(amount * USDC_UNIT, owner.address), sender=owner)
     return Stage(devnet, deployment, folder, password)

@@ -2,37 +2,40 @@
 
 from dataclasses import dataclass
 
-from eth_account import Account
-from web3.exceptions import ContractCustomError, ContractLogicError
+from hexbytes import HexBytes
 
+from keeper.chain.rpc import CallRevertedError, Rpc
+from keeper.chain.signer import open_keystore
+from keeper.chain.transaction import GWEI, FeeRules, build, deliver
+from keeper.conversion import HOLD
 from keeper.cycle import Keeper
-from keeper.decide import HOLD
+from keeper.decide import Rebalance
+from keeper.snapshot import WAD
 from scripts.demonstration.replay import DAY
 from scripts.demonstration.stage import DEPOSITS, Stage
 from scripts.protocols.anvil import rpc
-from scripts.protocols.chain import Unlocked, decode_custom_error
+from scripts.protocols.chain import Unlocked
 
-WAD = 10**18
 SEVERITY = 1.5  # the loss, in units of the drawdown limit
 _GAS = 2_000_000
 
 
 @dataclass(frozen=True)
 class BadDay:
-    """What happened; money in base units.
+    """The events of the bad day; money in base units.
 
     Parameters
     ----------
     drawdown
         Fall of the share price under the high-water mark after the loss, as a fraction.
     reverted
-        The chain refused a rebalance that the keeper's key signed and sent after the trip; `revert` says with what.
+        The chain refused a rebalance that the keeper's key signed and sent after the trip; `revert` names the error.
     refused
-        So did the keeper itself; `refusal` says why.
+        So did the keeper itself; `refusal` is its reason.
     unwound
         Share of NAV that was idle after a stranger had unwound every strategy.
     repaid
-        What the depositors got out, all together, over what the loss had left.
+        Sum of all withdrawals over what the loss had left.
     """
 
     timestamp: int
@@ -50,7 +53,7 @@ class BadDay:
 
     @property
     def loss(self) -> int:
-        """What was stolen from the depositors, base units."""
+        """Base units stolen from the depositors."""
         return self.nav_before - self.nav_after
 
 
@@ -63,8 +66,6 @@ def happen(stage: Stage, keeper: Keeper) -> BadDay:
 
     strategy = _rob_the_largest(stage)
     after = stage.snapshot()
-    drawdown = 1 - after.share_price / after.high_water_mark
-
     chain.send(vault.trip(), sender=stranger)
     tripped = bool(vault.halted().call())
     reverted, revert = _send_rebalance(stage)
@@ -78,7 +79,7 @@ def happen(stage: Stage, keeper: Keeper) -> BadDay:
         strategy=strategy,
         nav_before=before.total_assets,
         nav_after=after.total_assets,
-        drawdown=drawdown,
+        drawdown=after.drawdown,
         tripped=tripped,
         reverted=reverted,
         revert=revert,
@@ -106,44 +107,32 @@ def _rob_the_largest(stage: Stage) -> str:
 
 
 def _send_rebalance(stage: Stage) -> tuple[bool, str]:
-    """Sign a rebalance with the keeper's key and send it past the keeper; return whether it reverted, and with what."""
-    w3, vault = stage.w3, stage.vault
-    key = Account.decrypt((stage.folder / "keeper.keystore.json").read_text(), stage.password)
-    keeper = Account.from_key(key)
-    functions = vault.functions
-    request = (
-        functions.epoch().call(),
-        int(stage.now()) + DAY,
-        0,
-        [HOLD] * len(stage.names),
-        functions.policyHash().call(),
-        b"\0" * 32,
-    )
-    call = functions.rebalance(request)
+    """Sign a rebalance with the keeper's key and send it past the keeper; return whether it reverted, and the error."""
+    node, seen, now = Rpc(stage.url), stage.snapshot(), int(stage.now())
+    signer = open_keystore(stage.folder / "keeper.keystore.json", stage.password)
+    request = Rebalance(seen.epoch, now + DAY, 0, (HOLD,) * len(stage.names), seen.policy_hash, "0x" + "00" * 32)
+    revert = "nothing"
     try:
-        call.call({"from": keeper.address})
-        revert = "nothing"
-    except (ContractCustomError, ContractLogicError) as error:
-        revert = decode_custom_error(str(error.data), vault.abi) or str(error)
-    block = w3.eth.get_block("latest")
-    signed = keeper.sign_transaction(
-        {
-            "type": 2,
-            "chainId": w3.eth.chain_id,
-            "nonce": w3.eth.get_transaction_count(keeper.address),
-            "to": vault.address,
-            "data": call._encode_transaction_data(),
-            "gas": _GAS,
-            "maxPriorityFeePerGas": 10**9,
-            "maxFeePerGas": 10**9 + 2 * block["baseFeePerGas"],
-        }
+        node.call(seen.vault, request.call_data, sender=signer.address)
+    except CallRevertedError as error:
+        revert = str(error.revert)
+    raw, digest = signer.sign(
+        build(
+            chain_id=seen.chain_id,
+            to=seen.vault,
+            data=request.call_data,
+            nonce=node.nonce(signer.address),
+            gas=_GAS,
+            fees=FeeRules(100 * GWEI).fresh(node),
+        )
     )
-    receipt = w3.eth.wait_for_transaction_receipt(w3.eth.send_raw_transaction(signed.raw_transaction))
+    deliver(node, raw)
+    receipt = stage.w3.eth.wait_for_transaction_receipt(HexBytes(digest), poll_latency=0.01)
     return receipt["status"] == 0, revert
 
 
 def _everybody_leaves(stage: Stage) -> int:
-    """Let every depositor redeem all shares; return what they got, base units."""
+    """Let every depositor redeem all shares; return the base units paid out."""
     vault, usdc = stage.vault, stage.devnet.usdc.functions
     got = 0
     for role in DEPOSITS:

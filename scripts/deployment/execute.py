@@ -1,8 +1,9 @@
-"""Sends a `DeploymentPlan`: AccessManager, vault, lens, strategies, limits, roles; then reads everything back."""
+"""Sends a `DeploymentPlan`: AccessManager, vault, lens, strategies, limits, roles; then reads everything back and
+compares it with the plan."""
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,21 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 from web3.contract import Contract
 
+from keeper.chain.abi import encode_call, selector
 from keeper.inspect.limits import Limit
-from keeper.inspect.roles import hand_over
-from keeper.inspect.state import VaultState
+from keeper.inspect.roles import ADMIN, GOVERNOR, GUARDIAN, ROLE_NAMES, function_roles, memberships
+from keeper.inspect.state import VaultState, inspect_vault
 from keeper.inspect.words import WAD
-from scripts.deployment.contracts import access_manager, load_contract
-from scripts.deployment.errors import PlanRefusedError
 from scripts.deployment.plan import DeploymentPlan
-from scripts.deployment.verification import verify
-from scripts.protocols.chain import Chain
+from scripts.errors import PlanRefusedError, VerificationError
+from scripts.protocols.artifacts import access_manager, load_contract
+from scripts.protocols.chain import Chain, contract_at, node_of
 
 NOBODY = Web3.to_checksum_address("0x000000000000000000000000000000000000dEaD")
 """Holds the shares of the seed. Nobody has its key."""
+VIRTUAL_SHARES = 10**6
+"""Shares per base unit of the first deposit, as the vault defines them."""
+_Check = tuple[str, Any, Any]  # what, as it is, as it was planned
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Deployment:
     Parameters
     ----------
     state
-        What was read back from the chain.
+        The vault as read back from the chain.
     strategies
         Contracts in the vault's order.
     """
@@ -49,7 +53,7 @@ class Deployment:
         plan = self.plan
         return {
             "chain_id": plan.chain_id,
-            "block": self.state.block,
+            "block": self.state.snapshot.block.number,
             "vault": self.vault.address,
             "lens": self.lens.address,
             "authority": self.authority.address,
@@ -142,7 +146,7 @@ def deploy_vault(chain: Chain, plan: DeploymentPlan, say: Callable[[str], None] 
         chain.send(asset.functions.approve(vault.address, plan.seed))
         chain.send(vault.functions.deposit(plan.seed, NOBODY))
         say(f"Seeded         {plan.seed / 10**plan.asset_decimals:,} {plan.asset_symbol}")
-    chain.send(hand_over(authority, vault, plan.deployer, plan.governance, plan.guardian, plan.delay))
+    chain.send(hand_over(authority, vault.address, plan.deployer, plan.governance, plan.guardian, plan.delay))
     say(f"Guardian       {plan.guardian}")
     say(f"Governance     {plan.governance}")
 
@@ -158,3 +162,105 @@ def _strategy(
         return chain.at(target, load_contract("IVault").abi)
     title = f"Bulkhead {plan.asset_symbol} on {name}"
     return chain.deploy(load_contract("AaveV3Strategy"), pool, plan.asset, title, f"bh-{name}")
+
+
+def hand_over(manager: Contract, vault: str, deployer: str, governance: str, guardian: str, delay: int) -> Any:
+    """Return the one call by which the deployer sets up all roles and renounces its own."""
+    by_role: dict[tuple[str, int], list[bytes]] = {}
+    for (target, name), role in function_roles(vault, manager.address).items():
+        contract = "Vault" if target == vault else "AccessManager"
+        by_role.setdefault((target, role), []).append(selector(contract, name))
+    steps: list[tuple[str, tuple[Any, ...]]] = [
+        *(("labelRole", (role, ROLE_NAMES[role])) for role in (GUARDIAN, GOVERNOR)),
+        *(("setTargetFunctionRole", (target, each, role)) for (target, role), each in by_role.items()),
+        ("setRoleGuardian", (GOVERNOR, GUARDIAN)),
+        *(("grantRole", (*key, wait)) for key, wait in reversed(memberships(governance, guardian, delay).items())),
+    ]
+    if deployer != governance:
+        steps.append(("renounceRole", (ADMIN, deployer)))
+    return manager.functions.multicall([encode_call("AccessManager", name, args) for name, args in steps])
+
+
+# --- reading back ----------------------------------------------------------------------------------------------------
+
+
+def verify(
+    w3: Web3,
+    plan: DeploymentPlan,
+    vault: str,
+    lens: str,
+    targets: tuple[ChecksumAddress, ...],
+    since: int | None = None,
+) -> VaultState:
+    """Compare every limit, cap, role and delay on chain with the plan, and return the vault as read.
+
+    Parameters
+    ----------
+    targets
+        The strategies, in the plan's order.
+    since
+        A block before the AccessManager was created.
+
+    Raises
+    ------
+    VerificationError
+        With every difference.
+    """
+    found = inspect_vault(node_of(w3), vault, lens, since)
+    checks = [*_vault_checks(found, plan), *_strategy_checks(w3, found, plan, targets), *_authority_checks(found, plan)]
+    differences = [f"{what} is {is_!r}, planned {should!r}" for what, is_, should in checks if is_ != should]
+    if differences:
+        raise VerificationError(differences)
+    return found
+
+
+def _vault_checks(found: VaultState, plan: DeploymentPlan) -> Iterator[_Check]:
+    vault = found.snapshot
+    for key in ("name", "symbol", "fee_recipient"):
+        yield key, getattr(found, key), getattr(plan, key)
+    for key in ("asset", "keeper", "policy_hash"):
+        yield key, getattr(vault, key), getattr(plan, key)
+    for limit in Limit:
+        yield limit.name.lower(), found.limits.of(limit), plan.limits.of(limit)
+    yield "limits given up", found.abdicated, ()
+    yield "caps given up", found.caps_abdicated, False
+    yield "halted", vault.halted, False
+    yield "valued", vault.valued, True
+    yield "epoch", vault.epoch, 0
+    yield "shares", vault.total_supply, plan.seed * VIRTUAL_SHARES
+
+
+def _strategy_checks(
+    w3: Web3, found: VaultState, plan: DeploymentPlan, targets: tuple[ChecksumAddress, ...]
+) -> Iterator[_Check]:
+    yield "number of strategies", len(found.snapshot.strategies), len(plan.strategies)
+    for stands, planned, target in zip(found.snapshot.strategies, plan.strategies, targets, strict=False):
+        yield f"{planned.name}: address", stands.target, target
+        yield f"{planned.name}: relative cap", stands.relative_cap, planned.relative_cap
+        yield f"{planned.name}: absolute cap", stands.absolute_cap, planned.absolute_cap
+        yield f"{planned.name}: readable by the lens", stands.live, True
+        if planned.pool is not None:
+            strategy = contract_at(w3, target, load_contract("AaveV3Strategy")).functions
+            yield f"{planned.name}: pool", strategy.POOL().call(), planned.pool
+
+
+def _authority_checks(found: VaultState, plan: DeploymentPlan) -> Iterator[_Check]:
+    authority = found.authority
+    planned = memberships(plan.governance, plan.guardian, plan.delay)
+    stands = {(member.role, member.account): member.delay for member in authority.members}
+    for role, account in sorted({*planned, *stands}):
+        what = f"delay of {account} as {authority.name(role)}"
+        yield what, stands.get((role, account), "no member"), planned.get((role, account), "no member")
+    yield "roles that are not active yet", [member.account for member in authority.members if member.since], []
+
+    roles = function_roles(found.snapshot.vault, authority.address)
+    for place in sorted({*roles, *authority.functions}):
+        owner = "AccessManager." if place[0] == authority.address else ""
+        yield f"role for {owner}{place[1]}", authority.functions.get(place), roles.get(place)
+    for role in (ADMIN, GUARDIAN, GOVERNOR):
+        name = ROLE_NAMES[role]
+        yield f"who cancels calls of {name}", authority.guardians.get(role), GUARDIAN if role == GOVERNOR else ADMIN
+        yield f"who grants {name}", authority.admins.get(role), ADMIN
+        yield f"delay of granting {name}", authority.grant_delays.get(role), 0
+    yield "closed", authority.closed, False
+    yield "announced operations", [operation.id for operation in authority.pending], []

@@ -1,4 +1,4 @@
-"""The plan of a deployment: limits, addresses, delay and funds checked against the chain, every fault told at once."""
+"""The plan of a deployment: limits, addresses, delay and funds, checked against the chain; all faults at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,20 +6,23 @@ from decimal import Decimal
 
 from eth_typing import ChecksumAddress
 from web3 import Web3
+from web3.exceptions import Web3Exception
 
 from agent.vault.limits_file import LimitsFile
+from keeper.chain.rpc import UNREADABLE, Rpc
+from keeper.config import checked_address
 from keeper.inspect.limits import LimitValues, check_limits, to_wad
-from keeper.inspect.words import DAY, UINT128_MAX, WAD, percent, span
-from scripts.deployment.chain_checks import (
-    check_erc4626,
-    check_funds,
-    check_pool,
-    checked_address,
-    checked_seed,
-    is_local,
-    read_asset,
-)
-from scripts.deployment.errors import PlanRefusedError
+from keeper.inspect.words import DAY, WAD, percent, span
+from keeper.snapshot import NO_CAP
+from scripts.errors import PlanRefusedError
+from scripts.protocols.aave import POOL, ZERO
+from scripts.protocols.chain import contract_at, node_of
+
+DEPLOYMENT_GAS = 11_000_000  # AccessManager, vault, lens and the calls between them; measured, rounded up
+STRATEGY_GAS = 2_500_000
+DEFAULT_DELAY = 2 * DAY
+MIN_DELAY = DAY  # off a local chain
+MAX_DELAY = 30 * DAY
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class PlannedStrategy:
 
 @dataclass(frozen=True)
 class DeploymentPlan:
-    """Everything that `deploy_vault` does; ratios in WAD, money in base units, `delay` of governance in seconds."""
+    """The input of `deploy_vault`: ratios in WAD, money in base units, the `delay` of governance in seconds."""
 
     chain_id: int
     deployer: ChecksumAddress
@@ -56,7 +59,7 @@ class DeploymentPlan:
     """First deposit, base units; its shares go to nobody, so that the vault is never empty again."""
 
     def lines(self) -> list[str]:
-        """Return the plan as text, one thing a line."""
+        """Return the plan as text, one item a line."""
         unit = 10**self.asset_decimals
         told = [
             f"Plan for chain {self.chain_id}:",
@@ -82,13 +85,13 @@ class DeploymentPlan:
         for strategy in self.strategies:
             venue = f"new strategy on Aave V3 pool {strategy.pool}" if strategy.pool else f"ERC-4626 {strategy.target}"
             cap = "no absolute cap"
-            if strategy.absolute_cap < UINT128_MAX:
+            if strategy.absolute_cap < NO_CAP:
                 cap = f"{strategy.absolute_cap / unit:,.0f} {self.asset_symbol}"
             told.append(f"  strategy    {strategy.name}: {venue}; at most {strategy.relative_cap / WAD:.2%}, {cap}")
         return told + [f"  warning     {line}" for line in self.warnings()]
 
     def warnings(self) -> list[str]:
-        """Return what is allowed, but not wise."""
+        """Return the choices that are allowed, but unwise."""
         told = []
         if self.guardian == self.governance:
             told.append(
@@ -106,11 +109,6 @@ class DeploymentPlan:
 
 def _budget(capacity: int, refill: int) -> str:
     return f"{percent(capacity)} at once, {percent(refill * DAY)} a day come back"
-
-
-DEFAULT_DELAY = 2 * DAY
-MIN_DELAY = DAY  # off a local chain
-MAX_DELAY = 30 * DAY
 
 
 def make_plan(
@@ -136,7 +134,7 @@ def make_plan(
     Parameters
     ----------
     limits
-        From `agent.limits.load_limits`.
+        From `agent.vault.limits_file.load_limits`.
     keeper
         The one address that may rebalance.
     governance
@@ -167,7 +165,7 @@ def make_plan(
     people = {"deployer": deployer, "asset": asset, "keeper": keeper, "governance": governance, "guardian": guardian}
     if fee_recipient is not None:
         people["fee recipient"] = fee_recipient
-    addresses = {role: checked_address(role, value, reasons) for role, value in people.items()}
+    addresses = {role: _checked_address(role, value, reasons) for role, value in people.items()}
     if addresses["keeper"] is not None and addresses["keeper"] == addresses["governance"]:
         reasons.append("keeper and governance are the same address: whoever rebalances could lift every limit")
     if addresses["keeper"] is not None and addresses["keeper"] == addresses["guardian"]:
@@ -185,10 +183,10 @@ def make_plan(
         raise PlanRefusedError(reasons)
 
     asset_address = Web3.to_checksum_address(asset)
-    asset_symbol, decimals = read_asset(w3, asset_address, reasons)
+    asset_symbol, decimals = _read_asset(node_of(w3), asset_address, reasons)
     strategies = _plan_strategies(w3, limits, asset_address, decimals, pools or {}, reasons)
-    check_funds(w3, Web3.to_checksum_address(deployer), len(strategies), reasons)
-    base_units = checked_seed(w3, asset_address, Web3.to_checksum_address(deployer), seed, decimals, reasons)
+    _check_funds(w3, Web3.to_checksum_address(deployer), len(strategies), reasons)
+    base_units = _checked_seed(w3, asset_address, Web3.to_checksum_address(deployer), seed, decimals, reasons)
     if reasons:
         raise PlanRefusedError(reasons)
     return DeploymentPlan(
@@ -240,13 +238,13 @@ def _plan_strategies(
     for entry in limits.strategies:
         pool = target = None
         if entry.address is not None:
-            target = checked_address(entry.label, entry.address, reasons)
+            target = _checked_address(entry.label, entry.address, reasons)
             if target is not None:
-                check_erc4626(w3, entry.label, target, asset, reasons)
+                _check_erc4626(node_of(w3), entry.label, target, asset, reasons)
         elif entry.name is not None and entry.name in pools:
-            pool = checked_address(entry.label, pools[entry.name], reasons)
+            pool = _checked_address(entry.label, pools[entry.name], reasons)
             if pool is not None:
-                check_pool(w3, entry.label, pool, asset, reasons)
+                _check_pool(w3, entry.label, pool, asset, reasons)
         else:
             known = ", ".join(sorted(pools)) or "nothing"
             reasons.append(f"{entry.label}: not in the address book, which has {known}. Use one of them, or `address`")
@@ -254,10 +252,10 @@ def _plan_strategies(
         if place is not None and any(place in (other.pool, other.target) for other in planned):
             reasons.append(f"{entry.label}: {place} is already another strategy; one venue must not have two caps")
         if entry.absolute_cap is None:
-            absolute = UINT128_MAX
+            absolute = NO_CAP
         else:
             absolute = int(Decimal(repr(entry.absolute_cap)) * 10**decimals)
-            if not 0 < absolute <= UINT128_MAX:
+            if not 0 < absolute <= NO_CAP:
                 reasons.append(
                     f"{entry.label}: absolute_cap {entry.absolute_cap} is nothing, or more than 128 bits hold"
                 )
@@ -267,3 +265,85 @@ def _plan_strategies(
 
 def _is_hex(text: str) -> bool:
     return all(digit in "0123456789abcdef" for digit in text)
+
+
+# --- checks against the chain; one that fails adds its reason to `reasons` -------------------------------------------
+
+
+def is_local(w3: Web3) -> bool:
+    """Whether the chain is an Anvil, which may be a fork: nothing on it is worth anything."""
+    return "anvil" in w3.client_version.lower()
+
+
+def _checked_address(label: str, value: str, reasons: list[str]) -> ChecksumAddress | None:
+    try:
+        address = checked_address(value)
+    except ValueError as error:
+        reasons.append(f"{label}: {value!r} {error}")
+        return None
+    if int(address, 16) == 0:
+        reasons.append(f"{label}: the zero address cannot be used")
+        return None
+    return Web3.to_checksum_address(address)
+
+
+def _read_asset(rpc: Rpc, asset: str, reasons: list[str]) -> tuple[str, int]:
+    """Return the symbol and the decimals of the asset."""
+    try:
+        return rpc.read("Vault", asset, "symbol"), rpc.read("Vault", asset, "decimals")  # an ERC-20 like every asset
+    except UNREADABLE:
+        reasons.append(f"asset: {asset} is not an ERC-20 with symbol and decimals on chain {rpc.chain_id()}")
+        return "", 18
+
+
+def _check_pool(w3: Web3, label: str, pool: ChecksumAddress, asset: ChecksumAddress, reasons: list[str]) -> None:
+    """Check that a pool is an Aave V3 pool that lends the asset."""
+    contract = contract_at(w3, pool, POOL)
+    try:
+        a_token = contract.functions.getReserveData(asset).call().aTokenAddress
+    except Web3Exception:
+        reasons.append(f"{label}: {pool} is not an Aave V3 pool on chain {w3.eth.chain_id}")
+        return
+    if a_token == ZERO:
+        reasons.append(f"{label}: the Aave V3 pool {pool} does not lend the asset {asset}")
+
+
+def _check_erc4626(rpc: Rpc, label: str, target: str, asset: str, reasons: list[str]) -> None:
+    """Check that a target is an ERC-4626 vault of the asset."""
+    try:
+        found = rpc.read("Vault", target, "asset")
+        rpc.read("Vault", target, "previewRedeem", 10**18)
+        rpc.read("Vault", target, "maxWithdraw", target)
+        rpc.read("Vault", target, "maxDeposit", target)
+    except UNREADABLE:
+        reasons.append(f"{label}: {target} is not an ERC-4626 vault on chain {rpc.chain_id()}")
+        return
+    if found != asset:
+        reasons.append(f"{label}: its asset is {found}, not {asset}")
+
+
+def _check_funds(w3: Web3, deployer: ChecksumAddress, strategies: int, reasons: list[str]) -> None:
+    """Check that the deployer can pay for the gas."""
+    gas = DEPLOYMENT_GAS + strategies * STRATEGY_GAS
+    needed, owned = gas * w3.eth.gas_price, w3.eth.get_balance(deployer)
+    if owned < needed:
+        reasons.append(
+            f"deployer: {deployer} has {owned / WAD:.4f} of the native coin, but about {needed / WAD:.4f} may be "
+            f"needed ({gas:,} gas); send it some"
+        )
+
+
+def _checked_seed(
+    w3: Web3, asset: ChecksumAddress, deployer: ChecksumAddress, seed: Decimal, decimals: int, reasons: list[str]
+) -> int:
+    """Return the seed in base units; the deployer must own it."""
+    if seed == 0 or reasons:
+        return 0
+    if not seed.is_finite() or seed < 0 or seed != seed.quantize(Decimal(1).scaleb(-decimals)):
+        reasons.append(f"seed: {seed} is no amount of an asset with {decimals} decimals")
+        return 0
+    amount = int(seed.scaleb(decimals))
+    owned = int(node_of(w3).read("Vault", asset, "balanceOf", deployer))
+    if owned < amount:
+        reasons.append(f"seed: {deployer} has {owned / 10**decimals:,} of the asset, but {seed:,} are to be deposited")
+    return amount

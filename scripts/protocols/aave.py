@@ -12,9 +12,8 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 from web3.contract import Contract
 
-from scripts.protocols.artifacts import Artifact, load_artifact
+from scripts.protocols.artifacts import USDC, USDC_UNIT, WETH, WETH_UNIT, Artifact, load_artifact
 from scripts.protocols.chain import Chain, Sender, Unlocked
-from scripts.protocols.tokens import USDC, USDC_UNIT, WETH, WETH_UNIT, approve
 
 RAY = 10**27
 BASIS_POINTS = 10_000
@@ -211,9 +210,9 @@ def fill_market(market: AaveMarket, supply: int, borrow: int, collateral: int) -
     """
     chain, pool, usdc = market.chain, market.pool, market.asset
     weth = chain.at(pool.functions.getReservesList().call()[1], WETH)
-    approve(chain, usdc, pool.address, market.supplier)
-    approve(chain, usdc, pool.address, market.borrower)  # to repay
-    approve(chain, weth, pool.address, market.borrower)
+    chain.approve(usdc, pool.address, market.supplier)
+    chain.approve(usdc, pool.address, market.borrower)  # to repay
+    chain.approve(weth, pool.address, market.borrower)
     lender, debtor = market.supplier, market.borrower
     chain.send(pool.functions.supply(usdc.address, supply * USDC_UNIT, lender.address, 0), sender=lender)
     chain.send(pool.functions.supply(weth.address, collateral * WETH_UNIT, debtor.address, 0), sender=debtor)

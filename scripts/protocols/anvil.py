@@ -20,7 +20,7 @@ from typing import IO, Any, Self
 from web3 import HTTPProvider, Web3
 from web3.types import RPCEndpoint
 
-from scripts.protocols.errors import AnvilFailedError, AnvilNotFoundError, NotAnvilError, PortInUseError
+from scripts.errors import AnvilFailedError, AnvilNotFoundError, NotAnvilError, PortInUseError
 
 HOST = "127.0.0.1"
 MNEMONIC = "test test test test test test test test test test test junk"
@@ -80,7 +80,7 @@ def free_port() -> int:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """Return what the child runs before Anvil so that the kernel ends it when its parent ends (Linux only)."""
+    """Return a hook for the child: the kernel then ends it when its parent ends (Linux only)."""
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None)  # loaded before the fork: loading it in the child could deadlock

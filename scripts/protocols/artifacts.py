@@ -1,4 +1,8 @@
-"""Compiled contracts: Hardhat artifacts and Truffle builds in node_modules, and library linking."""
+"""Compiled contracts: the project's own from Ape's build, others from their npm packages; and library linking.
+
+The build is read from its file and not through `ape.project`, so that demo and tests deploy without loading Ape, which
+takes seconds. A build that is older than the sources is refused.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,10 +12,12 @@ from typing import Any
 
 from eth_typing import ChecksumAddress
 
-from scripts.protocols.errors import ArtifactError
+from scripts.errors import ArtifactError
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE_MODULES = ROOT / "node_modules"
+BUILD = ROOT / ".build" / "__local__.json"
+COMPILE = "run `.venv/bin/ape compile`"
 
 
 @dataclass(frozen=True)
@@ -68,3 +74,43 @@ def load_artifact(package: str, path: str) -> Artifact:
         for library, places in libraries.items()
     }
     return Artifact(data["contractName"], data["abi"], bytecode, links)
+
+
+def load_contract(name: str) -> Artifact:
+    """Return the compiled contract `name` (`Vault`, `VaultLens`, `AaveV3Strategy`, or an interface).
+
+    Raises `ArtifactError` when it is not compiled or a source has changed since.
+    """
+    build = _read_build()
+    changed = [
+        path
+        for path, source in build["sources"].items()
+        if not (ROOT / path).is_file() or (ROOT / path).read_text() != source["content"]
+    ]
+    if changed:
+        raise ArtifactError(f"{', '.join(changed)} changed after the last compilation: {COMPILE}.")
+    if name not in build["contractTypes"]:
+        raise ArtifactError(f"{name} is not compiled: {COMPILE}.")
+    contract = build["contractTypes"][name]
+    return Artifact(name, contract["abi"], contract.get("deploymentBytecode", {}).get("bytecode", "0x"), {})
+
+
+def access_manager() -> Artifact:
+    """Return OpenZeppelin's AccessManager, compiled by OpenZeppelin."""
+    return load_artifact("@openzeppelin/contracts", "build/contracts/AccessManager.json")
+
+
+def _read_build() -> dict[str, Any]:
+    try:
+        return dict(json.loads(BUILD.read_text()))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"The contracts are not compiled: {COMPILE}.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{BUILD} is damaged: delete it and {COMPILE}.") from error
+
+
+USDC = load_artifact("@aave/core-v3", "artifacts/contracts/mocks/tokens/MintableERC20.sol/MintableERC20.json")
+"""The devnet's USDC is Aave's own test token (6 decimals, with permit): plain ERC-20, no proxy, no blocklist."""
+WETH = load_artifact("canonical-weth", "build/contracts/WETH9.json")
+USDC_UNIT = 10**6
+WETH_UNIT = 10**18

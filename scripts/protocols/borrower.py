@@ -10,8 +10,8 @@ from typing import Any
 
 from web3.types import TxReceipt
 
+from scripts.errors import RateUnreachableError
 from scripts.protocols.aave import RATE_STRATEGY, RAY, VARIABLE, AaveMarket
-from scripts.protocols.errors import RateUnreachableError
 
 MAX_UTILISATION = 0.97
 TOLERANCE = 1e-4  # relative error of the rate that is left as it is

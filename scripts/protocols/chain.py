@@ -1,18 +1,19 @@
-"""Sending transactions: one small interface over unlocked Anvil accounts, local keys and (in `deploy`) Ape accounts."""
+"""Sending transactions: one small interface over unlocked Anvil accounts and (in `deploy`) Ape accounts."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
-from eth_account.signers.local import LocalAccount
 from eth_typing import BlockNumber, ChecksumAddress
 from web3 import Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
-from web3.exceptions import ContractCustomError, ContractLogicError, Web3Exception
+from web3.exceptions import Web3Exception
 from web3.types import TxParams, TxReceipt, Wei
 
+from keeper.chain.abi import decode_revert
+from keeper.chain.rpc import Rpc
+from scripts.errors import TransactionFailedError
 from scripts.protocols.artifacts import Artifact
-from scripts.protocols.errors import TransactionFailedError
 
 GAS_MARGIN_PERCENT = 130  # of the estimate: interest that accrues until the next block makes a call dearer
 RECEIPT_TIMEOUT = 300.0  # seconds; testnets take a few blocks
@@ -20,7 +21,7 @@ _NOTHING_TO_ASK: TxParams = {"gas": 0, "gasPrice": Wei(0), "chainId": 0, "value"
 
 
 class Sender(Protocol):
-    """Somebody who can send transactions."""
+    """An account that can send transactions."""
 
     @property
     def address(self) -> ChecksumAddress:
@@ -46,37 +47,6 @@ class Unlocked:
         """Send `tx` and wait for its receipt; Anvil mines it at once."""
         digest = self._w3.eth.send_transaction({**tx, "from": self._address})
         return self._w3.eth.wait_for_transaction_receipt(digest, RECEIPT_TIMEOUT, poll_latency=0.005)
-
-
-class LocalKey:
-    """An account whose key is in this process. It pays EIP-1559 fees that web3 estimates."""
-
-    def __init__(self, w3: Web3, account: LocalAccount) -> None:
-        self._w3 = w3
-        self._account = account
-        self._chain_id = w3.eth.chain_id
-
-    @property
-    def address(self) -> ChecksumAddress:
-        """The account that pays."""
-        return Web3.to_checksum_address(self._account.address)
-
-    def send(self, tx: TxParams) -> TxReceipt:
-        """Sign and send `tx` and wait for its receipt."""
-        eth = self._w3.eth
-        tip = eth.max_priority_fee
-        filled: TxParams = {
-            "from": self.address,
-            "chainId": self._chain_id,
-            "nonce": eth.get_transaction_count(self.address, "pending"),
-            "maxPriorityFeePerGas": tip,
-            "maxFeePerGas": Wei(tip + 2 * eth.get_block("latest").get("baseFeePerGas", 0)),
-            "value": Wei(0),
-            **tx,
-        }
-        signed = self._account.sign_transaction(cast(dict[str, Any], filled))
-        digest = eth.send_raw_transaction(signed.raw_transaction)
-        return eth.wait_for_transaction_receipt(digest, RECEIPT_TIMEOUT, poll_latency=0.05)
 
 
 class Chain:
@@ -114,6 +84,10 @@ class Chain:
             tx["gas"] = gas
         return self._send(tx, call.fn_name, call.contract_abi, sender)
 
+    def approve(self, token: Contract, spender: str, owner: Sender) -> None:
+        """Let `spender` take any amount of `owner`'s `token`."""
+        self.send(token.functions.approve(spender, 2**256 - 1), sender=owner)
+
     def _send(
         self, tx: TxParams, what: str, abi: Sequence[Mapping[str, Any]], sender: Sender | None = None
     ) -> TxReceipt:
@@ -148,23 +122,13 @@ def contract_at(w3: Web3, address: str, abi: Artifact | Sequence[Mapping[str, An
 
 
 def describe_revert(error: Exception, abi: Sequence[Mapping[str, Any]]) -> str:
-    """Return the revert's reason in words: custom errors by name with their arguments, where `abi` knows them."""
+    """Return the reason in a web3 error: a revert by name, with the errors of `abi` besides our contracts'."""
     data = getattr(error, "data", None)
-    if isinstance(error, ContractCustomError | ContractLogicError) and isinstance(data, str) and len(data) >= 10:
-        named = decode_custom_error(data, abi)
-        if named is not None:
-            return named
+    if isinstance(data, str) and len(data) >= 10:
+        return str(decode_revert(bytes.fromhex(data.removeprefix("0x")), abi))
     return str(error.args[0] if error.args else error)
 
 
-def decode_custom_error(data: str, abi: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return `Name(argument, ...)` for revert data of a custom error that `abi` declares, else None."""
-    codec = Web3().codec
-    for entry in abi:
-        if entry.get("type") != "error":
-            continue
-        types = [parameter["type"] for parameter in entry["inputs"]]
-        if Web3.keccak(text=f"{entry['name']}({','.join(types)})")[:4] == bytes.fromhex(data[2:10]):
-            values = codec.decode(types, bytes.fromhex(data[10:]))
-            return f"{entry['name']}({', '.join(str(value) for value in values)})"
-    return None
+def node_of(w3: Web3) -> Rpc:
+    """Return the keeper's connection to the node behind `w3`."""
+    return Rpc(str(getattr(w3.provider, "endpoint_uri", "")), shown_as="the node")

@@ -11,12 +11,12 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 from web3.contract import Contract
 
-from scripts.protocols import aave, tokens, uniswap
+from scripts.errors import AddressBookError
+from scripts.protocols import aave, uniswap
 from scripts.protocols.aave import AaveMarket
 from scripts.protocols.anvil import MNEMONIC, require_anvil, rpc
+from scripts.protocols.artifacts import USDC, USDC_UNIT, WETH, WETH_UNIT
 from scripts.protocols.chain import Chain, Unlocked
-from scripts.protocols.errors import AddressBookError
-from scripts.protocols.tokens import USDC_UNIT, WETH_UNIT, mint_usdc
 from scripts.protocols.uniswap import Uniswap
 
 DEPOSITORS = ("alice", "bob", "carol")
@@ -95,8 +95,8 @@ class Devnet:
         return cls(
             chain=chain,
             accounts=book["accounts"],
-            usdc=chain.at(book["tokens"]["USDC"]["address"], tokens.USDC),
-            weth=chain.at(book["tokens"]["WETH"]["address"], tokens.WETH),
+            usdc=chain.at(book["tokens"]["USDC"]["address"], USDC),
+            weth=chain.at(book["tokens"]["WETH"]["address"], WETH),
             markets={name: AaveMarket.from_book(chain, name, entry) for name, entry in book["markets"].items()},
             uniswap=Uniswap.from_book(chain, book["uniswap"]),
         )
@@ -142,7 +142,7 @@ def deploy_devnet(w3: Web3, say: Progress = lambda line: None) -> Devnet:
     chain = Chain(w3, people["deployer"])
 
     say("tokens")
-    usdc, weth = tokens.deploy_usdc(chain), tokens.deploy_weth(chain)
+    usdc, weth = chain.deploy(USDC, "USD Coin", "USDC", 6), chain.deploy(WETH)
     say("Aave V3 libraries")
     libraries = aave.deploy_libraries(chain)
     markets = {}
@@ -153,11 +153,15 @@ def deploy_devnet(w3: Web3, say: Progress = lambda line: None) -> Devnet:
         )
 
     say("money")
-    mint_usdc(chain, usdc, accounts["supplier"], len(markets) * OUTSIDE_SUPPLY * USDC_UNIT)
-    mint_usdc(chain, usdc, accounts["borrower"], PRINTING_PRESS * USDC_UNIT)
-    mint_usdc(chain, usdc, accounts["market_maker"], MARKET_MAKER_WETH * aave.ETH_PRICE * USDC_UNIT)
-    for role in DEPOSITORS:
-        mint_usdc(chain, usdc, accounts[role], DEPOSITOR_USDC * USDC_UNIT)
+    money = {
+        "supplier": len(markets) * OUTSIDE_SUPPLY,
+        "borrower": PRINTING_PRESS,
+        "market_maker": MARKET_MAKER_WETH * aave.ETH_PRICE,
+        **dict.fromkeys(DEPOSITORS, DEPOSITOR_USDC),
+    }
+    mint = usdc.get_function_by_signature("mint(address,uint256)")  # two functions have this name
+    for role, amount in money.items():
+        chain.send(mint(accounts[role], amount * USDC_UNIT))
     for role, amount in {"borrower": len(markets) * COLLATERAL, "market_maker": MARKET_MAKER_WETH}.items():
         rpc(w3, "anvil_setBalance", accounts[role], hex((amount + 10_000) * WETH_UNIT))
         chain.send(weth.functions.deposit(), sender=people[role], value=amount * WETH_UNIT)

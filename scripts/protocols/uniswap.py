@@ -7,9 +7,8 @@ from typing import Any, Self
 
 from web3.contract import Contract
 
-from scripts.protocols.artifacts import Artifact, load_artifact
+from scripts.protocols.artifacts import USDC_UNIT, WETH_UNIT, Artifact, load_artifact
 from scripts.protocols.chain import Chain, Sender
-from scripts.protocols.tokens import USDC_UNIT, WETH_UNIT, approve
 
 FEE = 500  # hundredths of a basis point: 0.05 %
 MAX_TICK = 887_270  # the last multiple of the 0.05 % tier's tick spacing (10) below Uniswap's own limit
@@ -76,7 +75,7 @@ def deploy_uniswap(chain: Chain, usdc: Contract, weth: Contract, price: int, pro
     sqrt_price = isqrt((amounts[token1] << 192) // amounts[token0])  # Q64.96
     chain.send(manager.functions.createAndInitializePoolIfNecessary(token0, token1, FEE, sqrt_price))
     for token in (usdc, weth):
-        approve(chain, token, manager.address, provider)
+        chain.approve(token, manager.address, provider)
     deadline = chain.w3.eth.get_block("latest")["timestamp"] + 86_400
     pair, ticks, minimum = (token0, token1, FEE), (-MAX_TICK, MAX_TICK), (0, 0)
     wanted = (amounts[token0], amounts[token1])

@@ -8,7 +8,8 @@ from web3 import Web3
 
 from agent.policies.load import load_policy
 from agent.vault.limits_file import LimitsFile, load_limits
-from scripts.deployment import Deployment, deploy_vault, make_plan
+from scripts.deployment.execute import Deployment, deploy_vault
+from scripts.deployment.plan import make_plan
 from scripts.protocols.anvil import connect
 from scripts.protocols.chain import Chain
 from scripts.protocols.devnet import Devnet, deploy_devnet

@@ -8,10 +8,11 @@ from web3.exceptions import ContractLogicError
 from web3.logs import DISCARD
 from web3.types import TxReceipt
 
-from scripts.deployment import Deployment, VaultState, inspect_vault
-from scripts.deployment.contracts import access_manager
+from keeper.inspect.state import VaultState, inspect_vault
+from scripts.deployment.execute import Deployment
 from scripts.protocols.anvil import rpc
-from scripts.protocols.chain import Unlocked, describe_revert
+from scripts.protocols.artifacts import access_manager
+from scripts.protocols.chain import Unlocked, describe_revert, node_of
 from scripts.protocols.devnet import Devnet
 
 WAD = 10**18
@@ -70,7 +71,7 @@ class House:
         return self.authority.functions.cancel(who, call.address, data_of(call))
 
     def inspect(self) -> VaultState:
-        return inspect_vault(self.w3, self.vault.address)
+        return inspect_vault(node_of(self.w3), self.vault.address)
 
     def deposit(self, role: str, assets: int) -> TxReceipt:
         self.send(role, self.usdc.functions.approve(self.vault.address, assets))

@@ -7,13 +7,12 @@ import pytest
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 
-from scripts.deployment.contracts import load_contract
+from scripts.errors import TransactionFailedError
 from scripts.protocols.aave import RAY, AaveMarket
 from scripts.protocols.anvil import rpc
+from scripts.protocols.artifacts import load_contract
 from scripts.protocols.borrower import follow_supply_rate
 from scripts.protocols.chain import Unlocked
-from scripts.protocols.errors import TransactionFailedError
-from scripts.protocols.tokens import approve
 from tests.ape.house import UNIT, House
 
 PEOPLE = ("alice", "bob")
@@ -28,7 +27,7 @@ class Position:
         self.strategy: Contract = house.chain.deploy(code, market.pool.address, house.usdc.address, "Strategy", "S")
         self.call = self.strategy.functions
         for role in PEOPLE:
-            approve(house.chain, house.usdc, self.strategy.address, house.devnet.sender(role))
+            house.chain.approve(house.usdc, self.strategy.address, house.devnet.sender(role))
 
     def who(self, role: str) -> str:
         return str(self.house.devnet.accounts[role])
@@ -198,7 +197,7 @@ def test_donated_a_tokens__count_for_nothing(position: Position) -> None:
     alice, bob = position.who("alice"), position.house.devnet.sender("bob")
     position.house.send("alice", position.call.deposit(1_000 * UNIT, alice))
     pool, usdc = position.market.pool, position.house.usdc
-    approve(position.house.chain, usdc, pool.address, bob)
+    position.house.chain.approve(usdc, pool.address, bob)
     scaled = position.call.scaledAssets().call()
     supply = pool.functions.supply(usdc.address, 500 * UNIT, position.strategy.address, 0)
     position.house.chain.send(supply, sender=bob)

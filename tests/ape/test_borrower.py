@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from scripts.errors import RateUnreachableError
 from scripts.protocols.aave import RATE_STRATEGY, RAY, AaveMarket
 from scripts.protocols.anvil import rpc
+from scripts.protocols.artifacts import USDC_UNIT
 from scripts.protocols.borrower import MAX_UTILISATION, follow_supply_rate, read_curve
 from scripts.protocols.chain import Chain
 from scripts.protocols.devnet import Devnet
-from scripts.protocols.errors import RateUnreachableError
-from scripts.protocols.tokens import USDC_UNIT, approve
 
 TOLERANCE = 1e-4
 LOWEST, HIGHEST = 0.0005, 0.25
@@ -52,7 +52,7 @@ def test_follow__series_over_days__exact_each_day(devnet: Devnet, market: AaveMa
 
 def test_follow__others_come_and_go__still_exact(devnet: Devnet, market: AaveMarket) -> None:
     alice, pool, usdc = devnet.sender("alice"), market.pool.functions, devnet.usdc
-    approve(devnet.chain, usdc, market.pool.address, alice)
+    devnet.chain.approve(usdc, market.pool.address, alice)
     for target in (0.25, 0.001, 0.10):
         follow_supply_rate(market, target)
         devnet.chain.send(pool.supply(usdc.address, 5_000_000 * USDC_UNIT, alice.address, 0), sender=alice)
@@ -91,7 +91,7 @@ def test_follow__debt_of_somebody_else__low_rates_are_out_of_reach(devnet: Devne
     bob, pool = devnet.sender("bob"), market.pool.functions
     chain = Chain(devnet.w3, bob)
     chain.send(devnet.weth.functions.deposit(), value=15_000 * 10**18)
-    approve(chain, devnet.weth, market.pool.address, bob)
+    chain.approve(devnet.weth, market.pool.address, bob)
     chain.send(pool.supply(devnet.weth.address, 15_000 * 10**18, bob.address, 0))
     chain.send(pool.borrow(devnet.usdc.address, 20_000_000 * USDC_UNIT, 2, 0, bob.address))
     with pytest.raises(RateUnreachableError):

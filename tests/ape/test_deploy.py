@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 
 from agent.vault.limits_file import LimitsFile
+from keeper.chain.abi import selector
 from keeper.inspect.limits import Limit, LimitValues
-from keeper.inspect.report import alarms, limit_lines
-from keeper.inspect.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN, selector
-from scripts.deployment import Deployment, DeploymentPlan, deploy_vault, inspect_vault, make_plan, verify
-from scripts.deployment.contracts import load_contract
-from scripts.deployment.errors import PlanRefusedError, VerificationError
+from keeper.inspect.report import alarms, limit_lines, to_json
+from keeper.inspect.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN
+from keeper.inspect.state import inspect_vault
+from scripts.deployment.execute import Deployment, deploy_vault, verify
+from scripts.deployment.plan import DeploymentPlan, make_plan
+from scripts.errors import PlanRefusedError, VerificationError
 from scripts.protocols.anvil import Anvil, connect, rpc
-from scripts.protocols.artifacts import ROOT
-from scripts.protocols.chain import Chain, LocalKey
+from scripts.protocols.artifacts import ROOT, load_contract
+from scripts.protocols.chain import Chain, node_of
 from scripts.protocols.devnet import Devnet, deploy_devnet
 from tests.ape.house import House
 
@@ -27,7 +29,6 @@ APE = Path(sys.executable).with_name("ape")
 POLICY = "0x" + "ab" * 32
 DAY = 86_400
 DEAD = "0x000000000000000000000000000000000000dEaD"
-DEPLOYER_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"  # of the test mnemonic: public
 
 
 def plan_for(devnet: Devnet, limits: LimitsFile, **changes: Any) -> DeploymentPlan:
@@ -99,13 +100,13 @@ def test_plan__addresses__checked(devnet: Devnet, limits: LimitsFile) -> None:
         ({"keeper": mistyped}, "checksum"),
         ({"governance": keeper}, "keeper and governance are the same address"),
         ({"guardian": keeper}, "keeper and guardian are the same address"),
-        ({"guardian": "0x12"}, "guardian: '0x12' is no address"),
+        ({"guardian": "0x12"}, "guardian: '0x12' must be an address"),
         ({"fee_recipient": governance}, "give both or neither"),
         ({"delay": 0}, "the delay is 0"),
         ({"delay": 31 * DAY}, "could not be resumed"),
-        ({"asset": keeper}, "no ERC-20"),
-        ({"asset": devnet.uniswap.router.address}, "no ERC-20"),
-        ({"pools": {**pools, "aave-b": usdc}}, "no Aave V3 pool"),
+        ({"asset": keeper}, "not an ERC-20"),
+        ({"asset": devnet.uniswap.router.address}, "not an ERC-20"),
+        ({"pools": {**pools, "aave-b": usdc}}, "not an Aave V3 pool"),
         ({"pools": {**pools, "aave-b": pool}}, "already another strategy"),
         ({"asset": devnet.weth.address, "pools": pools}, ""),
         ({"policy_hash": "0x" + "00" * 32}, "policy hash"),
@@ -128,17 +129,16 @@ def test_plan__erc4626_by_address__plugs_in(devnet: Devnet, deployment: Deployme
     assert made.strategies[0].address == other
     assert made.to_book()["strategies"][0]["kind"] == "erc-4626"
     wrong = limits_with(limits, strategies=[strategy(name=None, address=devnet.usdc.address)])
-    with pytest.raises(PlanRefusedError, match="no ERC-4626"):
+    with pytest.raises(PlanRefusedError, match="not an ERC-4626"):
         plan_for(devnet, wrong)
     with pytest.raises(PlanRefusedError, match="its asset is"):
         plan_for(devnet, mixed, asset=devnet.weth.address)
 
 
-def test_deploy__by_a_local_key__everything_verified(devnet: Devnet, limits: LimitsFile, tmp_path: Path) -> None:
-    sender = LocalKey(devnet.w3, devnet.w3.eth.account.from_key(DEPLOYER_KEY))
+def test_deploy__on_a_devnet__everything_verified(devnet: Devnet, limits: LimitsFile, tmp_path: Path) -> None:
     told: list[str] = []
-    made = deploy_vault(Chain(devnet.w3, sender), plan_for(devnet, limits, name="Other", symbol="OTH"), told.append)
-    assert made.state == inspect_vault(devnet.w3, made.vault.address)
+    made = deploy_vault(devnet.chain, plan_for(devnet, limits, name="Other", symbol="OTH"), told.append)
+    assert to_json(made.state) == to_json(inspect_vault(node_of(devnet.w3), made.vault.address))
     assert (made.state.name, made.state.symbol) == ("Other", "OTH")
     assert len(told) == 3 + 3 + 3
     text = "\n".join(limit_lines(made.state))
@@ -274,7 +274,7 @@ def test_verify__anything_changed_afterwards__noticed(house: House) -> None:
     targets = tuple(strategy.address for strategy in house.strategies)
     deployer, address = house.devnet.accounts["deployer"], house.authority.address
     places = (house.vault.address, house.lens.address, targets)
-    pause = selector(house.vault, "halt")
+    pause = selector("Vault", "halt")
     for change, told in (
         (vault.loosenCaps(targets[2], 10**17, 10**12), ["aave-c: relative cap", "aave-c: absolute cap"]),
         (manager.grantRole(ADMIN, deployer, 0), ["as ADMIN is 0, planned 'no member'"]),
@@ -282,7 +282,7 @@ def test_verify__anything_changed_afterwards__noticed(house: House) -> None:
         (manager.grantRole(7, deployer, 0), ["as role 7 is 0, planned 'no member'"]),
         (manager.setTargetFunctionRole(house.vault.address, [pause], 7), ["role for halt is 7, planned 1"]),
         (
-            manager.setTargetFunctionRole(address, [selector(house.authority, "grantRole")], 0),
+            manager.setTargetFunctionRole(address, [selector("AccessManager", "grantRole")], 0),
             ["AccessManager.grantRole"],
         ),
         (manager.setRoleGuardian(GOVERNOR, 0), ["who cancels calls of GOVERNOR is 0"]),
@@ -324,8 +324,8 @@ def test_command__onto_a_devnet_by_url__address_book_of_a_vault_that_works(tmp_p
         assert "GOVERNOR" in done.stdout
         assert "Verified at block" in done.stdout
         made = json.loads(out.read_text())
-        state = inspect_vault(w3, made["vault"], made["lens"])
-        assert state.keeper == made["keeper"] == devnet.accounts["keeper"]
+        state = inspect_vault(node_of(w3), made["vault"], made["lens"])
+        assert state.snapshot.keeper == made["keeper"] == devnet.accounts["keeper"]
         assert made["guardian"] == devnet.accounts["guardian"]
         assert made["delay"] == state.notice("loosen") == 36 * 3_600
         lens = w3.eth.contract(made["lens"], abi=load_contract("VaultLens").abi, decode_tuples=True)

@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 from web3 import Web3
 
+from scripts.errors import AddressBookError, NotAnvilError, PortInUseError, TransactionFailedError
 from scripts.protocols import aave
 from scripts.protocols.anvil import Anvil, connect, free_port, port_is_free, rpc
-from scripts.protocols.artifacts import ROOT
+from scripts.protocols.artifacts import ROOT, USDC_UNIT
 from scripts.protocols.devnet import DEPOSITOR_USDC, DEPOSITORS, OUTSIDE_SUPPLY, Devnet, deploy_devnet, read_book
-from scripts.protocols.errors import AddressBookError, NotAnvilError, PortInUseError, TransactionFailedError
-from scripts.protocols.tokens import USDC_UNIT
 
 APE = Path(sys.executable).with_name("ape")
 

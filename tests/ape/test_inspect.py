@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from agent.vault.limits_file import LimitsFile
+from keeper.chain.abi import selector
+from keeper.errors import WrongContractError
 from keeper.inspect.limits import Limit
 from keeper.inspect.report import lines, to_json
-from keeper.inspect.roles import ADMIN, GUARDIAN, GUARDIAN_FUNCTIONS, PUBLIC, selector
-from scripts.deployment import inspect_vault
-from scripts.deployment.contracts import access_manager, load_contract
-from scripts.deployment.errors import InspectionError
+from keeper.inspect.roles import ADMIN, GUARDIAN, GUARDIAN_FUNCTIONS, PUBLIC
+from keeper.inspect.state import inspect_vault
 from scripts.protocols.anvil import rpc
-from scripts.protocols.artifacts import ROOT
+from scripts.protocols.artifacts import ROOT, access_manager, load_contract
+from scripts.protocols.chain import node_of
 from tests.ape.house import UNIT, WAD, House
 
 APE = Path(sys.executable).with_name("ape")
@@ -32,8 +33,8 @@ def test_inspect__a_vault_at_work__what_the_chain_says(house: House) -> None:
     house.deposit("alice", 1_000_000 * UNIT)
     house.rebalance([WAD * 4 // 10, WAD // 2, 0])
     state, told = house.inspect(), report(house)
-    assert state.turnover_budget == pytest.approx(1.1 * WAD, rel=1e-3)
-    assert state.strategies[0].assets == pytest.approx(400_000 * UNIT, rel=1e-6)
+    assert state.snapshot.turnover_budget == pytest.approx(1.1 * WAD, rel=1e-3)
+    assert state.snapshot.strategies[0].assets == pytest.approx(400_000 * UNIT, rel=1e-6)
     for part in (
         "at most 60 % of the vault and at most 50,000,000 USDC",
         "idle 100,000 USDC (10.00%)",
@@ -48,7 +49,7 @@ def test_inspect__a_vault_at_work__what_the_chain_says(house: House) -> None:
     ):
         assert part in told
     assert "WARNING" not in told
-    assert state == inspect_vault(house.w3, house.vault.address, house.lens.address)
+    assert to_json(state) == to_json(inspect_vault(node_of(house.w3), house.vault.address, house.lens.address))
 
 
 def test_inspect__what_is_announced__in_words_with_its_time(house: House) -> None:
@@ -123,7 +124,7 @@ def test_inspect__badly_governed__warned(house: House) -> None:
     assert "LIMITS CAN BE LOOSENED AT ONCE" in report(house)
     house.govern(manager.grantRole(GUARDIAN, house.devnet.accounts["keeper"], 0))
     assert "WARNING: the keeper also has the role GUARDIAN" in report(house)
-    house.govern(manager.setTargetFunctionRole(house.vault.address, [selector(house.vault, "setKeeper")], PUBLIC))
+    house.govern(manager.setTargetFunctionRole(house.vault.address, [selector("Vault", "setKeeper")], PUBLIC))
     assert "WARNING: anybody may call setKeeper" in report(house)
 
 
@@ -135,39 +136,39 @@ def test_inspect__deployed_by_somebody_else_with_other_roles(house: House) -> No
     other = house.chain.deploy(
         load_contract("Vault"), house.usdc.address, "Other", "OTH", manager.address, keeper, limits
     )
-    state = inspect_vault(house.w3, other.address)
+    state = inspect_vault(node_of(house.w3), other.address)
     told = "\n".join(lines(state))
     assert f"ADMIN: {deployer} (at once): who has which role, and tighten" in told
     assert "LIMITS CAN BE LOOSENED AT ONCE" in told
-    assert state.strategies == ()
+    assert state.snapshot.strategies == ()
     json.dumps(to_json(state))
 
 
 def test_inspect__not_a_vault__named_error(house: House) -> None:
-    w3 = house.w3
+    node = node_of(house.w3)
     for address, reason in (
-        ("0x12", "no address"),
-        (NOBODY, "has no code on chain 31337"),
-        (house.usdc.address, "no Bulkhead vault"),
-        (house.authority.address, "no Bulkhead vault"),
+        ("0x12", "must be an address"),
+        (NOBODY, "no contract at the vault's address .* on chain 31337"),
+        (house.usdc.address, "is not a Bulkhead vault"),
+        (house.authority.address, "is not a Bulkhead vault"),
     ):
-        with pytest.raises(InspectionError, match=reason):
-            inspect_vault(w3, address)
-    with pytest.raises(InspectionError, match="no contract is there"):
-        inspect_vault(w3, house.vault.address, NOBODY)
-    with pytest.raises(InspectionError, match="is it a VaultLens"):
-        inspect_vault(w3, house.vault.address, house.usdc.address)
+        with pytest.raises(WrongContractError, match=reason):
+            inspect_vault(node, address)
+    with pytest.raises(WrongContractError, match="no contract at the lens's address"):
+        inspect_vault(node, house.vault.address, NOBODY)
+    with pytest.raises(WrongContractError, match="is it a VaultLens"):
+        inspect_vault(node, house.vault.address, house.usdc.address)
 
 
 def test_inspect__authority_that_is_no_access_manager__walls_are_told_and_warned_of(house: House) -> None:
     limits = house.deployment.plan.limits.struct()
     for authority in (house.usdc.address, house.devnet.accounts["stranger"]):
         vault = house.chain.deploy(load_contract("Vault"), house.usdc.address, "O", "O", authority, NOBODY, limits)
-        state = inspect_vault(house.w3, vault.address)
+        state = inspect_vault(node_of(house.w3), vault.address)
         told = "\n".join(lines(state))
         assert "at most 0.6 % in a day" in told
         assert "WHETHER THESE LIMITS CAN BE LOOSENED" in told
-        assert f"WARNING: the vault's authority is {authority}; it is no OpenZeppelin AccessManager" in told
+        assert f"WARNING: the vault's authority is {authority}; it is not an OpenZeppelin AccessManager" in told
         assert to_json(state)["warnings"]
 
 
@@ -185,7 +186,7 @@ def test_command__text_json_and_errors(house: House) -> None:
     assert told["notice"] == 2 * DAY
     wrong = _run([*command, NOBODY])
     assert wrong.returncode == 1
-    assert "has no code" in wrong.stderr
+    assert "no contract at the vault's address" in wrong.stderr
     assert "Traceback" not in wrong.stdout + wrong.stderr
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from web3.contract.contract import ContractFunction
 
-from keeper.inspect.calls import describe
 from keeper.inspect.limits import Limit
+from keeper.inspect.report import describe
 from keeper.inspect.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN, GUARDIAN_FUNCTIONS
 from scripts.protocols.devnet import ROLES
 from tests.ape.house import UNIT, WAD, House, data_of
@@ -62,9 +62,9 @@ def test_guardian__tightens_halts_and_cuts__at_once(house: House) -> None:
         house.send("guardian", calls(house)[name])
     state = house.inspect()
     assert state.limits.max_drawdown == WAD // 20
-    assert (state.strategies[0].relative_cap, state.strategies[0].absolute_cap) == (WAD // 10, UNIT)
-    assert state.halted
-    assert not state.has_keeper
+    assert (state.snapshot.strategies[0].relative_cap, state.snapshot.strategies[0].absolute_cap) == (WAD // 10, UNIT)
+    assert state.snapshot.halted
+    assert not state.snapshot.has_keeper
 
 
 @pytest.mark.parametrize("limit", Limit)
@@ -82,7 +82,7 @@ def test_governance__announced__done_after_the_delay_and_not_before(house: House
     commit = house.vault.functions.commitPolicy(POLICY)
     delay = house.deployment.plan.delay
     early = house.authority.functions.schedule(
-        house.vault.address, data_of(commit), house.inspect().timestamp + delay // 2
+        house.vault.address, data_of(commit), house.inspect().snapshot.block.timestamp + delay // 2
     )
     assert house.refusal("governance", early).startswith("AccessManagerUnauthorizedCall")
     house.announce(commit)
@@ -110,7 +110,7 @@ def test_pending_loosening__seen_by_inspect__cancelled_by_the_guardian(house: Ho
     state = house.inspect()
     (operation,) = state.authority.pending
     assert describe(state, operation) == "loosen: change the drawdown at which the vault halts from 10 % to 50 %"
-    assert operation.ready_at == state.timestamp + house.deployment.plan.delay
+    assert operation.ready_at == state.snapshot.block.timestamp + house.deployment.plan.delay
     for role in set(ROLES) - {"governance"}:
         assert house.refusal(role, house.cancellation(loosen)).startswith("AccessManagerUnauthorizedCancel")
     house.send("guardian", house.cancellation(loosen))
@@ -176,7 +176,7 @@ def test_thief_of_guardian__vetoes_everything__is_dismissed_all_the_same(house: 
     appoint = manager.grantRole(GUARDIAN, people["stranger"], 0)
     house.govern(appoint)
     house.govern(house.vault.functions.resume())
-    assert not house.inspect().halted
+    assert not house.inspect().snapshot.halted
     assert [member.account for member in house.inspect().authority.who(GUARDIAN)] == [people["stranger"]]
 
 

@@ -5,9 +5,9 @@ import pytest
 from ape.api import AccountAPI
 
 from keeper.inspect.limits import Limit
+from scripts.errors import TransactionFailedError
 from scripts.protocols.borrower import follow_supply_rate
 from scripts.protocols.devnet import ROLES
-from scripts.protocols.errors import TransactionFailedError
 from tests.ape.house import HOLD, UNIT, WAD, House
 
 DEPOSIT = 1_000_000 * UNIT

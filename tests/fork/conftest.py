@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.protocols.errors import DevnetError
+from scripts.errors import ScriptError
 from tests.fork.upstream import Upstream, open_upstream
 
 NETWORK = "ethereum:mainnet-fork:foundry"
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     try:
         _upstream = _opened.enter_context(open_upstream())
-    except DevnetError as error:
+    except ScriptError as error:
         pytest.exit(str(error), returncode=1)
 
 

@@ -15,9 +15,10 @@ from web3 import Web3
 
 from keeper.inspect.limits import Limit
 from keeper.inspect.roles import ADMIN, GOVERNOR, GUARDIAN
-from scripts.deployment import VaultState, inspect_vault
+from keeper.inspect.state import VaultState, inspect_vault
 from scripts.protocols.anvil import connect, rpc
 from scripts.protocols.artifacts import ROOT
+from scripts.protocols.chain import node_of
 from tests.fork.upstream import Upstream, at
 
 WAD = 10**18
@@ -58,7 +59,7 @@ class Emergency:
     variables: dict[str, str] = field(default_factory=dict)
 
     def inspect(self) -> VaultState:
-        return inspect_vault(self.w3, self.vault.address)
+        return inspect_vault(node_of(self.w3), self.vault.address)
 
     def impersonate(self, address: str) -> str:
         rpc(self.w3, "anvil_setBalance", address, hex(10 * WAD))
@@ -144,21 +145,21 @@ class Emergency:
 def emergency(upstream: Upstream) -> Emergency:
     w3 = connect(ape.chain.provider.uri)
     vault = at("Vault", upstream.vault)
-    state = inspect_vault(w3, upstream.vault)
-    decimals = state.asset_decimals
+    state = inspect_vault(node_of(w3), upstream.vault)
+    decimals = state.snapshot.asset_decimals
     made = Emergency(w3, vault, state, upstream.whale, DEPOSIT_UNITS * 10**decimals)
     (guardian,) = state.authority.who(GUARDIAN)
     (governor,) = state.authority.who(GOVERNOR)
     people = {
         "GUARDIAN": guardian.account,
         "GOVERNANCE": governor.account,
-        "KEEPER": state.keeper,
+        "KEEPER": state.snapshot.keeper,
         "ME": upstream.whale,
     }
     for name, address in people.items():
         made.variables[name] = made.impersonate(address)
         made.variables[f"AS_{name}"] = f"--unlocked --from {address}"
-    made.variables |= {"VAULT": vault.address, "STRATEGY": state.strategies[0].target}
+    made.variables |= {"VAULT": vault.address, "STRATEGY": state.snapshot.strategies[0].target}
     made.variables |= {"NEW_KEEPER": NEW, "NEW_GUARDIAN": NEW, "NEW_POLICY": NEW_POLICY}
     _, manager = PREAMBLE
     made.shell(manager)
@@ -185,7 +186,7 @@ def test_guardian_key_stolen(emergency: Emergency) -> None:
     emergency.follow("The guardian's key is stolen")
     state = emergency.inspect()
     assert [(member.account, member.delay) for member in state.authority.who(GUARDIAN)] == [(NEW, 0)]
-    assert not state.halted
+    assert not state.snapshot.halted
 
 
 def test_governance_key_stolen(emergency: Emergency) -> None:
@@ -200,19 +201,19 @@ def test_governance_key_stolen(emergency: Emergency) -> None:
     emergency.follow("Governance's key is stolen")
     state = emergency.inspect()
     assert state.authority.pending == ()
-    assert state.halted
+    assert state.snapshot.halted
 
 
 def test_strategy_robbed(emergency: Emergency) -> None:
     emergency.invest()
     emergency.rob()
-    nav = emergency.inspect().total_assets
+    nav = emergency.inspect().snapshot.total_assets
     emergency.follow("A strategy is robbed, or you fear for it")
     state = emergency.inspect()
-    assert emergency.variables["STRATEGY"] not in [entry.target for entry in state.strategies]
-    assert len(state.strategies) == len(emergency.state.strategies) - 1
-    assert not state.halted
-    assert state.total_assets == pytest.approx(nav, rel=1e-3)
+    assert emergency.variables["STRATEGY"] not in [entry.target for entry in state.snapshot.strategies]
+    assert len(state.snapshot.strategies) == len(emergency.state.snapshot.strategies) - 1
+    assert not state.snapshot.halted
+    assert state.snapshot.total_assets == pytest.approx(nav, rel=1e-3)
 
 
 def test_strategy_illiquid(emergency: Emergency) -> None:
@@ -222,7 +223,7 @@ def test_strategy_illiquid(emergency: Emergency) -> None:
     emergency.follow("A strategy cannot pay")
     assert emergency.vault.balanceOf(emergency.me) == 0
     assert strategy.balanceOf(emergency.me) > 0
-    assert emergency.inspect().strategies[0].relative_cap == 0
+    assert emergency.inspect().snapshot.strategies[0].relative_cap == 0
 
 
 def test_valuation_reverts(emergency: Emergency) -> None:
@@ -230,15 +231,15 @@ def test_valuation_reverts(emergency: Emergency) -> None:
     emergency.break_strategy()
     emergency.follow("A strategy's valuation reverts")
     assert emergency.vault.balanceOf(emergency.me) == 0
-    assert emergency.inspect().valued
+    assert emergency.inspect().snapshot.valued
 
 
 def test_keeper_silent(emergency: Emergency) -> None:
     emergency.invest()
     emergency.follow("The keeper is silent")
     state = emergency.inspect()
-    assert state.silent
-    assert state.strategies[0].assets == 0
+    assert state.snapshot.is_silent
+    assert state.snapshot.strategies[0].assets == 0
 
 
 def test_drawdown(emergency: Emergency) -> None:
@@ -246,15 +247,15 @@ def test_drawdown(emergency: Emergency) -> None:
     emergency.rob()
     emergency.follow("The share price is past the drawdown limit")
     state = emergency.inspect()
-    assert not state.halted
-    assert state.drawdown < WAD // 10**6
-    assert state.strategies[0].assets == 0
+    assert not state.snapshot.halted
+    assert state.snapshot.drawdown < 1e-6
+    assert state.snapshot.strategies[0].assets == 0
 
 
 def test_policy_misbehaves(emergency: Emergency) -> None:
     emergency.follow("The policy misbehaves")
     state = emergency.inspect()
-    assert state.policy_hash == NEW_POLICY
+    assert state.snapshot.policy_hash == NEW_POLICY
     assert state.limits.turnover_capacity == 2 * WAD
 
 
@@ -272,4 +273,4 @@ def test_everybody_out(emergency: Emergency) -> None:
     emergency.follow("Everybody wants out")
     assert emergency.vault.balanceOf(emergency.me) == 0
     assert asset.balanceOf(emergency.me) - before == pytest.approx(emergency.amount, rel=1e-5)
-    assert emergency.inspect().strategies[0].assets == 0
+    assert emergency.inspect().snapshot.strategies[0].assets == 0

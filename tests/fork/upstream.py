@@ -14,13 +14,13 @@ from web3 import Web3
 
 from agent.policies.load import load_policy
 from agent.vault.limits_file import load_limits
-from scripts.deployment import deploy_vault, make_plan
-from scripts.deployment.contracts import load_contract
+from scripts.deployment.execute import deploy_vault
+from scripts.deployment.plan import make_plan
+from scripts.errors import AddressBookError
 from scripts.protocols.anvil import Anvil, connect
-from scripts.protocols.artifacts import ROOT
+from scripts.protocols.artifacts import ROOT, load_contract
 from scripts.protocols.chain import Chain
 from scripts.protocols.devnet import deploy_devnet
-from scripts.protocols.errors import AddressBookError
 
 URI = "WEB3_PROVIDER_URI"  # the URL that Ape takes for `ethereum:mainnet` where nothing is configured
 BOOK = "BULKHEAD_DEPLOYMENT"

@@ -9,26 +9,19 @@ from typing import Any
 import pytest
 import structlog
 
+from scripts.protocols.anvil import Anvil, connect
 from tests.keeper import postgres
-from tests.keeper.harness import KEEPER, PASSWORD, Anvil, Killed, Shell, World, deploy_world, write_keystore
-
-
-@pytest.fixture(scope="session")
-def anvil() -> Iterator[Anvil]:
-    node = Anvil()
-    yield node
-    node.stop()
+from tests.keeper.harness import KEEPER, PASSWORD, Killed, Shell, World, deploy_world, write_keystore
 
 
 @pytest.fixture(scope="session")
 def deployed(anvil: Anvil) -> World:
-    return deploy_world(anvil)
+    return deploy_world(connect(anvil.url), anvil.url)
 
 
 @pytest.fixture
 def world(deployed: World, tmp_path: Path) -> Iterator[World]:
-    anvil = deployed.anvil
-    snapshot = anvil.rpc("evm_snapshot")
+    snapshot = deployed.rpc("evm_snapshot")
     deployed.folder = tmp_path
     write_keystore(tmp_path / "keystore.json", KEEPER.key)
     (tmp_path / "password").write_text(PASSWORD + "\n")
@@ -36,9 +29,9 @@ def world(deployed: World, tmp_path: Path) -> Iterator[World]:
     deployed.mine()
     yield deployed
     deployed.close()
-    anvil.rpc("anvil_dropAllTransactions")
-    anvil.rpc("evm_setAutomine", True)
-    anvil.rpc("evm_revert", snapshot)
+    deployed.rpc("anvil_dropAllTransactions")
+    deployed.rpc("evm_setAutomine", True)
+    deployed.rpc("evm_revert", snapshot)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What the keeper's tests stand on: Anvil, a deployed vault, and the means to run, disturb and kill its keeper."""
+"""The world of the keeper's tests: a deployed vault, and the means to run, disturb and kill its keeper."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,8 +16,10 @@ from typing import Any
 
 from click.testing import CliRunner
 from eth_account import Account
-from web3 import HTTPProvider, Web3
+from web3 import Web3
 from web3.contract import Contract
+from web3.contract.contract import ContractFunction
+from web3.types import TxReceipt
 
 from agent.policies.rules import EqualWeight
 from keeper.chain.rpc import Rpc
@@ -26,10 +27,14 @@ from keeper.cli import main
 from keeper.config import KeeperConfig, build_config
 from keeper.cycle import Keeper
 from keeper.snapshot import Snapshot, read_snapshot
+from scripts.protocols.anvil import rpc
+from scripts.protocols.artifacts import Artifact
+from scripts.protocols.chain import Chain, Unlocked
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 CHAIN_ID = 31337
+GAS = 8_000_000  # fixed: it saves an estimate
 UNIT = 10**6
 WAD = 10**18
 PASSWORD = "correct horse"
@@ -60,52 +65,34 @@ def read_artifacts() -> dict[str, dict[str, Any]]:
     return {name: json.loads(path.read_text()) for name, path in paths.items()}
 
 
-class Anvil:
-    """A local chain on a free port."""
-
-    def __init__(self, *options: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._process = subprocess.Popen(
-            [BIN / "anvil", "--port", str(self.port), "--silent", "--chain-id", str(CHAIN_ID), *options],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.web3 = Web3(HTTPProvider(self.url))
-        deadline = time.monotonic() + 20
-        while not self.web3.is_connected():
-            if time.monotonic() > deadline or self._process.poll() is not None:
-                self.stop()
-                raise RuntimeError("Anvil did not start")
-            time.sleep(0.05)
-
-    def rpc(self, method: str, *parameters: Any) -> Any:
-        response = self.web3.provider.make_request(method, list(parameters))
-        assert "error" not in response, response
-        return response["result"]
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
 @dataclass
 class World:
     """A vault with a million in it, a policy committed, and the means to run and to disturb its keeper."""
 
-    anvil: Anvil
+    chain: Chain
+    url: str
+    authority: Contract
     vault: Contract
     lens: Contract
     token: Contract
     strategies: list[Contract]
-    governance: str
     depositor: str
     folder: Path = Path()
     keepers: list[Keeper] = field(default_factory=list)
 
     # --- the chain -----------------------------------------------------------------------------------------------
+
+    @property
+    def w3(self) -> Web3:
+        return self.chain.w3
+
+    @property
+    def governance(self) -> str:
+        """Admin of the authority, without a delay."""
+        return self.chain.sender.address
+
+    def rpc(self, method: str, *parameters: Any) -> Any:
+        return rpc(self.w3, method, *parameters)
 
     @property
     def epoch(self) -> int:
@@ -121,14 +108,11 @@ class World:
         ]
 
     def nonce(self, address: str = KEEPER.address) -> int:
-        return int(self.anvil.web3.eth.get_transaction_count(address))
+        return int(self.w3.eth.get_transaction_count(Web3.to_checksum_address(address)))
 
-    def do(self, function: Any, sender: str | None = None) -> Any:
+    def do(self, call: ContractFunction, sender: str | None = None) -> TxReceipt:
         """Send a contract call from an unlocked account and wait for it."""
-        hash_ = function.transact({"from": sender or self.governance})
-        receipt = self.anvil.web3.eth.wait_for_transaction_receipt(hash_, poll_latency=0.01)
-        assert receipt["status"] == 1
-        return receipt
+        return self.chain.send(call, sender=Unlocked(self.w3, sender) if sender else None, gas=GAS)
 
     def commit(self, policy_hash: str) -> None:
         self.do(self.vault.functions.commitPolicy(policy_hash))
@@ -150,7 +134,7 @@ class World:
 
     def pass_time(self, seconds: int) -> None:
         """Mine a block this much later."""
-        self.anvil.rpc("evm_increaseTime", seconds)
+        self.rpc("evm_increaseTime", seconds)
         self.mine()
 
     def halt(self) -> None:
@@ -164,9 +148,9 @@ class World:
         return list(self.vault.events.Rebalanced().get_logs(from_block=0))
 
     def snapshot(self) -> Snapshot:
-        """What the keeper would read now."""
+        """Read the vault as the keeper does."""
         return read_snapshot(
-            Rpc(self.anvil.url),
+            Rpc(self.url),
             lens=self.lens.address,
             vault=self.vault.address,
             max_block_age=1e12,
@@ -177,7 +161,7 @@ class World:
 
     def raw_config(self, **changes: Any) -> dict[str, Any]:
         values: dict[str, Any] = {
-            "rpc_url": self.anvil.url,
+            "rpc_url": self.url,
             "chain_id": CHAIN_ID,
             "vault": self.vault.address,
             "lens": self.lens.address,
@@ -208,45 +192,42 @@ class World:
 
     def mine(self, _seconds: float = 0.0) -> None:
         """Mine a block; as a keeper's `sleep`, the chain goes on while it waits."""
-        self.anvil.rpc("evm_mine")
+        self.rpc("evm_mine")
 
     def set_base_fee(self, gwei: int) -> None:
         """Set the next block's base fee."""
-        self.anvil.rpc("anvil_setNextBlockBaseFeePerGas", hex(gwei * 10**9))
+        self.rpc("anvil_setNextBlockBaseFeePerGas", hex(gwei * 10**9))
 
     def stop_mining(self) -> None:
-        self.anvil.rpc("evm_setAutomine", False)
+        self.rpc("evm_setAutomine", False)
 
     def start_mining(self) -> None:
-        self.anvil.rpc("evm_setAutomine", True)
+        self.rpc("evm_setAutomine", True)
 
     def close(self) -> None:
         while self.keepers:
             self.keepers.pop().close()
 
 
-def _deploy(anvil: Anvil, artifacts: dict[str, dict[str, Any]], name: str, *arguments: Any) -> Contract:
-    web3, artifact = anvil.web3, artifacts[name]
-    factory = web3.eth.contract(abi=artifact["abi"], bytecode=artifact["bytecode"]["object"])
-    hash_ = factory.constructor(*arguments).transact({"from": web3.eth.accounts[0]})
-    receipt = web3.eth.wait_for_transaction_receipt(hash_, poll_latency=0.01)
-    return web3.eth.contract(address=receipt["contractAddress"], abi=artifact["abi"])
-
-
-def deploy_world(anvil: Anvil) -> World:
+def deploy_world(w3: Web3, url: str) -> World:
     """Deploy a vault with three strategies paying 3, 4 and 5 %, and deposit a million into it."""
-    artifacts = read_artifacts()
-    governance, depositor = anvil.web3.eth.accounts[:2]
-    token = _deploy(anvil, artifacts, "Token", 6)
-    authority = _deploy(anvil, artifacts, "AccessManager", governance)
-    vault = _deploy(anvil, artifacts, "Vault", token.address, "Vault", "VLT", authority.address, KEEPER.address, LIMITS)
+    governance, depositor = w3.eth.accounts[:2]
+    chain, artifacts = Chain(w3, Unlocked(w3, governance)), read_artifacts()
+
+    def deploy(name: str, *arguments: Any) -> Contract:
+        compiled = artifacts[name]
+        return chain.deploy(Artifact(name, compiled["abi"], compiled["bytecode"]["object"], {}), *arguments)
+
+    token, authority = deploy("Token", 6), deploy("AccessManager", governance)
+    vault = deploy("Vault", token.address, "Vault", "VLT", authority.address, KEEPER.address, LIMITS)
     world = World(
-        anvil=anvil,
+        chain=chain,
+        url=url,
+        authority=authority,
         vault=vault,
-        lens=_deploy(anvil, artifacts, "VaultLens"),
+        lens=deploy("VaultLens"),
         token=token,
-        strategies=[_deploy(anvil, artifacts, "MockStrategy", token.address) for _ in range(3)],
-        governance=governance,
+        strategies=[deploy("MockStrategy", token.address) for _ in range(3)],
         depositor=depositor,
     )
     for index, strategy in enumerate(world.strategies):
@@ -256,8 +237,8 @@ def deploy_world(anvil: Anvil) -> World:
     world.do(token.functions.mint(depositor, 1_000_000 * UNIT))
     world.do(token.functions.approve(vault.address, 2**256 - 1), depositor)
     world.do(vault.functions.deposit(1_000_000 * UNIT, depositor), depositor)
-    anvil.rpc("anvil_setBalance", KEEPER.address, hex(WAD))
-    anvil.rpc("anvil_setBalance", THIEF.address, hex(WAD))
+    world.rpc("anvil_setBalance", KEEPER.address, hex(WAD))
+    world.rpc("anvil_setBalance", THIEF.address, hex(WAD))
     return world
 
 
@@ -272,7 +253,7 @@ class Killed(BaseException):
 
 @dataclass(frozen=True)
 class Done:
-    """What a command left behind."""
+    """The result of a command."""
 
     returncode: int
     stdout: str

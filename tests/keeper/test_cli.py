@@ -19,7 +19,18 @@ from tests.keeper.harness import CHAIN_ID, KEEPER, PASSWORD, THIEF, Shell, World
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["run"], ["once"], ["status"], ["init"], ["keystore"], ["keystore", "new"], ["keystore", "import"]]
+    "command",
+    [
+        [],
+        ["run"],
+        ["once"],
+        ["status"],
+        ["inspect"],
+        ["init"],
+        ["keystore"],
+        ["keystore", "new"],
+        ["keystore", "import"],
+    ],
 )
 def test_help__exists_everywhere(command: list[str]) -> None:
     done = CliRunner().invoke(main, [*command, "--help"])
@@ -100,7 +111,7 @@ def test_unexpected_error__is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
     [
         ({"chain_id": 1}, "serves chain 31337"),
         ({"rpc_url": "http://127.0.0.1:9"}, "does not answer"),
-        ({"vault": THIEF.address}, "no contract at `vault`"),
+        ({"vault": THIEF.address}, "no contract at the vault's address"),
         ({"policy": "nonsense"}, "no policy 'nonsense'"),
         ({"intervall": 3}, "unknown key `intervall`"),
         ({"max_block_age_seconds": 1e-9}, "max_block_age_seconds"),
@@ -226,7 +237,7 @@ def test_run__trades_until_told_to_stop__and_exits_0(world: World, shell: Shell,
 def test_run__stopped_in_mid_cycle__finishes_it(world: World, shell: Shell) -> None:
     world.stop_mining()
     process = shell.start("run", "--live", "--config", str(world.config_file(receipt_timeout_seconds=20.0)))
-    wait_for(lambda: world.anvil.rpc("txpool_status")["pending"] != "0x0", "nothing was sent")
+    wait_for(lambda: world.rpc("txpool_status")["pending"] != "0x0", "nothing was sent")
     process.send_signal(signal.SIGTERM)
     time.sleep(0.3)
     assert process.poll() is None

@@ -18,7 +18,8 @@ from agent.policies.rules import EqualWeight
 from agent.units import FloatArray
 from agent.vault.decision import DecisionRules
 from keeper.chain.abi import encode_call
-from keeper.decide import HOLD, Action, Settings, chain_turnover, chain_weights, decide, decision_hash
+from keeper.conversion import HOLD, chain_turnover, chain_weights
+from keeper.decide import Action, Settings, decide, decision_hash
 from keeper.errors import MissingRateError, StaleBlockError, VaultNotReadyError
 from keeper.snapshot import NO_CAP, WAD, Snapshot
 from tests.keeper.by_hand import ADDRESS, BLOCK, LIMITS, UNIT, snapshot, strategy

@@ -45,8 +45,8 @@ def test_restarted_keeper__goes_on_with_the_same_memory(world: World) -> None:
     again = wake()  # restarted within the day: the same step of the same memory
     assert again.started == first.started
     assert np.array_equal(again.before, first.before)
-    world.anvil.rpc("evm_increaseTime", 86_400)
-    world.anvil.rpc("evm_mine")
+    world.rpc("evm_increaseTime", 86_400)
+    world.rpc("evm_mine")
     later = wake()  # restarted a day later: goes on from where the first day ended
     assert later.started >= first.started + 86_400
     assert np.array_equal(later.before, again.after)

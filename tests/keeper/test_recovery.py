@@ -108,7 +108,7 @@ def test_kill_9__while_waiting_for_the_receipt__and_restart(world: World, shell:
     world.stop_mining()
     process = shell.start("once", "--live", "--config", str(config))
     give_up = time.monotonic() + 30
-    while world.anvil.rpc("txpool_status")["pending"] == "0x0":
+    while world.rpc("txpool_status")["pending"] == "0x0":
         assert time.monotonic() < give_up
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
@@ -160,8 +160,8 @@ def test_not_mined__fees_are_raised_by_the_rule(world: World) -> None:
     for lower, higher in zip(intent.attempts, intent.attempts[1:], strict=False):
         assert higher.max_fee >= lower.max_fee * 1.125
         assert higher.tip >= lower.tip * 1.125
-    assert {world.anvil.web3.eth.get_transaction(intent.attempts[-1].transaction_hash)["nonce"]} == {0}
-    assert world.anvil.rpc("txpool_status")["pending"] == "0x1"  # replaced, not added
+    assert {world.w3.eth.get_transaction(intent.attempts[-1].transaction_hash)["nonce"]} == {0}
+    assert world.rpc("txpool_status")["pending"] == "0x1"  # replaced, not added
     world.mine()
     assert_applied_once(world, _cycled(keeper))
 
@@ -170,7 +170,7 @@ def test_not_mined__and_no_money_for_a_replacement__is_told_so(world: World) -> 
     world.stop_mining()
     world.keeper(**NO_REPLACEMENT).cycle(live=True)
     (attempt,) = latest(world.keepers[0]).attempts
-    world.anvil.rpc("anvil_setBalance", KEEPER.address, hex(attempt.max_fee * latest(world.keepers[0]).gas))
+    world.rpc("anvil_setBalance", KEEPER.address, hex(attempt.max_fee * latest(world.keepers[0]).gas))
     keeper = world.keeper()
     with pytest.raises(InsufficientFundsError, match="Top it up"):
         keeper.cycle(live=True)
@@ -219,8 +219,8 @@ def test_dropped_from_the_pool__the_same_bytes_are_sent_again(world: World) -> N
     keeper = world.keeper(**NO_REPLACEMENT)
     assert keeper.cycle(live=True).outcome == "pending"
     (attempt,) = latest(keeper).attempts
-    world.anvil.rpc("anvil_dropTransaction", attempt.transaction_hash)
-    assert world.anvil.rpc("txpool_status")["pending"] == "0x0"
+    world.rpc("anvil_dropTransaction", attempt.transaction_hash)
+    assert world.rpc("txpool_status")["pending"] == "0x0"
     keeper = world.keeper(**NO_REPLACEMENT, sleep=world.mine)
     keeper.cycle(live=True)
     assert latest(keeper).transaction_hash == attempt.transaction_hash
@@ -231,9 +231,9 @@ def test_dry_run__with_a_transaction_under_way__sends_nothing(world: World) -> N
     world.stop_mining()
     keeper = world.keeper()
     keeper.cycle(live=True)
-    world.anvil.rpc("anvil_dropAllTransactions")
+    world.rpc("anvil_dropAllTransactions")
     assert keeper.cycle(live=False).outcome == "pending"
-    assert world.anvil.rpc("txpool_status")["pending"] == "0x0"
+    assert world.rpc("txpool_status")["pending"] == "0x0"
 
 
 # --- reorgs ------------------------------------------------------------------------------------------------------
@@ -242,7 +242,7 @@ def test_dry_run__with_a_transaction_under_way__sends_nothing(world: World) -> N
 def test_reorg__takes_the_block_away__it_is_sent_again(world: World) -> None:
     keeper = world.keeper()
     first = keeper.cycle(live=True)
-    world.anvil.rpc("anvil_reorg", 1, [])
+    world.rpc("anvil_reorg", 1, [])
     assert world.epoch == 0
     keeper.cycle(live=True)
     assert latest(keeper).transaction_hash == first.transaction_hash
@@ -252,8 +252,8 @@ def test_reorg__takes_the_block_away__it_is_sent_again(world: World) -> None:
 def test_reorg__and_the_deadline_is_over__decides_afresh(world: World) -> None:
     keeper = world.keeper()
     first = keeper.cycle(live=True)
-    world.anvil.rpc("anvil_reorg", 1, [])
-    world.anvil.rpc("evm_increaseTime", 3600)
+    world.rpc("anvil_reorg", 1, [])
+    world.rpc("evm_increaseTime", 3600)
     world.mine()
     second = keeper.cycle(live=True)
     assert second.outcome == "mined"
@@ -267,9 +267,9 @@ def test_reorg__takes_two_rebalances_away__decides_afresh_from_the_first_nonce(w
     world.do(world.strategies[0].functions.gain(90_000 * 10**6))
     keeper.cycle(live=True)
     assert (world.epoch, world.nonce()) == (2, 2)
-    world.anvil.rpc("anvil_reorg", 3, [])
+    world.rpc("anvil_reorg", 3, [])
     assert (world.epoch, world.nonce()) == (0, 0)
-    world.anvil.rpc("evm_increaseTime", 5)  # Anvil may date the new blocks before those the keeper has seen
+    world.rpc("evm_increaseTime", 5)  # Anvil may date the new blocks before those the keeper has seen
     world.mine()
     keeper.cycle(live=True)
     assert_applied_once(world, keeper)
@@ -283,10 +283,10 @@ def test_deadline_over__expires_and_its_nonce_is_used_again(world: World) -> Non
     keeper = world.keeper(**NO_REPLACEMENT)
     assert keeper.cycle(live=True).outcome == "pending"
     old = latest(keeper)
-    world.anvil.rpc("anvil_dropAllTransactions")
-    world.anvil.rpc("evm_increaseTime", 3600)
+    world.rpc("anvil_dropAllTransactions")
+    world.rpc("evm_increaseTime", 3600)
     world.mine()
-    world.anvil.web3.provider.make_request("eth_sendRawTransaction", ["0x" + old.attempts[0].raw.hex()])
+    world.w3.provider.make_request("eth_sendRawTransaction", ["0x" + old.attempts[0].raw.hex()])
     keeper = world.keeper(sleep=world.mine)
     keeper.cycle(live=True)
     new = latest(keeper)
@@ -297,22 +297,22 @@ def test_deadline_over__expires_and_its_nonce_is_used_again(world: World) -> Non
 
 
 def _rebalance_as(world: World, sender: str) -> None:
-    world.anvil.rpc("anvil_impersonateAccount", sender)
+    world.rpc("anvil_impersonateAccount", sender)
     policy = world.vault.functions.policyHash().call()
     weights = [WAD // 10] * 3
     world.do(world.vault.functions.rebalance((world.epoch, 2**40, 0, weights, policy, policy)), sender)
-    world.anvil.rpc("anvil_stopImpersonatingAccount", sender)
+    world.rpc("anvil_stopImpersonatingAccount", sender)
 
 
 def test_nonce_used_by_a_transfer__is_superseded(world: World) -> None:
     world.stop_mining()
     keeper = world.keeper()
     keeper.cycle(live=True)
-    world.anvil.rpc("anvil_dropAllTransactions")
+    world.rpc("anvil_dropAllTransactions")
     world.start_mining()
-    world.anvil.rpc("anvil_impersonateAccount", KEEPER.address)
-    world.anvil.rpc("eth_sendTransaction", {"from": KEEPER.address, "to": THIEF.address, "value": "0x1"})
-    world.anvil.rpc("anvil_stopImpersonatingAccount", KEEPER.address)
+    world.rpc("anvil_impersonateAccount", KEEPER.address)
+    world.rpc("eth_sendTransaction", {"from": KEEPER.address, "to": THIEF.address, "value": "0x1"})
+    world.rpc("anvil_stopImpersonatingAccount", KEEPER.address)
     assert keeper.cycle(live=True).outcome == "mined"
     assert keeper.journal.count_intents() == {"superseded": 1, "mined": 1}
     assert (world.epoch, world.nonce()) == (1, 2)
@@ -322,7 +322,7 @@ def test_nonce_used_elsewhere__is_superseded(world: World) -> None:
     world.stop_mining()
     keeper = world.keeper()
     keeper.cycle(live=True)
-    world.anvil.rpc("anvil_dropAllTransactions")
+    world.rpc("anvil_dropAllTransactions")
     world.start_mining()
     _rebalance_as(world, KEEPER.address)
     keeper.cycle(live=True)
@@ -334,7 +334,7 @@ def test_epoch_moved_on__is_superseded(world: World) -> None:
     world.stop_mining()
     keeper = world.keeper()
     keeper.cycle(live=True)
-    world.anvil.rpc("anvil_dropAllTransactions")
+    world.rpc("anvil_dropAllTransactions")
     world.start_mining()
     world.do(world.vault.functions.setKeeper(THIEF.address))
     _rebalance_as(world, THIEF.address)

@@ -21,9 +21,10 @@ from agent.policies.rules import Rule
 from agent.units import DAY
 from agent.vault.limits import Limits
 from agent.vault.portfolio import Costs
+from keeper.conversion import View
 from keeper.decide import Action, Settings, decide
 from keeper.errors import PolicyError
-from keeper.snapshot import WAD, View
+from keeper.snapshot import WAD
 from tests.keeper.by_hand import BLOCK, UNIT, snapshot, strategy
 from tests.keeper.harness import UNIT as CHAIN_UNIT
 from tests.keeper.harness import World

@@ -94,7 +94,7 @@ def test_turnover_budget__any_history__is_the_agents_bucket_and_never_reverts(wo
         assert result.outcome in ("mined", "no-trade"), result.reason
         seen.add(result.reason.split(":")[0])
         if result.outcome == "mined":
-            block = world.anvil.web3.eth.get_block("latest")
+            block = world.w3.eth.get_block("latest")
             if timestamp:
                 used = budget.refill(used, block["timestamp"] - timestamp)
             timestamp = block["timestamp"]
@@ -139,9 +139,7 @@ def test_walls__met_on_chain__are_named(world: World, limits: dict[str, int], na
     policy = world.vault.functions.policyHash().call()
     request = (world.epoch, 2**40, 0, [4 * WAD // 10, WAD // 10, WAD // 10], policy, policy)
     with pytest.raises(CallRevertedError) as caught:
-        Rpc(world.anvil.url).call(
-            world.vault.address, encode_call("Vault", "rebalance", [request]), sender=KEEPER.address
-        )
+        Rpc(world.url).call(world.vault.address, encode_call("Vault", "rebalance", [request]), sender=KEEPER.address)
     assert caught.value.revert.name == name
 
 
@@ -175,7 +173,7 @@ def test_heartbeat__after_half_the_silence__once(quiet: World) -> None:
     assert "a sign of life is due" in result.reason
     (event,) = heartbeats(quiet)
     assert "0x" + event["transactionHash"].hex() == result.transaction_hash
-    assert quiet.vault.functions.lastSeen().call() == quiet.anvil.web3.eth.get_block("latest")["timestamp"]
+    assert quiet.vault.functions.lastSeen().call() == quiet.w3.eth.get_block("latest")["timestamp"]
     intent = keeper.journal.latest_intent()
     assert intent is not None
     assert (intent.kind, intent.state) == (Kind.HEARTBEAT, State.MINED)
@@ -192,7 +190,7 @@ def test_heartbeat__dry_run__says_it_would(quiet: World) -> None:
     assert "a sign of life is due" in result.reason
     assert "a dry run sends nothing" in result.reason
     assert quiet.nonce() == 1
-    assert quiet.anvil.rpc("txpool_status") == {"pending": "0x0", "queued": "0x0"}
+    assert quiet.rpc("txpool_status") == {"pending": "0x0", "queued": "0x0"}
 
 
 def test_heartbeat__not_mined_yet__is_carried_on_and_not_doubled(quiet: World) -> None:
@@ -201,7 +199,7 @@ def test_heartbeat__not_mined_yet__is_carried_on_and_not_doubled(quiet: World) -
     keeper = quiet.keeper()
     assert keeper.cycle(live=True).outcome == "pending"
     assert keeper.cycle(live=True).outcome == "pending"
-    assert quiet.anvil.rpc("txpool_status")["pending"] == "0x1"
+    assert quiet.rpc("txpool_status")["pending"] == "0x1"
     quiet.mine()
     assert keeper.cycle(live=True).outcome == "no-trade"
     assert (quiet.nonce(), len(heartbeats(quiet))) == (2, 1)
@@ -229,12 +227,12 @@ def test_heartbeat__under_way_when_somebody_else_rebalanced__is_given_up(quiet: 
     quiet.stop_mining()
     keeper = quiet.keeper()
     keeper.cycle(live=True)
-    quiet.anvil.rpc("anvil_dropAllTransactions")
+    quiet.rpc("anvil_dropAllTransactions")
     quiet.start_mining()
     policy = quiet.vault.functions.policyHash().call()
-    quiet.anvil.rpc("anvil_impersonateAccount", KEEPER.address)
+    quiet.rpc("anvil_impersonateAccount", KEEPER.address)
     quiet.do(quiet.vault.functions.rebalance((quiet.epoch, 2**40, 0, [2**256 - 1] * 3, policy, policy)), KEEPER.address)
-    quiet.anvil.rpc("anvil_stopImpersonatingAccount", KEEPER.address)
+    quiet.rpc("anvil_stopImpersonatingAccount", KEEPER.address)
     assert keeper.cycle(live=True).outcome == "no-trade"
     assert keeper.journal.count_intents() == {"mined": 1, "superseded": 1}
 
@@ -243,7 +241,7 @@ def test_heartbeat__reorged_away__is_sent_again(quiet: World) -> None:
     quiet.pass_time(SILENCE // 2)
     keeper = quiet.keepers[0]
     assert keeper.cycle(live=True).outcome == "heartbeat"
-    quiet.anvil.rpc("anvil_reorg", 1, [])
+    quiet.rpc("anvil_reorg", 1, [])
     assert not heartbeats(quiet)
     quiet.pass_time(5)
     keeper.cycle(live=True)

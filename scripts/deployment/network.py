@@ -1,13 +1,34 @@
-"""An Ape account as the sender of a `Chain`."""
+"""Ape's part in a deployment: commands on one of its networks, and its accounts as senders."""
 
 from typing import Any
 
+import click
+import requests
+from ape.cli import ConnectedProviderCommand
 from ape.exceptions import ApeException
+from ape.logging import LogLevel, logger
 from eth_typing import ChecksumAddress
 from web3 import Web3
 from web3.types import TxParams, TxReceipt
 
-from scripts.protocols.errors import TransactionFailedError
+from agent.errors import AgentError
+from keeper.errors import KeeperError
+from scripts.errors import ScriptError, TransactionFailedError
+
+
+class NetworkCommand(ConnectedProviderCommand):
+    """A command on a network whose failures are one line and exit code 1, not a stack trace."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. With --json, Ape's own messages must not stand before the document."""
+        if ctx.params.get("as_json"):
+            logger.set_level(LogLevel.ERROR)
+        try:
+            return super().invoke(ctx)
+        except (AgentError, KeeperError, ScriptError) as error:
+            raise click.ClickException(str(error)) from error
+        except (ApeException, requests.RequestException) as error:
+            raise click.ClickException(f"{error}\nIs the node of --network up, and the one you mean?") from error
 
 
 class ApeSender:

@@ -1,9 +1,16 @@
-"""`decide`: what the policy wants, what of it is admissible, and the plan that comes of it, with its reason."""
+"""From a snapshot to a plan with a reason. Pure: no clock, no chain, no key.
+
+    Snapshot -> Observation -> wanted weights -> admissible weights -> Plan
+
+The middle is the agent's own code, the same that trained and tested the policy. `refusal` names what must not be acted
+on at all; `keeper.conversion` is the boundary to the chain's integers on both sides.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from fractions import Fraction
 
 import numpy as np
@@ -16,14 +23,82 @@ from agent.policies.memory import Recall, act_and_recall
 from agent.units import FloatArray
 from agent.vault import decision as agent_decision
 from agent.vault.portfolio import Costs
-from keeper.decide.plan import Action, Plan, Rebalance
-from keeper.decide.weights import chain_turnover, chain_weights
+from keeper.chain.abi import encode_call
+from keeper.conversion import View, chain_turnover, chain_weights
 from keeper.errors import StaleBlockError
-from keeper.snapshot import WAD, Snapshot, View
+from keeper.snapshot import WAD, Snapshot
+
+
+class Action(StrEnum):
+    """A plan's action. `HEARTBEAT` is a hold that tells the vault that its keeper lives, so that nobody may unwind."""
+
+    REBALANCE = "rebalance"
+    HEARTBEAT = "heartbeat"
+    HOLD = "no-trade"
+    REFUSE = "refused"
+
+
+@dataclass(frozen=True)
+class Rebalance:
+    """The vault's `Rebalance` request; weights in WAD or `HOLD`."""
+
+    epoch: int
+    deadline: int
+    min_total_assets: int
+    weights: tuple[int, ...]
+    policy_hash: str
+    decision_hash: str
+
+    @property
+    def call_data(self) -> bytes:
+        """Call data of `rebalance`."""
+        hashes = (bytes.fromhex(self.policy_hash[2:]), bytes.fromhex(self.decision_hash[2:]))
+        request = (self.epoch, self.deadline, self.min_total_assets, list(self.weights), *hashes)
+        return encode_call("Vault", "rebalance", [request])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The decision of one cycle, with its reason.
+
+    Attributes
+    ----------
+    request
+        Set if and only if the action is `REBALANCE`.
+    memory
+        Rate memory including this block's rates; the journal keeps it.
+    vector
+        The observation as the policy received it.
+    weights
+        Present shares of NAV, one per strategy.
+    target
+        Shares of NAV after the rebalance; the present ones where nothing is traded.
+    at_cap
+        Per strategy, whether the policy wanted more than its cap.
+    recall
+        State of a policy with memory; the journal keeps it.
+    """
+
+    action: Action
+    reason: str
+    memory: RateMemory
+    request: Rebalance | None = None
+    vector: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()
+    target: tuple[float, ...] = ()
+    at_cap: tuple[bool, ...] = ()
+    recall: Recall | None = None
+
+    @property
+    def call_data(self) -> bytes | None:
+        """Call data for the vault; `None` where nothing is to be sent."""
+        if self.action is Action.HEARTBEAT:
+            return encode_call("Vault", "heartbeat", [])
+        return None if self.request is None else self.request.call_data
 
 
 def refusal(snapshot: Snapshot, policy: Policy, sender: str | None) -> str | None:
-    """Return why nothing may be decided at all, or `None`."""
+    """Return the reason why nothing may be decided at all, or `None`."""
     if snapshot.halted:
         return "The vault is halted. Unwind its strategies; only governance can resume it."
     if policy.digest.lower() != snapshot.policy_hash.lower():
@@ -31,7 +106,7 @@ def refusal(snapshot: Snapshot, policy: Policy, sender: str | None) -> str | Non
             f"Policy {policy.name} has digest {policy.digest}, but the vault has committed to {snapshot.policy_hash}. "
             "Configure the committed policy, or have governance commit this one."
         )
-    if int(snapshot.keeper, 16) == 0:
+    if not snapshot.has_keeper:
         return "The vault has no keeper: the guardian cut it off. Only governance can set one (setKeeper)."
     if sender is not None and sender != snapshot.keeper:
         return (
@@ -39,7 +114,7 @@ def refusal(snapshot: Snapshot, policy: Policy, sender: str | None) -> str | Non
             "Configure that key's keystore, or have governance call setKeeper."
         )
     if not snapshot.valued:
-        names = ", ".join(s.name or s.target for s in snapshot.dead) or "a strategy"
+        names = ", ".join(s.label for s in snapshot.dead) or "a strategy"
         return (
             f"The vault cannot be valued while {names} reverts. Nothing is traded until governance has dealt with it."
         )
@@ -72,18 +147,18 @@ def _with_number(reason: agent_decision.Reason, snapshot: Snapshot) -> str:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the operator chose.
+    """The operator's choices.
 
     Attributes
     ----------
     native_price
-        Asset units per unit of the chain's native coin, to weigh gas against what is moved.
+        Asset units per unit of the chain's native coin: weighs gas against the amount moved.
     slippage
-        NAV after the rebalance may be lower by this share of NAV at most.
+        Share of NAV that a rebalance may cost at most.
     deadline_seconds
-        How long a request stays good.
+        How long a request stays valid.
     rules, costs
-        The agent's rules of what is worth sending, and the units of gas it expects.
+        The agent's rules for what is worth sending, and its expected costs.
     """
 
     native_price: float
@@ -106,13 +181,13 @@ def decide(
     Parameters
     ----------
     snapshot, policy, settings
-        What is, who decides, and what the operator chose.
+        The vault, the policy that decides, and the operator's choices.
     memory
         Rate memory from the last cycle; `None` starts one.
     sender
         Address whose key would sign; `None` in a dry run, which needs none.
     recall
-        What the policy remembered after the last cycle, if it has a memory.
+        State of the policy's memory after the last cycle, if it has one.
 
     Raises
     ------
@@ -172,12 +247,12 @@ def decide(
 
 
 def deadline(snapshot: Snapshot, settings: Settings) -> int:
-    """Return until when what was decided from this snapshot may be mined."""
+    """Return the timestamp until which a decision from this snapshot may be mined."""
     return max(snapshot.block.timestamp, snapshot.read_at) + int(settings.deadline_seconds)
 
 
 def decision_hash(seen: Observation, weights: tuple[int, ...]) -> str:
-    """Keccak of the canonical JSON of what was seen and what was sent: anyone who has both can check the record."""
+    """Return the keccak of observation and weights as canonical JSON: anyone who has both can check the record."""
     content = {"observation": seen.vector()[0].tolist(), "weights": [str(weight) for weight in weights]}
     return "0x" + keccak(text=json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)).hex()
 
@@ -197,12 +272,12 @@ def _remember(view: View, snapshot: Snapshot, memory: RateMemory | None) -> Rate
 def _with_heartbeat(plan: Plan, snapshot: Snapshot) -> Plan:
     """Turn a hold into a heartbeat when half of the silence that the vault allows has passed.
 
-    Only a keeper that could have traded says so: one that refuses is no reason to hold the dead man's switch off.
+    Only a keeper that could have traded does: one that refuses must not hold off the dead man's switch.
     """
-    most = snapshot.limits.max_silence
-    if 2 * snapshot.silence < most:
+    limit = snapshot.limits.max_silence
+    if 2 * snapshot.silence < limit:
         return plan
-    due = f"a sign of life is due: none for {snapshot.silence} s, and after {most} s anyone may unwind"
+    due = f"a sign of life is due: none for {snapshot.silence} s, and after {limit} s anyone may unwind"
     return replace(plan, action=Action.HEARTBEAT, reason=f"{plan.reason}; {due}")
 
 

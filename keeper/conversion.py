@@ -1,19 +1,25 @@
-"""A snapshot as the agent sees it: whole asset units, fractions and APR instead of the chain's integers."""
+"""The chain boundary: a snapshot into the agent's units, and the agent's weights back into the vault's integers.
+
+Nothing else in the keeper converts between the two. Inwards: whole asset units, fractions of NAV, APR, float64.
+Outwards: WAD, rounded so that no weight is ever carried over a limit.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
-from agent.units import DAY, FloatArray
+from agent.units import DAY, BoolArray, FloatArray
 from agent.vault.bucket import Budget
 from agent.vault.limits import Limits
 from agent.vault.portfolio import Allowance
 from keeper.errors import MissingRateError, VaultNotReadyError
-from keeper.snapshot.snapshot import WAD, Snapshot
+from keeper.snapshot import NO_CAP, WAD, Snapshot
 
-NO_CAP = 2**128 - 1  # an absolute cap at the top of its type is none
+HOLD = 2**256 - 1
+"""Weight that tells the vault to leave a position as it is."""
 ROUNDING = 2  # base units that moving a position may lose to rounding, at most
 
 
@@ -31,7 +37,7 @@ class View:
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> View:
-        """Return a snapshot in the agent's units, as a batch of one.
+        """Convert a snapshot, as a batch of one.
 
         Raises
         ------
@@ -43,10 +49,10 @@ class View:
         strategies = snapshot.strategies
         if not strategies:
             raise VaultNotReadyError("The vault has no strategies yet. Have governance add some (ape run deploy does).")
-        silent = [s.name or s.target for s in strategies if s.live and not s.has_rate]
+        silent = [s.label for s in strategies if s.live and not s.has_rate]
         if silent:
             raise MissingRateError(
-                f"No supply rate from {', '.join(silent)}: the policy cannot see what it pays. "
+                f"No supply rate from {', '.join(silent)}: the policy needs it. "
                 "Wrap the venue in a strategy with supplyRate(), or remove it from the vault."
             )
         unit = 10**snapshot.asset_decimals
@@ -94,3 +100,63 @@ def _limits(snapshot: Snapshot, unit: int) -> Limits:
         turnover_budget=Budget(walls.turnover_capacity / WAD, walls.turnover_refill / WAD * DAY),
         performance_fee=walls.performance_fee / WAD,
     )
+
+
+# --- outwards --------------------------------------------------------------------------------------------------------
+
+
+def chain_weights(target: FloatArray, traded: BoolArray, snapshot: Snapshot) -> tuple[int, ...]:
+    """Turn fractions into the vault's integer weights, never over a cap or into the idle floor.
+
+    Every weight is rounded down and bounded by both caps in exact integers. The few units in 1e18 by which a float sum
+    may still exceed what is free are taken off the largest traded weight. A held position that is over its cap in
+    exact integers is brought down to it, since the vault would refuse the whole.
+
+    Parameters
+    ----------
+    target
+        `(n,)` admissible shares of NAV.
+    traded
+        `(n,)` false where the position stays as it is.
+    snapshot
+        NAV, caps and holdings, in base units.
+
+    Returns
+    -------
+    tuple of int
+        WAD, or `HOLD`.
+    """
+    nav, strategies = snapshot.total_assets, snapshot.strategies
+    limits = [min(s.relative_cap, _wad_share(s.absolute_cap, nav)) for s in strategies]
+    moves = [
+        bool(move) or (s.live and s.assets > nav * cap // WAD)
+        for move, s, cap in zip(traded, strategies, limits, strict=True)
+    ]
+    weights = [
+        min(int(Fraction(float(share)) * WAD), cap) if move else HOLD
+        for share, move, cap in zip(target, moves, limits, strict=True)
+    ]
+    held = sum(s.assets for s, move in zip(strategies, moves, strict=True) if not move)
+    room = WAD - snapshot.limits.idle_floor - -(-(held + snapshot.unread_assets) * WAD // nav)
+    excess = sum(weight for weight, move in zip(weights, moves, strict=True) if move) - room
+    while excess > 0 and any(weight not in (0, HOLD) for weight in weights):
+        largest = max((weight, index) for index, weight in enumerate(weights) if weight != HOLD)[1]
+        cut = min(excess, weights[largest])
+        weights[largest] -= cut
+        excess -= cut
+    return tuple(weights)
+
+
+def chain_turnover(weights: tuple[int, ...], snapshot: Snapshot) -> int:
+    """Return the turnover (WAD) that the vault will count for these weights, in its own integers."""
+    nav = snapshot.total_assets
+    changes = [
+        nav * weight // WAD - s.assets for weight, s in zip(weights, snapshot.strategies, strict=True) if weight != HOLD
+    ]
+    moved = max(sum(-min(change, 0) for change in changes), sum(max(change, 0) for change in changes))
+    return -(-moved * WAD // max(nav, 1))
+
+
+def _wad_share(assets: int, nav: int) -> int:
+    """Return the largest weight whose `nav * weight / WAD`, rounded down, is at most `assets`."""
+    return ((assets + 1) * WAD - 1) // nav

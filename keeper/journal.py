@@ -1,0 +1,525 @@
+"""The keeper's durable memory, in SQL (SQLite by default, PostgreSQL by URL).
+
+The order of writing is the safety of the whole: an intent with its pinned nonce before anything is signed, the signed
+bytes before they are sent. After a crash at any point the next cycle finds here what may be under way::
+
+    planned -> signed -> sent -> mined | reverted | expired | superseded
+                                   ^ reopened to `sent` when a reorg takes its block away
+
+`in_flight` is 1 while an intent is open and NULL afterwards; being unique, it allows one open intent at most. One
+keeper at a time holds a journal: a lock that the operating system (or the database) frees when the process dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TextIO
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Connection,
+    Engine,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from keeper.errors import JournalError
+
+SCHEMA_VERSION = 2
+_ADVISORY_LOCK = 0x62756C6B  # "bulk": one keeper per PostgreSQL database
+
+
+# --- tables and rows -------------------------------------------------------------------------------------------------
+
+metadata = MetaData()
+_wei = String(78)  # uint256 in decimal: no database integer holds it
+
+
+def _id() -> Column[int]:
+    return Column("id", Integer, primary_key=True)
+
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("value", String(128), nullable=False),
+)
+cycles = Table(
+    "cycles",
+    metadata,
+    _id(),
+    Column("started_at", BigInteger, nullable=False),
+    Column("live", Boolean, nullable=False),
+    Column("block_number", BigInteger),
+    Column("block_timestamp", BigInteger),
+    Column("snapshot_digest", String(66)),
+    Column("policy_digest", String(66)),
+    Column("nav", _wei),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("decision", Text),  # JSON: observation, weights before and after, request, decision hash
+)
+intents = Table(
+    "intents",
+    metadata,
+    _id(),
+    Column("cycle_id", ForeignKey("cycles.id"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("sender", String(42), nullable=False),
+    Column("nonce", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("deadline", BigInteger, nullable=False),
+    Column("gas", BigInteger, nullable=False),
+    Column("call_data", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("in_flight", Integer, CheckConstraint("in_flight = 1"), unique=True),
+    Column("transaction_hash", String(66)),
+    Column("block_number", BigInteger),
+    Column("gas_used", BigInteger),
+    Column("gas_price", _wei),
+)
+attempts = Table(
+    "attempts",
+    metadata,
+    _id(),
+    Column("intent_id", ForeignKey("intents.id"), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger),
+    Column("transaction_hash", String(66), nullable=False, unique=True),
+    Column("raw", LargeBinary, nullable=False),
+    Column("max_fee", _wei, nullable=False),
+    Column("tip", _wei, nullable=False),
+)
+rate_memory = Table(
+    "rate_memory",
+    metadata,
+    Column("strategies", String(66), primary_key=True),  # digest of the strategies' addresses, in order
+    Column("cycle_id", ForeignKey("cycles.id"), nullable=False),
+    Column("state", Text, nullable=False),
+)
+
+
+class Kind(StrEnum):
+    """The call that an intent makes on the vault."""
+
+    REBALANCE = "rebalance"
+    HEARTBEAT = "heartbeat"
+
+
+class State(StrEnum):
+    """The stage of an intent's life."""
+
+    PLANNED = "planned"
+    SIGNED = "signed"
+    SENT = "sent"
+    MINED = "mined"
+    REVERTED = "reverted"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether one of its transactions may still be mined."""
+        return self in (State.PLANNED, State.SIGNED, State.SENT)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One signed transaction for an intent. All attempts of an intent share its nonce, so one at most is mined."""
+
+    id: int
+    intent_id: int
+    transaction_hash: str
+    raw: bytes
+    max_fee: int
+    tip: int
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A rebalance or a heartbeat that is to be mined exactly once."""
+
+    id: int
+    kind: Kind
+    cycle_id: int
+    sender: str
+    nonce: int
+    epoch: int
+    deadline: int
+    gas: int
+    call_data: bytes
+    state: State
+    reason: str
+    transaction_hash: str | None
+    block_number: int | None
+    gas_used: int | None
+    gas_price: int | None
+    attempts: tuple[Attempt, ...]
+
+
+def _intent(connection: Connection, intent_id: int) -> Intent:
+    """Read an intent with all its attempts."""
+    row = connection.execute(select(intents).where(intents.c.id == intent_id)).mappings().one()
+    tries = connection.execute(select(attempts).where(attempts.c.intent_id == intent_id).order_by(attempts.c.id))
+    return Intent(
+        id=row["id"],
+        kind=Kind(row["kind"]),
+        cycle_id=row["cycle_id"],
+        sender=row["sender"],
+        nonce=row["nonce"],
+        epoch=row["epoch"],
+        deadline=row["deadline"],
+        gas=row["gas"],
+        call_data=bytes(row["call_data"]),
+        state=State(row["state"]),
+        reason=row["reason"],
+        transaction_hash=row["transaction_hash"],
+        block_number=row["block_number"],
+        gas_used=row["gas_used"],
+        gas_price=None if row["gas_price"] is None else int(row["gas_price"]),
+        attempts=tuple(_attempt(item) for item in tries.mappings()),
+    )
+
+
+def _attempt(row: RowMapping) -> Attempt:
+    return Attempt(
+        id=row["id"],
+        intent_id=row["intent_id"],
+        transaction_hash=row["transaction_hash"],
+        raw=bytes(row["raw"]),
+        max_fee=int(row["max_fee"]),
+        tip=int(row["tip"]),
+    )
+
+
+# --- the journal -----------------------------------------------------------------------------------------------------
+
+
+class Journal:
+    """One vault's journal. Use `open_journal`, which takes the lock, or `read_journal`, which does not."""
+
+    def __init__(self, engine: Engine, lock: Connection | TextIO | None) -> None:
+        self._engine = engine
+        self._lock = lock
+
+    def close(self) -> None:
+        """Free the lock and the connections."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+        self._engine.dispose()
+
+    # --- identity ------------------------------------------------------------------------------------------------
+
+    def bind(self, chain_id: int, vault: str) -> None:
+        """Tie a new journal to a vault; refuse one that belongs to another."""
+        wanted = {"schema": str(SCHEMA_VERSION), "chain_id": str(chain_id), "vault": vault}
+        with self._write() as connection:
+            found = {row.key: row.value for row in connection.execute(select(meta))}
+            if not found:
+                connection.execute(insert(meta), [{"key": key, "value": value} for key, value in wanted.items()])
+                return
+        if found.get("schema") != wanted["schema"]:
+            raise JournalError(
+                f"The journal has schema {found.get('schema')}, this keeper writes {SCHEMA_VERSION}. "
+                "Use the keeper that wrote it, or start a new journal."
+            )
+        if found != wanted:
+            raise JournalError(
+                f"The journal belongs to vault {found.get('vault')} on chain {found.get('chain_id')}, not to {vault} "
+                f"on chain {chain_id}. Give each vault its own `journal`."
+            )
+
+    # --- cycles --------------------------------------------------------------------------------------------------
+
+    def begin_cycle(self, *, live: bool) -> int:
+        """Record that the keeper woke, before anything can go wrong; returns the cycle's number."""
+        row = {"started_at": int(time.time()), "live": live, "outcome": "started", "reason": "not finished"}
+        with self._write() as connection:
+            return _inserted(connection, cycles, row)
+
+    def note(self, cycle_id: int, *, memory: tuple[str, str] | None = None, **columns: Any) -> None:
+        """Set columns of a cycle: what it read and decided, or how it ended.
+
+        `memory` (the strategies' digest and the state of the rate memory) is kept in the same transaction.
+        """
+        with self._write() as connection:
+            connection.execute(update(cycles).where(cycles.c.id == cycle_id).values(columns))
+            if memory is not None:
+                strategies, state = memory
+                values = {"cycle_id": cycle_id, "state": state}
+                same = rate_memory.c.strategies == strategies
+                if connection.execute(update(rate_memory).where(same).values(values)).rowcount == 0:
+                    connection.execute(insert(rate_memory).values(strategies=strategies, **values))
+
+    def memory(self, strategies: str) -> str | None:
+        """Return the state of the rate memory for these strategies."""
+        with self._read() as connection:
+            return connection.execute(
+                select(rate_memory.c.state).where(rate_memory.c.strategies == strategies)
+            ).scalar_one_or_none()
+
+    def recent_cycles(self, count: int = 10) -> list[dict[str, Any]]:
+        """Return the last cycles, newest first."""
+        with self._read() as connection:
+            rows = connection.execute(select(cycles).order_by(cycles.c.id.desc()).limit(count)).mappings()
+            return [dict(row) for row in rows]
+
+    # --- intents -------------------------------------------------------------------------------------------------
+
+    def plan(
+        self,
+        cycle_id: int,
+        *,
+        sender: str,
+        nonce: int,
+        epoch: int,
+        deadline: int,
+        gas: int,
+        call_data: bytes,
+        reason: str,
+        kind: Kind = Kind.REBALANCE,
+    ) -> Intent:
+        """Open an intent. Refused by the database while another is open."""
+        row = {
+            "cycle_id": cycle_id,
+            "created_at": int(time.time()),
+            "kind": kind,
+            "sender": sender,
+            "nonce": nonce,
+            "epoch": epoch,
+            "deadline": deadline,
+            "gas": gas,
+            "call_data": call_data,
+            "state": State.PLANNED,
+            "reason": reason,
+            "in_flight": 1,
+        }
+        with self._write() as connection:
+            return _intent(connection, _inserted(connection, intents, row))
+
+    def record_signed(self, intent: Intent, transaction_hash: str, raw: bytes, max_fee: int, tip: int) -> Intent:
+        """Store a signed transaction. Must come before it is sent."""
+        row = {
+            "intent_id": intent.id,
+            "created_at": int(time.time()),
+            "transaction_hash": transaction_hash,
+            "raw": raw,
+            "max_fee": str(max_fee),
+            "tip": str(tip),
+        }
+        with self._write() as connection:
+            _inserted(connection, attempts, row)
+            if intent.state is State.PLANNED:
+                _set_state(connection, intent.id, State.SIGNED)
+            return _intent(connection, intent.id)
+
+    def record_sent(self, intent: Intent, transaction_hash: str) -> Intent:
+        """Record that a node accepted one of the intent's transactions."""
+        with self._write() as connection:
+            connection.execute(
+                update(attempts).where(attempts.c.transaction_hash == transaction_hash).values(sent_at=int(time.time()))
+            )
+            _set_state(connection, intent.id, State.SENT)
+            return _intent(connection, intent.id)
+
+    def settle(
+        self,
+        intent: Intent,
+        state: State,
+        reason: str,
+        *,
+        transaction_hash: str | None = None,
+        block_number: int | None = None,
+        gas_used: int | None = None,
+        gas_price: int | None = None,
+    ) -> Intent:
+        """Close an intent, or correct how a closed one ended; an open state reopens it (after a reorg)."""
+        with self._write() as connection:
+            connection.execute(
+                update(intents)
+                .where(intents.c.id == intent.id)
+                .values(
+                    state=state,
+                    reason=reason,
+                    in_flight=1 if state.is_open else None,
+                    transaction_hash=transaction_hash,
+                    block_number=block_number,
+                    gas_used=gas_used,
+                    gas_price=None if gas_price is None else str(gas_price),
+                )
+            )
+            return _intent(connection, intent.id)
+
+    def latest_intent(self) -> Intent | None:
+        """Return the newest intent, open or not."""
+        with self._read() as connection:
+            newest = connection.execute(select(func.max(intents.c.id))).scalar_one()
+            return None if newest is None else _intent(connection, newest)
+
+    def highest_fees(self, sender: str, nonce: int) -> tuple[int, int] | None:
+        """Return the highest fees (max fee, tip; wei) ever signed for a nonce: a replacement must exceed them."""
+        with self._read() as connection:
+            rows = connection.execute(
+                select(attempts.c.max_fee, attempts.c.tip)
+                .join(intents)
+                .where(intents.c.sender == sender, intents.c.nonce == nonce)
+            ).all()
+        return (max(int(row.max_fee) for row in rows), max(int(row.tip) for row in rows)) if rows else None
+
+    def count_intents(self) -> dict[str, int]:
+        """Return how many intents there are in each state."""
+        with self._read() as connection:
+            rows = connection.execute(select(intents.c.state, func.count()).group_by(intents.c.state)).all()
+        return {str(state): int(count) for state, count in rows}
+
+    # --- plumbing ------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise _storage_error(error) from error
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise _storage_error(error) from error
+
+
+def _storage_error(error: SQLAlchemyError) -> JournalError:
+    cause = getattr(error, "orig", None) or error
+    return JournalError(f"The journal failed ({cause}). Nothing is sent without it: check the disk or the database.")
+
+
+def _inserted(connection: Connection, table: Table, row: dict[str, Any]) -> int:
+    key = connection.execute(insert(table).values(row)).inserted_primary_key
+    assert key is not None  # noqa: S101  every table here has one
+    return int(key[0])
+
+
+def _set_state(connection: Connection, intent_id: int, state: State) -> None:
+    connection.execute(update(intents).where(intents.c.id == intent_id).values(state=state))
+
+
+# --- opening, and the lock that keeps a second keeper out ------------------------------------------------------------
+
+
+def open_journal(url: str, chain_id: int, vault: str) -> Journal:
+    """Open a vault's journal for writing, creating it where there is none, and take its lock.
+
+    Raises
+    ------
+    JournalError
+        When another keeper holds it, it belongs to another vault, or storage fails.
+    """
+    engine = _engine(url)
+    lock = _take_lock(engine)
+    journal = Journal(engine, lock)
+    try:
+        metadata.create_all(engine)
+        journal.bind(chain_id, vault)
+    except SQLAlchemyError as error:
+        journal.close()
+        raise _storage_error(error) from error
+    except JournalError:
+        journal.close()
+        raise
+    return journal
+
+
+def read_journal(url: str) -> Journal | None:
+    """Open a journal for reading, beside a running keeper; `None` where there is none yet."""
+    engine = _engine(url)
+    name = engine.url.database
+    if engine.dialect.name == "sqlite" and not (name and Path(name).exists()):
+        return None
+    return Journal(engine, None)
+
+
+def _engine(url: str) -> Engine:
+    try:
+        engine = create_engine(make_url(url))
+    except (SQLAlchemyError, ImportError) as error:
+        raise JournalError(f"`journal`: {url.split('@')[-1]} cannot be opened ({error}). Check the URL.") from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    for pragma in ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL", "busy_timeout = 5000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _take_lock(engine: Engine) -> Connection | TextIO | None:
+    if engine.dialect.name == "postgresql":
+        return _take_database_lock(engine)
+    if engine.dialect.name != "sqlite":
+        raise JournalError(f"`journal`: {engine.dialect.name} is not supported. Use sqlite:/// or postgresql://.")
+    name = engine.url.database
+    if not name or name == ":memory:":
+        raise JournalError("`journal`: a journal in memory forgets what was sent. Give the path of a file.")
+    path = Path(name + ".lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise JournalError(f"`journal`: {name} cannot be written ({error}). Check the folder's permissions.") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        file.close()
+        raise JournalError(f"Another keeper (process {holder}) holds the journal {name}. Stop it first.") from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def _take_database_lock(engine: Engine) -> Connection:
+    try:
+        connection = engine.connect()
+        free = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK}).scalar_one()
+        connection.commit()
+    except SQLAlchemyError as error:
+        raise _storage_error(error) from error
+    if not free:
+        connection.close()
+        raise JournalError("Another keeper holds the journal's database. Stop it first, or give this one its own.")
+    return connection

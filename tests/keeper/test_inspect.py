@@ -1,0 +1,218 @@
+"""`keeper inspect`: any vault from any node, with nothing but the keeper's own files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from keeper.chain.rpc import Rpc
+from keeper.errors import InspectionError, RpcRejectedError
+from keeper.inspect.limits import Limit
+from keeper.inspect.report import lines, to_json
+from keeper.inspect.state import VaultState, inspect_vault
+from scripts.deployment.execute import hand_over
+from tests.keeper.harness import KEEPER, ROOT, THIEF, WAD, Shell, World
+from tests.keeper.test_imports import BLOCK
+
+pytestmark = pytest.mark.chain
+
+DAY = 86_400
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def governed(world: World) -> World:
+    """The vault with the roles of a deployment: the depositor is guardian, account 2 governs after two days."""
+    accounts = world.w3.eth.accounts
+    world.do(
+        hand_over(world.authority, world.vault.address, world.governance, accounts[2], world.depositor, delay=2 * DAY)
+    )
+    return world
+
+
+def announce(world: World, call: Any) -> None:
+    data = bytes.fromhex(call._encode_transaction_data()[2:])
+    world.do(world.authority.functions.schedule(call.address, data, 0), world.w3.eth.accounts[2])
+
+
+def state_of(world: World, **options: Any) -> VaultState:
+    return inspect_vault(Rpc(world.url), world.vault.address, **options)
+
+
+# --- the command -------------------------------------------------------------------------------------------------
+
+
+def test_command__an_address_and_a_node__limits_books_and_roles_in_words(world: World, shell: Shell) -> None:
+    world.keeper().cycle(live=True)
+    done = shell("inspect", world.vault.address, "--rpc", world.url)
+    assert done.returncode == 0, done.stderr
+    for part in (
+        f"Vault (VLT) at {world.vault.address}",
+        f"Only the keeper {KEEPER.address} moves funds",
+        "at most 60 % of the vault in",
+        "idle 20,",
+        "Rebalances so far 1",
+        f"ADMIN: {world.governance} (at once): who has which role",
+        "LIMITS CAN BE LOOSENED AT ONCE",
+        "Given up for ever:\n  - Nothing.",
+    ):
+        assert part in done.stdout, part
+
+
+def test_command__json__is_the_state_by_either_lens(world: World, shell: Shell) -> None:
+    command = ("inspect", world.vault.address, "--rpc", world.url, "--json")
+    shipped = json.loads(shell(*command).stdout)
+    deployed = json.loads(shell(*command, "--lens", world.lens.address).stdout)
+    assert shipped == deployed == to_json(state_of(world))
+    assert shipped["limits"]["max_drawdown"] == 0.1
+    assert shipped["notice"] == 0
+
+
+def test_command__configured_vault__needs_no_address(world: World, shell: Shell) -> None:
+    config = str(world.config_file())
+    done = shell("--config", config, "inspect", "--json")
+    assert json.loads(done.stdout)["vault"] == world.vault.address
+    other = shell("inspect", "--config", config, world.token.address)
+    assert other.returncode == 1
+    assert "is not a Bulkhead vault" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "options", "kind", "message"),
+    [
+        (THIEF.address, (), "WrongContractError", "no contract at the vault's address"),
+        ("token", (), "WrongContractError", "is not a Bulkhead vault"),
+        ("0x12", (), "WrongContractError", "must be an address"),
+        ("vault", ("--lens", THIEF.address), "WrongContractError", "no contract at the lens's address"),
+        ("vault", ("--lens", "token"), "WrongContractError", "is it a VaultLens of this version?"),
+        ("vault", ("--rpc", NOWHERE), "RpcUnavailableError", "does not answer"),
+        ("vault", ("--rpc", "nonsense"), "ConfigError", "--rpc must be an http(s) URL"),
+    ],
+)
+def test_command__what_can_be_wrong__is_one_clear_message(
+    world: World, shell: Shell, address: str, options: tuple[str, ...], kind: str, message: str
+) -> None:
+    places = {"vault": world.vault.address, "token": world.token.address}
+    given = [places.get(item, item) for item in (address, *options)]
+    done = shell("inspect", "--json", "--rpc", world.url, *given)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"] == kind
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_command__node_of_another_chain_than_configured__is_refused(world: World, shell: Shell) -> None:
+    config = str(world.config_file(chain_id=1))
+    for arguments in ((), (world.vault.address,), ("--rpc", world.url)):
+        done = shell("inspect", "--config", config, *arguments)
+        assert done.returncode == 1
+        assert "serves chain 31337" in done.stderr
+
+
+def test_command__no_address_and_no_configuration__asks_for_one(shell: Shell) -> None:
+    done = shell("inspect")
+    assert done.returncode == 1
+    assert "Give its ADDRESS" in done.stderr
+
+
+def test_command__only_the_keepers_dependencies__works(world: World) -> None:
+    program = (
+        f"{BLOCK}\nfrom keeper.cli import main\nmain(['inspect', '{world.vault.address}', '--rpc', '{world.url}'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "What the vault enforces:" in done.stdout
+
+
+# --- the state ---------------------------------------------------------------------------------------------------
+
+
+def test_state__is_the_keepers_own_snapshot(world: World) -> None:
+    world.keeper().cycle(live=True)
+    seen = state_of(world).snapshot
+    assert replace(seen, read_at=0) == replace(world.snapshot(), read_at=0)
+    assert sum(strategy.assets for strategy in seen.strategies) > 0
+
+
+def test_announced__in_words_with_the_way_to_cancel__then_done(governed: World) -> None:
+    vault = governed.vault.functions
+    announce(governed, vault.loosen(Limit.MAX_DRAWDOWN, WAD // 2))
+    announce(governed, vault.abdicate(Limit.COOLDOWN))
+    announce(governed, vault.abdicateCaps())
+    state = state_of(governed)
+    told = "\n".join(lines(state))
+    for part in (
+        "loosen: change the drawdown at which the vault halts from 10 % to 50 %",
+        "give up for ever the right to loosen the time between rebalances",
+        f'cast send {governed.authority.address} "cancel(address,address,bytes)"',
+        "announced on chain for at least 2 days",
+        f"GUARDIAN: {governed.depositor} (at once): tighten",
+    ):
+        assert part in told, part
+    assert state.notice("loosen") == 2 * DAY
+    assert "WARNING" not in told
+    governed.pass_time(2 * DAY)
+    for operation in state.authority.pending:
+        execute = governed.authority.functions.execute(operation.target, operation.data)
+        governed.do(execute, governed.w3.eth.accounts[2])
+    state = state_of(governed)
+    assert state.authority.pending == ()
+    assert (state.abdicated, state.caps_abdicated) == ((Limit.COOLDOWN,), True)
+    assert state.limits.max_drawdown == WAD // 2
+    assert "Nobody can ever loosen the time between rebalances" in "\n".join(lines(state))
+
+
+def test_since__skips_the_search_and_the_events_before(governed: World) -> None:
+    assert to_json(state_of(governed, since=0)) == to_json(state_of(governed))
+    governed.mine()
+    assert state_of(governed, since=governed.w3.eth.block_number).authority.members == ()
+
+
+# --- nodes that cannot do everything -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lame(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[..., bool]], None]:
+    """`lame("method", refuses)`: the node refuses a method where `refuses(*arguments, **options)` says so."""
+
+    def install(method: str, refuses: Callable[..., bool]) -> None:
+        real = getattr(Rpc, method)
+
+        def answer(rpc: Rpc, *arguments: Any, **options: Any) -> Any:
+            if refuses(*arguments, **options):
+                raise RpcRejectedError(method, -32000, "not here")
+            return real(rpc, *arguments, **options)
+
+        monkeypatch.setattr(Rpc, method, answer)
+
+    return install
+
+
+def test_node_without_state_overrides__asks_for_a_lens(world: World, lame: Any) -> None:
+    lame("call", lambda *_arguments, code="": bool(code))
+    with pytest.raises(InspectionError, match=r"state override .*--lens"):
+        state_of(world)
+    assert state_of(world, lens=world.lens.address).name == "Vault"
+
+
+def test_node_without_old_states__asks_for_the_block(world: World, lame: Any) -> None:
+    lame("code", lambda _address, number=None: number is not None)
+    with pytest.raises(InspectionError, match=r"archive node.*--since"):
+        state_of(world)
+    assert state_of(world, since=0).authority.members
+
+
+def test_node_that_limits_the_range_of_events__is_asked_in_parts(world: World, lame: Any) -> None:
+    world.rpc("anvil_mine", hex(500))
+    whole = to_json(state_of(world, since=0))
+    lame("logs", lambda _address, first, last: last - first > 120)
+    assert to_json(state_of(world, since=0)) == whole
+    lame("logs", lambda *_arguments: True)
+    with pytest.raises(InspectionError, match="gives no events"):
+        state_of(world)
