@@ -31,6 +31,10 @@ class PresetError(AgentError, ValueError):
     """A training preset that is missing, is not TOML, or holds unknown or impossible entries."""
 
 
+class DeviceError(AgentError):
+    """The device that training was asked to run on is not there."""
+
+
 class CheckpointError(AgentError):
     """A training run cannot go on from this checkpoint: missing, damaged, or of another run."""
 

@@ -61,9 +61,9 @@ def sweep(
     if storage.startswith("sqlite:///") and storage != "sqlite:///:memory:":
         writable(Path(storage.removeprefix("sqlite:///")))
 
+    from agent.training.preset import preset_toml
     from agent.training.sweep import Search
     from agent.training.sweep import sweep as search
-    from agent.training.sweep_space import preset_toml
 
     result = search(
         Search(preset, limits, market, names, storage, study or preset.name, trials, preset.seed),

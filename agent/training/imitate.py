@@ -1,4 +1,4 @@
-"""A warm start: before PPO learns, its actor learns to do what a simple rule does, and its critic what that is worth.
+"""The warm start: before PPO learns, its actor learns to act as a simple rule does, and its critic what that is worth.
 
 The rule is played in the training environment. Its weights are projected onto the limits and turned into the action
 that stands for them (`actions_for`, the inverse of `agent.policies.actions.to_weights`). The actor is regressed on
@@ -8,11 +8,13 @@ instead of at random. The imitation is scored too, so nothing worse than it on t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from sb3_contrib import RecurrentPPO
+from torch import Tensor
 
 from agent.envs.engine import Engine, EnvConfig
 from agent.envs.risk_reward import RiskReward
@@ -23,7 +25,6 @@ from agent.policies.actions import RWA_LEAST
 from agent.policies.rules import BASELINES
 from agent.training.learner import Learner
 from agent.training.preset import WarmStartTable
-from agent.training.recurrent_ppo import FastRecurrentPPO
 from agent.units import BoolArray, FloatArray
 from agent.vault.limits import Limits
 
@@ -39,9 +40,9 @@ def actions_for(version: str, weights: FloatArray, limits: Limits, nav: FloatArr
     version
         Observation version.
     weights
-        `(B, n)` admissible weights; for versions that always deploy all, only such are met exactly.
+        `(B, n)` admissible weights; a version that always deploys everything meets only such weights exactly.
     limits
-        The vault's walls.
+        The vault's limits.
     nav
         `(B,)`.
     """
@@ -59,14 +60,14 @@ def actions_for(version: str, weights: FloatArray, limits: Limits, nav: FloatArr
 
 
 class Rule(Protocol):
-    """Anything that can be imitated."""
+    """A rule that can be imitated."""
 
     def act(self, observation: Observation) -> FloatArray:
         """Return wanted weights `(B, n)`."""
 
 
 class Mix:
-    """The same weights always, but for strategies that are left as they are; the others share the room these leave.
+    """Fixed weights, except for strategies that are held as they are; the others share the room that these leave.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ class Mix:
     config
         For the idle floor, the number of strategies and the pegs.
     leave_lost_pegs
-        Whether strategies whose coin is seen below its peg are left; the other weights share what they had.
+        Whether to leave strategies whose coin is seen below its peg; the others share their weight.
 
     Raises
     ------
@@ -115,40 +116,49 @@ def imitate(model: Learner, engine: Engine, table: WarmStartTable) -> float:
     seen, actions, rewards, starts = _play(engine, table)
     returns = _discounted(rewards, starts, model.gamma)
     kept = slice(0, len(seen) - min(len(seen) // 2, int(5.0 / max(1.0 - model.gamma, 1e-3))))  # ends are cut short
-    inputs, targets, values = (
-        torch.as_tensor(part[kept].astype(np.float32)) for part in (seen, actions, returns[..., None])
-    )
-    begins = torch.as_tensor(starts[kept].astype(np.float32))
+    with_memory = isinstance(model, RecurrentPPO)
+
+    def sequences(values: FloatArray | BoolArray) -> Tensor:
+        """Turn `(T, B, ...)` into one sequence per vault, `(B, T, ...)`; without memory, into sequences of one step."""
+        each = torch.as_tensor(values[kept].astype(np.float32), device=model.device).transpose(0, 1)
+        return each if with_memory else each.flatten(0, 1).unsqueeze(1)
+
+    inputs, targets, worth, begins = (sequences(part) for part in (seen, actions, returns, starts))
     adam = torch.optim.Adam(model.policy.parameters(), lr=table.learning_rate, fused=True)
-    scale = 1.0 / max(float(values.var()), 1e-6)
+    scale = 1.0 / max(float(worth.var()), 1e-6)
+    rng = np.random.default_rng(model.seed)
     error = 0.0
+    model.policy.set_training_mode(True)
     for epoch in range(table.epochs):
         for group in adam.param_groups:
             group["lr"] = table.learning_rate * (1.0 - epoch / table.epochs)
         errors = []
-        for rows, envs in _minibatches(model, inputs.shape[0], inputs.shape[1]):
-            means, worth = model.outputs(inputs[rows, envs], begins[rows, envs])
-            actor = (means - targets[rows, envs]).square().mean()
-            loss = actor + scale * (worth - values[rows, envs, 0]).square().mean()
+        order = torch.as_tensor(rng.permutation(len(inputs)), device=model.device)
+        for chosen in torch.split(order, max(1, _BATCH // inputs.shape[1])):
+            means, values = _outputs(model, inputs[chosen], begins[chosen])
+            actor = (means - targets[chosen].flatten(0, 1)).square().mean()
+            loss = actor + scale * (values - worth[chosen].flatten()).square().mean()
             adam.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.policy.parameters(), 1.0)
             adam.step()
-            errors.append(float(actor.detach()))
-        error = float(np.sqrt(np.mean(errors)))
+            errors.append(actor.detach())
+        error = float(torch.stack(errors).mean().sqrt())
     model.policy.optimizer.zero_grad()
     engine.reset()
     return error
 
 
-def _minibatches(model: Learner, rows: int, envs: int) -> Iterator[tuple[Any, Any]]:
-    """Go once through `(rows, envs)` in pieces: whole sequences for a network with memory, else rows in any order."""
-    whole = isinstance(model, FastRecurrentPPO)
-    order = torch.randperm(envs if whole else rows, generator=model.generator)
-    size = max(1, _BATCH // (rows if whole else envs))
-    for first in range(0, len(order), size):
-        part = order[first : first + size]
-        yield (slice(None), part) if whole else (part, slice(None))
+def _outputs(model: Learner, seen: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
+    """Return means `(S L, k)` and values `(S L,)` for sequences `(S, L, m)` that begin without a memory."""
+    policy: Any = model.policy
+    rows = seen.flatten(0, 1)
+    if isinstance(model, RecurrentPPO):
+        nothing = torch.zeros(1, len(seen), policy.lstm_actor.hidden_size, device=model.device)
+        memory = (nothing, nothing), starts.flatten()
+        distribution, _ = policy.get_distribution(rows, *memory)
+        return distribution.distribution.mean, policy.predict_values(rows, *memory).flatten()
+    return policy.get_distribution(rows).distribution.mean, policy.predict_values(rows).flatten()
 
 
 def _play(engine: Engine, table: WarmStartTable) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:
@@ -177,7 +187,7 @@ def _rule(table: WarmStartTable, config: EnvConfig) -> Rule:
 
 
 def _discounted(rewards: FloatArray, starts: BoolArray, gamma: float) -> FloatArray:
-    """Return what followed each step, discounted, to the end of its episode; the markets go on, but records do not."""
+    """Return the discounted sum of rewards from each step to the end of its episode, or of the record, `(T, B)`."""
     returns = np.zeros_like(rewards)
     following = np.zeros(rewards.shape[1])
     for row in range(len(rewards) - 1, -1, -1):

@@ -1,5 +1,4 @@
-"""Training presets: one TOML file says everything about a training run but the limits and, where it is fitted to
-history, the market.
+"""Training presets: one TOML file describes a training run, except for the limits and a market fitted to history.
 
 The presets that come with the project are known by name (`agent train --help` lists them); anything else is the path of
 a file. Unknown keys are errors, so that a misspelt one cannot silently do nothing.
@@ -7,6 +6,7 @@ a file. Unknown keys are errors, so that a misspelt one cannot silently do nothi
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import replace
 from importlib import resources
@@ -35,9 +35,9 @@ class _Table(BaseModel):
 
 
 class EnvTable(_Table):
-    """`[env]`: which environment, and what is different from its own episodes; see `agent.envs.engine.EnvConfig`.
+    """`[env]`: the environment, and how episodes differ from its usual ones; see `agent.envs.engine.EnvConfig`.
 
-    `nav` and `leg_cost` may be ranges `[least, most]` that every episode draws from. `reward` changes numbers of the
+    `nav` and `leg_cost` may be ranges `[low, high]` that every episode draws from. `reward` changes numbers of the
     environment's reward, for instance `reward.concentration_price`.
     """
 
@@ -57,8 +57,8 @@ class EnvTable(_Table):
 class PpoTable(_Table):
     """`[ppo]`: the learner, in stable-baselines3's words; `envs` vaults are stepped at once.
 
-    The learning rate falls in a straight line to `last_learning_rate` of itself. `lstm_units` are for `recurrent-ppo`,
-    `bound_coef` (`agent.training.ppo`) is for `ppo`.
+    The learning rate falls in a straight line to the fraction `last_learning_rate` of itself. `lstm_units` is for
+    `recurrent-ppo` only, `bound_coef` (see `agent.training.learner.price_means`) for `ppo` only.
     """
 
     envs: _Count = 256
@@ -87,10 +87,10 @@ class PpoTable(_Table):
 
 
 class WarmStartTable(_Table):
-    """`[warm_start]`: imitate a rule before learning, so that learning starts from the best simple thing there is.
+    """`[warm_start]`: imitate a rule before learning, so that learning starts from the best simple policy known.
 
-    The rule `mix` goes to `weights`, one per strategy; `"hold"` leaves a strategy as it is, and the others share the
-    room that is left. With `leave_lost_pegs` it leaves what is seen below its peg.
+    The rule `mix` holds `weights`, one per strategy; `"hold"` leaves a strategy as it is, and the others share the room
+    that is left. With `leave_lost_pegs` it leaves strategies whose coin is seen below its peg.
     """
 
     rule: Literal["equal-weight", "hold", "greedy", "greedy-band", "mix"]
@@ -108,17 +108,17 @@ class WarmStartTable(_Table):
 
 
 class MarketTable(_Table):
-    """`[market]`: how much of the market is drawn for training; `bank_rows` long paths that episodes are cut from."""
+    """`[market]`: the bank of training paths, each of `bank_rows` rows, that episodes are cut from."""
 
     bank_paths: _Count = 512
     bank_rows: _Count = 400
 
 
 class EvaluationTable(_Table):
-    """`[evaluation]`: other markets than the training ones, and how often they are looked at.
+    """`[evaluation]`: markets that training never sees, and how often the network is scored on them.
 
-    Every `every_steps` steps if given, else every `every_seconds`. After `patience` looks without a better score
-    training ends; zero means never.
+    It is scored every `every_steps` steps if given, else every `every_seconds`. Training ends after `patience` scores
+    without a better one; zero means never.
     """
 
     paths: _Count = 64
@@ -144,9 +144,7 @@ class Preset(_Table):
     evaluation: EvaluationTable = EvaluationTable()
 
     @model_validator(mode="after")
-    def _whole_sequences(self) -> Preset:
-        if self.algorithm == "recurrent-ppo" and self.ppo.batch_size % self.ppo.n_steps:
-            raise ValueError(f"ppo.batch_size must be a multiple of n_steps ({self.ppo.n_steps}) for recurrent-ppo")
+    def _bound_coef_without_memory(self) -> Preset:
         if self.algorithm == "recurrent-ppo" and self.ppo.bound_coef:
             raise ValueError("ppo.bound_coef is for ppo alone: leave it out for recurrent-ppo")
         return self
@@ -184,12 +182,12 @@ class Preset(_Table):
 
 
 def _given(table: EnvTable, **names: str) -> dict[str, Any]:
-    """Return those entries of a table that are given, under the names they have elsewhere."""
+    """Return the entries of a table that are given, under the names that `EnvConfig` and its parts use."""
     return {there: getattr(table, here) for here, there in names.items() if getattr(table, here) is not None}
 
 
 def typical_setting(config: EnvConfig) -> Setting:
-    """Return what to test under what episodes of `config` are trained under; the middle (in logs) of what is drawn."""
+    """Return the setting to test a policy in that is trained under `config`: the geometric mean of what it draws."""
     leg = 0.0 if config.leg_cost is None else float(np.sqrt(np.prod(config.leg_cost)))
     nav = config.nav if isinstance(config.nav, float | int) else float(np.sqrt(np.prod(config.nav)))
     entry, leave = (np.asarray(cost) + leg for cost in (config.costs.entry, config.costs.exit))
@@ -242,3 +240,17 @@ def load_preset(name_or_path: str | Path, **instead: float | None) -> Preset:
         return Preset.model_validate({**data, **{key: value for key, value in instead.items() if value is not None}})
     except ValidationError as error:
         raise PresetError(f"preset {text}: {describe(error)}") from error
+
+
+def preset_toml(preset: Preset) -> str:
+    """Return a preset as the TOML that `load_preset` reads."""
+    return "\n".join(_toml(preset.model_dump(mode="json", exclude_none=True), ())) + "\n"
+
+
+def _toml(table: dict[str, Any], path: tuple[str, ...]) -> list[str]:
+    lines = [f"[{'.'.join(path)}]"] if path else []
+    lines += [f"{key} = {json.dumps(value)}" for key, value in table.items() if not isinstance(value, dict)]
+    for key, value in table.items():
+        if isinstance(value, dict):
+            lines += ["", *_toml(value, (*path, key))]
+    return lines

@@ -1,9 +1,9 @@
 """Search for a preset's hyper-parameters with Optuna, its trials shared by processes and machines through a storage.
 
-A trial is one training run with parameters of `agent.training.sweep_space`; its value is the best score on the preset's
-evaluation markets, the same for all trials. Runs that are behind the median of the others at the same look are given
-up. All trials use the preset's seed and, where its time runs out before its steps, depend on how busy the machine is:
-judge what comes out by `agent evaluate` or `agent walk-forward`, on other markets and seeds.
+A trial is one training run with parameters that `suggest` draws; its value is the best score on the preset's evaluation
+markets, the same for all trials. Runs that are behind the median of the others at the same look are given up. All
+trials use the preset's seed and, where its time runs out before its steps, depend on how busy the machine is: judge the
+result by `agent evaluate` or `agent walk-forward`, on other markets and seeds.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,10 +25,10 @@ from agent.digest import digest_of
 from agent.errors import AgentError, SweepError
 from agent.parallel.tasks import run_tasks
 from agent.training.preset import Preset
-from agent.training.sweep_space import NumberedSampler, own_parameters, suggest, with_parameters
 from agent.training.train import run_key, train
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
     from optuna.study import Study
     from optuna.trial import FrozenTrial, Trial
 
@@ -40,21 +41,22 @@ _WARM_UP_TRIALS, _WARM_UP_LOOKS = 5, 2  # nothing is pruned before there is some
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched and where its trials are kept.
+    """A search, and where its trials are kept.
 
     Attributes
     ----------
     preset, limits, market, names
-        As of `agent.training.train.train`.
+        As for `agent.training.train.train`.
     storage
         URL of a database, for instance `sqlite:///out/sweep.db`. Workers on other machines need one that they can
         reach, such as `postgresql://USER@HOST/DATABASE`.
     study
         Name of the search in the storage; a search of this name goes on.
     trials
-        How many trials are to be finished in the end, earlier ones included.
+        Number of trials to finish, earlier ones included.
     seed
-        Of what is tried, with the trial's number. With one worker, and runs that end by steps, all is repeatable.
+        Seed, with the trial's number, of the parameters to try. With one worker, and runs that end by steps, a search
+        can be repeated exactly.
     """
 
     preset: Preset
@@ -69,18 +71,18 @@ class Search:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What a search has found so far.
+    """Results of a search so far.
 
     Attributes
     ----------
     preset
         The preset of the best trial.
     score, own_score
-        Of the best trial and of the preset that the search began with, none if that was given up.
+        Scores of the best trial and of the preset that the search began with; none if that trial was given up.
     number
         Number of the best trial.
     trials
-        Of every trial: `number`, `state`, `score`, and its parameters.
+        Every trial's `number`, `state`, `score`, and parameters.
     """
 
     preset: Preset
@@ -96,7 +98,7 @@ def sweep(search: Search, *, workers: int | None = None, ray: str | None = None,
     Parameters
     ----------
     search
-        What to do.
+        The search to go on with.
     workers, ray, progress
         See `agent.parallel.tasks.run_tasks`.
 
@@ -217,7 +219,7 @@ def _from_anywhere(storage: str) -> str:
 
 
 def _claim(study: Study, search: Search) -> None:
-    """Mark a new study with what it is of, and refuse an old one that is of something else."""
+    """Mark a new study with the digest of its search, and refuse an old study of another search."""
     of = digest_of({"run": run_key(search.preset, search.limits, search.market), "seconds": search.preset.seconds,
                     "steps": search.preset.steps})  # fmt: skip
     if study.user_attrs.get("of", of) != of:
@@ -234,3 +236,96 @@ def _finished(study: Study) -> int:
 def _plain(trial: FrozenTrial) -> dict[str, Any]:
     value = trial.value if trial.state == TrialState.COMPLETE else None
     return {"number": trial.number, "state": trial.state.name.lower(), "score": value, **trial.params}
+
+
+# --- the search space --------------------------------------------------------------------------------------------
+
+
+def with_parameters(preset: Preset, parameters: dict[str, Any], name: str) -> Preset:
+    """Return a preset with the parameters of a trial."""
+    given = dict(parameters)
+    given["batch_size"] = preset.ppo.envs * given["n_steps"] // given.pop("minibatches")
+    given["gamma"] = 1.0 - given.pop("one_minus_gamma")
+    given["hidden"] = [int(width) for width in given["hidden"].split("x")]
+    content = preset.model_dump(mode="json")
+    return Preset.model_validate({**content, "name": name, "ppo": {**content["ppo"], **given}})
+
+
+def suggest(preset: Preset, trial: Trial) -> dict[str, Any]:
+    """Draw the parameters of a trial."""
+    ppo, own = preset.ppo, own_parameters(preset)
+
+    def within(name: str, low: float, high: float, log: bool = False) -> float:
+        return trial.suggest_float(name, min(low, own[name]), max(high, own[name]), log=log)
+
+    def one_of(name: str, *choices: Any) -> Any:
+        return trial.suggest_categorical(name, [*choices, *({own[name]} - set(choices))])
+
+    return {
+        "learning_rate": within("learning_rate", 1e-4, 3e-3, log=True),
+        "n_steps": one_of("n_steps", 8, 16, 32, 64),
+        "minibatches": one_of("minibatches", *_divisors(ppo.envs)),
+        "n_epochs": trial.suggest_int("n_epochs", 1, max(10, ppo.n_epochs)),
+        "one_minus_gamma": within("one_minus_gamma", 0.001, 0.5, log=True),
+        "gae_lambda": within("gae_lambda", 0.8, 1.0),
+        "ent_coef": within("ent_coef", 0.0, 0.01),
+        "clip_range": within("clip_range", 0.1, 0.4),
+        "hidden": one_of("hidden", "32x32", "64x64", "128x128", "256x128x64"),
+    }
+
+
+def own_parameters(preset: Preset) -> dict[str, Any]:
+    """Return the preset's own values as parameters; its minibatches as near as divide any rollout."""
+    ppo = preset.ppo
+    count = ppo.envs * ppo.n_steps // ppo.batch_size
+    return {
+        "learning_rate": ppo.learning_rate,
+        "n_steps": ppo.n_steps,
+        "minibatches": count if ppo.envs % count == 0 else max(k for k in _divisors(ppo.envs) if k <= count),
+        "n_epochs": ppo.n_epochs,
+        "one_minus_gamma": max(1.0 - ppo.gamma, 1e-6),
+        "gae_lambda": ppo.gae_lambda,
+        "ent_coef": ppo.ent_coef,
+        "clip_range": ppo.clip_range,
+        "hidden": "x".join(str(width) for width in ppo.hidden),
+    }
+
+
+def _divisors(envs: int) -> list[int]:
+    return [count for count in (1, 2, 4, 8, 16, 32) if envs % count == 0 and (envs // count) >= 2] or [1]
+
+
+class NumberedSampler(BaseSampler):
+    """A tree-structured Parzen estimator (Bergstra et al., 2011) that draws by seed and trial number.
+
+    Workers that share a study would try the same points if each began with the same seed. Trial 0 gets the given point,
+    because two workers can take a point from Optuna's queue at once.
+    """
+
+    def __init__(self, seed: int, first: dict[str, Any]) -> None:
+        self._seed, self._first = seed, first
+        self._inner = TPESampler(seed=seed)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Begin a trial with a generator of its own."""
+        state = np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0]
+        self._inner = TPESampler(seed=int(state))
+        self._inner.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Return the parameters that are drawn together: none of the first trial's."""
+        return self._inner.infer_relative_search_space(study, trial) if trial.number else {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Draw the parameters that are drawn together."""
+        return self._inner.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Draw a parameter by itself; in the first trial, return the given point's."""
+        if trial.number == 0:
+            return self._first[param_name]
+        return self._inner.sample_independent(study, trial, param_name, param_distribution)

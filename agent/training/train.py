@@ -1,7 +1,7 @@
 """Training: PPO, with or without memory, on the batched environment, within a budget of time or steps.
 
-Now and then the exported form of the network is scored on markets that training never sees; the best one is kept. At
-the end it is compared with the baselines on a third set of markets, and all of that goes into the manifest.
+From time to time the exported form of the network is scored on markets that training never sees, and the best one is
+kept. At the end it is compared with the baselines on a third set of markets. The manifest records all of this.
 """
 
 from __future__ import annotations
@@ -25,18 +25,16 @@ from agent.observation import vector_names
 from agent.policies.files import save_policy
 from agent.policies.network import NumpyPolicy
 from agent.policies.rules import BASELINES
-from agent.training.checkpoint import Progress, load_checkpoint
-from agent.training.export import actor
 from agent.training.imitate import imitate
-from agent.training.learner import draft, make_learner
+from agent.training.learner import actor, draft, make_learner
 from agent.training.preset import Preset, typical_setting
-from agent.training.watch import Watch
+from agent.training.watch import Progress, Watch, load_checkpoint
 from agent.vault.limits import Limits
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training run leaves behind.
+    """A finished training run.
 
     Attributes
     ----------
@@ -46,11 +44,11 @@ class TrainingResult:
         Its parameters (`.npz`); the manifest (`.json`) and the model for `PPO.load` (`.zip`) lie beside it.
     curve
         Points of the run: `steps`, `seconds`, `train_reward` (per episode; none before the first has ended) and
-        `score` (mean reward per day on the evaluation markets).
+        `score` (mean reward per step on the evaluation markets).
     evaluation
         Figures of the policy and of every baseline on the test markets; see `agent.backtest`.
     steps, seconds
-        What it took.
+        Steps of the environments, and time, that the run took.
     """
 
     policy: NumpyPolicy
@@ -68,11 +66,11 @@ class Checkpoints:
     Attributes
     ----------
     folder
-        Holds the newest one.
+        Folder of the newest checkpoint.
     every_seconds
-        Time between two.
+        Time between two checkpoints.
     resume
-        Whether to go on from what is there.
+        Whether to go on from the checkpoint in the folder.
     """
 
     folder: Path
@@ -91,30 +89,33 @@ def train(
     checkpoints: Checkpoints | None = None,
     tensorboard: Path | None = None,
     on_score: Callable[[float], None] | None = None,
+    device: str = "cpu",
 ) -> TrainingResult:
     """Train, keep the best, export and evaluate.
 
     Parameters
     ----------
     preset
-        Everything about the run but the next two.
+        Everything about the run except the limits and the market.
     limits
-        The vault's walls; a policy is trained behind those it will serve behind. The environment's own if none.
+        The vault's limits: a policy is trained under those it will serve under. The environment's own if none.
     out
-        Where the policy goes, `.npz`.
+        File of the policy, `.npz`.
     market
-        Where paths are drawn from; the environment's own by default. To replay history afterwards, give
+        Market that paths are drawn from; the environment's own by default. To replay history afterwards, give
         `agent.market.synthetic.fitted_market(history.before(first_day))`.
     names
-        What the vault calls its strategies, for the manifest; the market's names by default.
+        The vault's names of its strategies, for the manifest; the market's names by default.
     progress
         Whether to draw a progress bar on standard error.
     checkpoints
-        Where to save the run to and go on from; nowhere by default.
+        Where to save the run and resume it from; none by default.
     tensorboard
         Folder for TensorBoard's logs; none by default.
     on_score
         Called with every score on the evaluation markets as it is known; an error that it raises ends the run.
+    device
+        `cpu`, `cuda` or `auto`. It is no part of the run's identity: a run may go on on another device.
 
     Raises
     ------
@@ -122,6 +123,8 @@ def train(
         If training diverged. Nothing is written then.
     CheckpointError
         If the run cannot go on from the checkpoint.
+    DeviceError
+        If torch cannot use the device.
     """
     source = _market(preset, names) if market is None else market
     labels = source.names if names is None else names
@@ -135,7 +138,7 @@ def train(
     train_seed, score_seed, test_seed, learner_seed = np.random.SeedSequence(preset.seed).spawn(4)
     rng, table, look = np.random.default_rng(train_seed), preset.market, preset.evaluation
     env = VaultVecEnv(source, config, preset.ppo.envs, rng, bank_paths=table.bank_paths, bank_rows=table.bank_rows)
-    model = make_learner(preset, env, int(learner_seed.generate_state(1)[0]), tensorboard)
+    model = make_learner(preset, env, int(learner_seed.generate_state(1)[0]), tensorboard, device)
     key = run_key(preset, limits, source)
     if checkpoints is not None and checkpoints.resume:
         so_far = load_checkpoint(checkpoints.folder, key, model, rng)
@@ -195,18 +198,18 @@ def train(
 
 
 def _market(preset: Preset, names: tuple[str, ...] | None) -> Market:
-    """Return the environment's own market; that of lending exists for any number of strategies."""
+    """Return the environment's own market; lending's exists for any number of strategies."""
     return shipped_market(names) if preset.env.preset == "lending" else preset.env_preset.market()
 
 
 def run_key(preset: Preset, limits: Limits | None, market: Market) -> str:
-    """Return the digest of what a run is, its budget left out."""
+    """Return the digest that identifies a run: its preset without the budget, its limits and its market."""
     walls = _limits_json(preset.env_config(limits).limits)
     return digest_of({"preset": _identity(preset), "limits": walls, "market": _market_json(market)})
 
 
 def _identity(preset: Preset) -> dict[str, Any]:
-    """Return what of a preset may not change when a run goes on; its budget may."""
+    """Return the part of a preset that may not change when a run goes on: everything but its budget."""
     return preset.model_dump(mode="json", exclude={"seconds", "steps"})
 
 

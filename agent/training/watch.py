@@ -1,28 +1,39 @@
-"""The training callback: ends a run in time, scores the network, keeps the best one, writes checkpoints.
+"""Watching a training run: end it in time, score the network, keep the best one, and write checkpoints.
 
 The score is the mean reward on markets that training never sees, without exploration.
+
+A checkpoint is one file, written whole or not at all, from which a killed run goes on. It holds no code: reading it
+runs none (`torch.load(weights_only=True)`). Weights, optimiser, steps, time spent, the best network, the curve and the
+environment's random numbers go on from where they were; episodes that were under way begin anew. The learner's random
+numbers need no place in it, since every rollout is seeded from the run's seed and the steps before it.
 """
 
 from __future__ import annotations
 
 import copy
+import json
+import pickle
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.utils import FloatSchedule
+from stable_baselines3.common.utils import FloatSchedule, set_random_seed
 from tqdm import tqdm
 
 from agent.envs.engine import Engine, EnvConfig
-from agent.errors import PolicyFileError
+from agent.errors import CheckpointError, PolicyFileError
 from agent.market.path import MarketPath
 from agent.policies.network import NumpyPolicy
-from agent.training.checkpoint import Progress, save_checkpoint
 from agent.training.learner import Learner, draft
 from agent.training.preset import Preset
 from agent.units import FloatArray
+
+CHECKPOINT = "checkpoint.pt"
+_BAR = "{desc} {percentage:3.0f}%|{bar:30}| {elapsed}{postfix}"
 
 
 def mean_reward(policy: NumpyPolicy, bank: MarketPath, config: EnvConfig) -> float:
@@ -31,9 +42,9 @@ def mean_reward(policy: NumpyPolicy, bank: MarketPath, config: EnvConfig) -> flo
 
 
 def episode_rewards(policy: NumpyPolicy, bank: MarketPath, config: EnvConfig) -> FloatArray:
-    """Return the sum of the rewards of each of as many episodes as the bank has paths, `(P,)`.
+    """Return the sum of rewards of one episode per path of the bank, `(P,)`.
 
-    With the same bank these are the same episodes whatever the network. An episode that ends early earns nothing more.
+    The same bank gives every network the same episodes. An episode that ends early earns nothing more.
     """
     engine = Engine(bank, config, bank.batch, np.random.default_rng(0))
     memory = np.zeros((bank.batch, policy.memory_size))
@@ -50,25 +61,97 @@ def episode_rewards(policy: NumpyPolicy, bank: MarketPath, config: EnvConfig) ->
     return total
 
 
-_BAR = "{desc} {percentage:3.0f}%|{bar:30}| {elapsed}{postfix}"
+@dataclass
+class Progress:
+    """How far a run has come, besides the learner itself.
+
+    Attributes
+    ----------
+    elapsed
+        Seconds spent so far.
+    best_score, best
+        Best mean reward on the evaluation markets, and the network that earned it.
+    stale
+        Number of scores since then.
+    curve
+        See `agent.training.train.TrainingResult`.
+    """
+
+    elapsed: float = 0.0
+    best_score: float = -np.inf
+    best: dict[str, torch.Tensor] | None = None
+    stale: int = 0
+    curve: list[dict[str, float | None]] | None = None
+
+
+def save_checkpoint(folder: Path, key: str, model: Learner, rng: np.random.Generator, progress: Progress) -> None:
+    """Write the state of a run.
+
+    Parameters
+    ----------
+    folder
+        Folder of the checkpoint; made if it is missing.
+    key
+        Digest that identifies the run (preset, limits, market): only the same run may go on from it.
+    model, rng, progress
+        The learner, the environment's random numbers, and the rest.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "key": key,
+        "policy": model.policy.state_dict(),
+        "optimizer": model.policy.optimizer.state_dict(),
+        "rng": json.dumps(rng.bit_generator.state),
+        "steps": model.num_timesteps,
+        "updates": model._n_updates,
+        "progress": {**vars(progress), "best_score": float(progress.best_score)},
+    }
+    part = folder / (CHECKPOINT + ".part")
+    torch.save(content, part)
+    part.replace(folder / CHECKPOINT)
+
+
+def load_checkpoint(folder: Path, key: str, model: Learner, rng: np.random.Generator) -> Progress:
+    """Put the state of a run into a new learner and random number generator, and return how far it had come.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is missing, damaged, or of another run.
+    """
+    path = folder / CHECKPOINT
+    try:
+        content = torch.load(path, weights_only=True, map_location=model.device)
+        if content["key"] != key:
+            raise CheckpointError(
+                f"{path} is of a run with another preset, other limits or another market: give those it began with"
+            )
+        model.policy.load_state_dict(content["policy"])
+        model.policy.optimizer.load_state_dict(content["optimizer"])
+        rng.bit_generator.state = json.loads(content["rng"])
+        model.num_timesteps, model._n_updates = int(content["steps"]), int(content["updates"])
+        return Progress(**content["progress"])
+    except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"cannot go on from {path} ({error}): start the training anew") from error
 
 
 class Watch(BaseCallback):
-    """Watches over one run.
+    """The callback that watches one run.
 
     Parameters
     ----------
     preset, config
-        What the run is.
+        Preset and environment of the run.
     bank
         Evaluation markets.
     progress
-        How far the run is already, if it is resumed.
+        How far the run has come already, if it is resumed.
+    rng
+        The environment's random numbers, which checkpoints hold.
     bar
         Whether to draw a progress bar on standard error.
-    checkpoints, every, key, rng
-        Folder for checkpoints (none for none), seconds between them, digest of what the run is, and the environment's
-        random numbers, which they hold.
+    checkpoints, every, key
+        Folder of checkpoints (none for none), seconds between two, and the digest that identifies the run.
     on_score
         Called with every score.
     """
@@ -122,7 +205,7 @@ class Watch(BaseCallback):
         self.model.lr_schedule = FloatSchedule(rate)
 
     def _on_rollout_start(self) -> None:
-        """Look between an update and the next rollout: what is scored and saved is one whole state."""
+        """Score, save and seed between an update and the next rollout, where the run is one whole state."""
         look = self._preset.evaluation
         if look.every_steps is None:
             due = time.monotonic() - self._scored >= look.every_seconds
@@ -132,6 +215,9 @@ class Watch(BaseCallback):
             self._score()
         if self._folder is not None and time.monotonic() - self._saved >= self._every:
             self.save()
+        # stable-baselines3 draws from the global generators: a resumed run must draw as if it had never stopped.
+        rollout_seed = np.random.SeedSequence([self.model.seed or 0, self.num_timesteps]).generate_state(1)[0]
+        set_random_seed(int(rollout_seed), using_cuda=self.model.device.type == "cuda")
         best = f", best score {self.progress.best_score:.4f}" if self.curve else ""
         self._bar.set_postfix_str(f"{self.num_timesteps / 1e6:.2f}M steps{best}", refresh=False)
         self._bar.update(int(100 * self.done) - self._bar.n)
@@ -140,7 +226,7 @@ class Watch(BaseCallback):
         """Write a checkpoint, if there is a folder for it."""
         if self._folder is not None:
             self.progress.elapsed = self.elapsed
-            save_checkpoint(self._folder, self._key, self.model, self._rng, self.progress)
+            save_checkpoint(self._folder, self._key, self._learner, self._rng, self.progress)
         self._saved = time.monotonic()
 
     def _score(self) -> None:

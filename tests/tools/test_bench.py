@@ -1,4 +1,4 @@
-"""The bench: ratios are of what they say, and a short run of one part gives the file and the exit codes it promises."""
+"""The bench: ratios compare the named sides, and a run gives the file and the exit codes that it promises."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.bench.figures import BenchError, Figure
 from tools.bench.measure import ratio
-from tools.bench.part import Figure
 
 
 def test_ratio__turns_change_sides_and_the_median_counts() -> None:
@@ -31,23 +31,25 @@ def test_ratio__turns_change_sides_and_the_median_counts() -> None:
 
 
 def test_figure__target_or_none__met_missed_or_neither() -> None:
-    assert Figure("a", "a", 70.0, least=70.0).met is True
-    assert Figure("a", "a", 69.9, least=70.0).met is False
-    assert Figure("a", "a", None, least=70.0).met is False
+    assert Figure("a", "a", 70.0, target=70.0).met is True
+    assert Figure("a", "a", 69.9, target=70.0).met is False
+    assert Figure("a", "a", None, target=70.0).met is False
     assert Figure("a", "a", 1.0).met is None
 
 
 def test_import__loads_neither_numpy_nor_torch() -> None:
     """Their threads are set by the environment, which `settle` changes before they are loaded."""
-    code = "import sys, tools.bench; sys.exit(bool({'numpy', 'torch'} & set(sys.modules)))"
+    code = "import sys, tools.bench.__main__; sys.exit(bool({'numpy', 'torch'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_operations__by_hand() -> None:
-    from tools.bench.ceiling import operations
+def test_learning__counts_the_steps_of_all_environments() -> None:
+    from agent.training.preset import load_preset
+    from tools.bench.training import learning, of_preset
 
-    # one net 2-3-1: forward 2 (6 + 3) = 18; weights again 18; inputs of the second layer 6
-    assert operations([[(2, 3), (3, 1)]], epochs=5) == 5 * (18 + 18 + 6) + 18
+    model = of_preset(load_preset("quick"))
+    assert learning(model, rollouts=2)() == 2 * 128 * 16
+    assert model.num_timesteps == 3 * 128 * 16  # one before, which is not timed
 
 
 @pytest.mark.slow
@@ -75,16 +77,15 @@ def test_cli__missed_target__an_error_only_with_check(tmp_path: Path, monkeypatc
 
     from tools.bench import __main__ as bench
     from tools.bench import environment
-    from tools.bench.part import BenchError
 
     def run(*arguments: str) -> int:
         command = ["--only", "environment", "--out", str(tmp_path / "bench.json"), *arguments]
         return CliRunner().invoke(bench.cli, command).exit_code
 
-    monkeypatch.setattr(bench.machine, "settle", lambda: False)
-    monkeypatch.setattr(environment, "environment", lambda *_: [Figure("slow", "slow", 1.0, least=2.0)])
+    monkeypatch.setattr(bench.measure, "settle", lambda: False)
+    monkeypatch.setattr(environment, "environment", lambda *_: [Figure("slow", "slow", 1.0, target=2.0)])
     assert (run(), run("--check")) == (0, 1)
-    monkeypatch.setattr(environment, "environment", lambda *_: [Figure("fast", "fast", 2.0, least=2.0)])
+    monkeypatch.setattr(environment, "environment", lambda *_: [Figure("fast", "fast", 2.0, target=2.0)])
     assert run("--check") == 0
 
     def broken(*_: object) -> list[Figure]:

@@ -1,1 +1,1 @@
-"""The parts of `make bench`: each a function from a `Plan` to figures, measured side by side in one run."""
+"""`make bench`: parts, each a function from a `Plan` to figures that are measured side by side in one run."""

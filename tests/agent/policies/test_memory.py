@@ -19,7 +19,7 @@ from agent.policies.files import save_policy
 from agent.policies.load import act, load_policy
 from agent.policies.memory import Recall, act_and_recall
 from agent.policies.network import Lstm, NumpyPolicy
-from agent.training.export import actor
+from agent.training.learner import actor
 from agent.vault.limits import Limits
 from agent.vault.portfolio import Costs, PortfolioState
 from tests.agent.training.drift import Drift

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
 from agent.envs.engine import Engine
@@ -22,6 +23,7 @@ RNG = np.random.default_rng
 
 def started(preset: Preset, paths: int = 256, envs: int | None = None) -> tuple[Learner, VaultVecEnv]:
     """Return a learner after its warm start, and what it learns in."""
+    torch.set_num_threads(preset.ppo.torch_threads)
     config, table = preset.env_config(), preset.market
     market, batch = preset.env_preset.market(), envs or preset.ppo.envs
     env = VaultVecEnv(market, config, batch, RNG(11), bank_paths=paths, bank_rows=table.bank_rows)

@@ -17,9 +17,8 @@ from agent.errors import PolicyFileError, SweepError
 from agent.market.synthetic import SyntheticMarket
 from agent.parallel.tasks import TaskResult
 from agent.policies.integer import load_integer
-from agent.training.preset import Preset, load_preset, preset_names
-from agent.training.sweep import Search, run_trial, sweep
-from agent.training.sweep_space import own_parameters, preset_toml, with_parameters
+from agent.training.preset import Preset, load_preset, preset_names, preset_toml
+from agent.training.sweep import Search, own_parameters, run_trial, sweep, with_parameters
 from agent.vault.limits import Limits
 
 

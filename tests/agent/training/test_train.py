@@ -14,8 +14,7 @@ from agent.market.path import MarketPath
 from agent.market.synthetic import SyntheticMarket, shipped_market
 from agent.policies.load import load_policy
 from agent.policies.network import forward
-from agent.training.export import actor
-from agent.training.ppo import FastPPO
+from agent.training.learner import actor
 from agent.training.preset import Preset, load_preset, preset_names
 from agent.training.train import TrainingResult, train
 from agent.vault.limits import Limits
@@ -120,7 +119,7 @@ def test_fault_10_diverged_training__writes_no_policy(tmp_path: Path, monkeypatc
         with torch.no_grad():
             self.policy.action_net.weight.fill_(float("nan"))
 
-    monkeypatch.setattr(FastPPO, "train", diverge)
+    monkeypatch.setattr(PPO, "train", diverge)
     with pytest.raises((PolicyFileError, ValueError)):
         train(_preset(steps=5_000), Limits.uniform(3), tmp_path / "policy.npz")
     assert not list(tmp_path.iterdir())
