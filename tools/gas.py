@@ -1,4 +1,4 @@
-"""`make gas`: what the vault's operations cost, in a file that a diff shows."""
+"""`make gas`: the cost of the vault's operations, in a file that a diff shows."""
 
 import json
 import subprocess
@@ -10,11 +10,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tools.audit.errors import AuditError, ToolFailedError
-from tools.audit.tools import ROOT, run
+from tools.audit.part import ROOT, AuditError, BrokenReportError, reading, run
 
 SNAPSHOT = Path("snapshots/vault.json")
-# What is aimed at, in gas of the whole transaction.
+# Gas of the whole transaction.
 AIMS = {"deposit to idle": 85_000, "withdraw from idle": 80_000, "rebalance 1 to 1 of 2": 165_000}
 FURTHER = "each further strategy, untouched"
 FURTHER_AIM = 12_000
@@ -29,28 +28,51 @@ def cli(check: bool) -> None:
     """
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     before = committed(SNAPSHOT)
-    (ROOT / SNAPSHOT).unlink(missing_ok=True)
     with Console(stderr=True).status("compiling and measuring"):
         try:
-            run(
-                ["forge", "test", "--isolate", "--match-path", "tests/contracts/gas/*", "--gas-snapshot-emit", "true"],
-                env={"FOUNDRY_PROFILE": "deployed"},
-                timeout=900,
-            )
-            if not (ROOT / SNAPSHOT).exists():
-                raise ToolFailedError(f"The gas tests wrote no {SNAPSHOT}.")
+            now = measure(ROOT / SNAPSHOT)
         except AuditError as error:
             raise click.ClickException(str(error)) from error
-    now = figures((ROOT / SNAPSHOT).read_text(encoding="utf-8"))
     console.print(table(before, now))
     click.echo(f"Written to {SNAPSHOT}")
     if check and now != before:
-        raise click.ClickException("Gas is not what the committed snapshot says. Look at the diff, then commit it.")
+        raise click.ClickException("Gas differs from the committed snapshot. Look at the diff, then commit it.")
+
+
+def measure(snapshot: Path) -> dict[str, int]:
+    """Run the gas tests, which write the snapshot, and return its figures. Where they fail, the old snapshot stays.
+
+    Raises
+    ------
+    AuditError
+        The tests fail, or write no figure.
+    """
+    old = snapshot.read_bytes() if snapshot.exists() else b""
+    snapshot.unlink(missing_ok=True)
+    try:
+        run(
+            ["forge", "test", "--isolate", "--match-path", "tests/contracts/gas/*", "--gas-snapshot-emit", "true"],
+            env={"FOUNDRY_PROFILE": "deployed"},
+            timeout=900,
+        )
+        with reading(snapshot.name):
+            return figures(snapshot.read_text(encoding="utf-8"))
+    except AuditError:
+        snapshot.write_bytes(old)
+        raise
 
 
 def figures(text: str) -> dict[str, int]:
-    """Return gas by operation, with the cost of a strategy that a rebalance does not touch."""
+    """Return gas by operation, with the cost of a strategy that a rebalance does not touch.
+
+    Raises
+    ------
+    BrokenReportError
+        The snapshot holds no figure.
+    """
     gas = {name: int(value) for name, value in json.loads(text).items()}
+    if not gas:
+        raise BrokenReportError("The snapshot holds no figure: the gas tests measured nothing.")
     few, many = gas.get("rebalance 1 to 1 of 2"), gas.get("rebalance 1 to 1 of 16")
     if few is not None and many is not None:
         gas[FURTHER] = (many - few) // 14
@@ -66,7 +88,7 @@ def committed(path: Path) -> dict[str, int]:
 
 
 def table(before: Mapping[str, int], now: Mapping[str, int]) -> Table:
-    """Lay out the figures, what they were, and what is aimed at."""
+    """Lay out the figures beside the committed ones and the aims."""
     grid = Table(title="Gas of a transaction", title_justify="left")
     for name in ("operation", "gas", "committed", "difference", "aim"):
         grid.add_column(name, justify="left" if name == "operation" else "right")

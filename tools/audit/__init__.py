@@ -1,1 +1,1 @@
-"""The parts of `make audit`, one module each."""
+"""The deep checks of the contracts: each part measures figures, and `__main__` holds their targets in one table."""

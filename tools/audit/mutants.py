@@ -1,29 +1,18 @@
 """Small faults to plant in a contract, found in the compiler's syntax tree: a mutant is one replaced piece of text."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 Node = Mapping[str, Any]
 
-# What each operator is exchanged for: boundary first, then negation.
-OPERATORS: Mapping[str, tuple[str, ...]] = {
-    "<": ("<=", ">"),
-    "<=": ("<", ">"),
-    ">": (">=", "<"),
-    ">=": (">", "<"),
-    "==": ("!=",),
-    "!=": ("==",),
-    "+": ("-",),
-    "-": ("+",),
-    "*": ("/",),
-    "/": ("*",),
-    "<<": (">>",),
-    ">>": ("<<",),
-    "&": ("|",),
-    "|": ("&",),
-    "&&": ("||",),
-    "||": ("&&",),
+# The replacements of each operator: boundary first, then negation.
+OPERATORS: Mapping[str, Sequence[str]] = {
+    operator: others.split()
+    for operator, others in {
+        **{"<": "<= >", "<=": "< >", ">": ">= <", ">=": "> <", "==": "!=", "!=": "=="},
+        **{"+": "-", "-": "+", "*": "/", "/": "*", "<<": ">>", ">>": "<<", "&": "|", "|": "&", "&&": "||", "||": "&&"},
+    }.items()
 }
 ASSIGNMENTS = {"+=": "-=", "-=": "+=", "|=": "&="}
 # Members of OpenZeppelin's Math that have an opposite.
@@ -44,7 +33,7 @@ class Mutant:
     line
         Line of `start`, from 1.
     old, new
-        The text that is replaced, and what replaces it.
+        The replaced text, and its replacement.
     before, after
         The whole lines around it, without and with the fault, in one line: they tell one `<` from another.
     """
@@ -59,6 +48,11 @@ class Mutant:
     new: str
     before: str
     after: str
+
+    @property
+    def key(self) -> str:
+        """A name that stays when lines move; the list of explained survivors uses it."""
+        return f"{self.file.split('/')[-1]} {self.where}: {self.before} => {self.after}"
 
     def apply(self, source: bytes) -> bytes:
         """Return the source with the fault in it."""
@@ -157,7 +151,7 @@ def _span(node: Node) -> tuple[int, int]:
 def _operator(
     source: bytes, node: Node, left: str = "leftExpression", right: str = "rightExpression"
 ) -> tuple[int, int]:
-    """Where the operator stands: between its operands, past closing brackets."""
+    """Find the operator between its operands, past closing brackets."""
     begin, end = _span(node[left])[1], _span(node[right])[0]
     at = source.index(node["operator"].encode(), begin, end)
     return at, at + len(node["operator"])

@@ -6,97 +6,179 @@ score is on the low side. A mutant that does not compile, or compiles to the sam
 killed by a new test or explained in a reviewed list; explained or not, they count as survivors.
 
 A mutant that makes a round last `PATIENCE` times as long as it does without a fault, twice, runs for ever and is
-caught. How many there were is noted.
+caught. The notes say how many there were.
 """
 
+import json
 import math
-import tomllib
+import re
+import shutil
+import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from threading import Event, Lock
 
 import numpy as np
 
-from tools.audit.errors import ReviewError
-from tools.audit.mutants import Mutant
-from tools.audit.part import Findings, Options, Say
-from tools.audit.scratch import Bench
+from tools.audit import part
+from tools.audit.mutants import Mutant, find
+from tools.audit.part import BrokenReportError, Findings, Options, Say, ToolFailedError, ToolTimeoutError, reading, run
 
 CAUGHT = ("killed", "endless")
 EXPLAINED = Path(__file__).with_name("survivors.toml")
+PATIENCE, MIN_SECONDS = 6.0, 20.0
+"""A round may last `PATIENCE` times as long as without a fault, and `MIN_SECONDS` in any case."""
+
+# Of the suites that run for several decimals, one is enough to find most faults; the others come after it.
+LATER = "[^1](0|6|8)$|24$"
+CAMPAIGNS = "tests/contracts/invariants/*"
+SAID_EVERY = 20
+"""Mutants between two lines of progress."""
 
 
-def mutation(options: Options, say: Say) -> Findings:
-    """Plant faults, and count those that the tests catch.
+@dataclass(frozen=True)
+class Subject:
+    """The contracts that are mutated, and the tests that must notice.
 
-    Raises
-    ------
-    ToolFailedError
-        The contracts do not compile, or the tests do not pass without any fault.
-    ReviewError
-        The list of explained survivors is malformed.
+    Attributes
+    ----------
+    mutated
+        Files that get a fault; the first is the vault itself.
+    deployed
+        Contracts whose code tells whether a mutant is the same; the libraries are inlined into them.
+    left_out
+        Test files and folders that are not about the mutated files, and slow to compile.
+    harness
+        A contract among the tests that inherits from a mutated one. It moves to the contracts, which tests load when
+        they run: whoever imports it would be compiled again for each mutant.
+    rounds
+        Arguments of `forge test`, one list for each round.
     """
-    explained = load_explained(EXPLAINED)
+
+    mutated: Sequence[str]
+    deployed: Sequence[str]
+    left_out: Sequence[str] = ()
+    harness: str | None = None
+    rounds: Sequence[Sequence[str]] = ((),)
+
+
+VAULT = Subject(
+    mutated=(
+        "contracts/Vault.sol",
+        "contracts/libraries/Bucket.sol",
+        "contracts/libraries/HighWaterMark.sol",
+        "contracts/libraries/BoundedCall.sol",
+    ),
+    deployed=("Vault", "VaultLens"),
+    left_out=("tests/contracts/AaveV3StrategyTest.t.sol", "tests/contracts/gas"),
+    harness="tests/contracts/utils/VaultHarness.sol",
+    rounds=(
+        ("--no-match-contract", LATER, "--no-match-path", CAMPAIGNS),
+        ("--match-contract", LATER, "--no-match-path", CAMPAIGNS),
+        ("--match-path", CAMPAIGNS),
+    ),
+)
+ENVIRONMENT: Mapping[str, str] = {
+    # Tests then load the vault's code when they run, and need not be compiled again for each mutant.
+    "FOUNDRY_DYNAMIC_TEST_LINKING": "true",
+    "FOUNDRY_OPTIMIZER": "false",  # five times as quick, and the faults are the same
+    # No metadata in the code, so that equal code is seen to be equal.
+    "FOUNDRY_BYTECODE_HASH": "none",
+    "FOUNDRY_CBOR_METADATA": "false",
+    "FOUNDRY_LINT_LINT_ON_BUILD": "false",
+}
+# Equal code is looked for once more where a mutant survived: the optimizer sees more of it.
+OPTIMIZED: Mapping[str, str] = {
+    **ENVIRONMENT,
+    "FOUNDRY_OPTIMIZER": "true",
+    "FOUNDRY_AST": "true",
+    "FOUNDRY_OUT": ".forge/optimized/out",
+    "FOUNDRY_CACHE_PATH": ".forge/optimized/cache",
+}
+FEW_RUNS = {"FOUNDRY_FUZZ_RUNS": "24", "FOUNDRY_INVARIANT_RUNS": "24", "FOUNDRY_INVARIANT_DEPTH": "64"}
+# Tests that are likely to notice a fault in a function, beside one that is named like it.
+RELATED: Mapping[str, str] = {
+    "_checkCaps": "Caps",
+    "_setCaps": "Caps",
+    "_checkIdleFloor": "IdleFloor",
+    "_spendTurnover": "Budgets",
+    "_checkOutcome": "Budgets,FlashDeposit,Drawdown",
+    **dict.fromkeys(("_books", "_accrue", "_settle", "_feeRate"), "PerformanceFee"),
+    **dict.fromkeys(("_markAt", "_startMark"), "SharePrice"),
+    **dict.fromkeys(("_drawdownFloor", "_checkTradable", "_trip"), "Drawdown"),
+    **dict.fromkeys(("_room", "_openRoom"), "Deposit"),
+    "_openForDeposit": "Deposit,FlashDeposit",
+    "_enter": "Deposit,Tokens",
+    "_leave": "Withdraw,Drawdown",
+    **dict.fromkeys(("_pull", "_withdrawable", "_liquid", "callUint"), "Withdraw"),
+    **dict.fromkeys(("_handOut", "tryTransfer"), "InKind"),
+    "_value": "Quarantine,SharePrice",
+    **dict.fromkeys(("_setLimit", "_limit", "_within"), "Governance"),
+    "readText": "Lens",
+    "readUint": "Quarantine",
+    "constructor": "Roles,Governance,IdleFloor,Budgets",
+}
+
+
+def mutation(options: Options, say: Say, subject: Subject = VAULT, explained: Path = EXPLAINED) -> Findings:
+    """Plant faults, and count those that the tests catch."""
+    reasons = {key: reason for (key,), reason in part.load_reasons(explained, "survivor", "mutant").items()}
     say("compiling the scratch copies and running the tests without a fault")
     with ThreadPoolExecutor(options.jobs) as pool:
-        benches = list(pool.map(Bench, range(options.jobs)))
-    every = benches[0].mutants()
-    chosen = sample(every, options.mutants, options.seed)
-    free: SimpleQueue[Bench] = SimpleQueue()
-    for bench in benches:
-        free.put(bench)
+        benches = list(pool.map(lambda number: Bench(number, subject), range(options.jobs)))
+        every = benches[0].mutants()
+        left = iter(sample(every, options.mutants, options.seed))
+        verdicts: dict[Mutant, str] = {}
+        guard = Lock()
 
-    def judge(mutant: Mutant) -> str:
-        bench = free.get()
-        try:
-            return bench.judge(mutant)
-        finally:
-            free.put(bench)
-
-    verdicts: dict[Mutant, str] = {}
-    with ThreadPoolExecutor(options.jobs) as pool:
-        running = {pool.submit(judge, mutant): mutant for mutant in chosen}
-        try:
-            for future in as_completed(running):
-                mutant = running[future]
-                verdicts[mutant] = future.result()
+        def work(bench: Bench) -> None:
+            while not stop.is_set():
+                with guard:
+                    mutant = next(left, None)
+                if mutant is None:
+                    return
+                verdicts[mutant] = bench.judge(mutant)
                 if verdicts[mutant] == "survived":
-                    say(f"survives: {mutant}", lasting=True)
-                caught = sum(verdict in CAUGHT for verdict in verdicts.values())
-                survived = sum(verdict == "survived" for verdict in verdicts.values())
-                say(f"{len(verdicts)} of {len(chosen)} mutants: {caught} caught, {survived} survive")
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return _findings(every, chosen, verdicts, explained)
+                    say(f"survives: {mutant}")
+                if len(verdicts) % SAID_EVERY == 0:
+                    say(f"{len(verdicts)} mutants tried")
+
+        stop = Event()
+        try:
+            list(pool.map(work, benches))
+        finally:
+            stop.set()  # one that fails, or is interrupted, ends the others
+    return summary(every, verdicts, reasons)
 
 
-def _findings(
-    every: Sequence[Mutant], chosen: Sequence[Mutant], verdicts: Mapping[Mutant, str], explained: Mapping[str, str]
-) -> Findings:
-    survivors = [mutant for mutant in chosen if verdicts[mutant] == "survived"]
+def summary(every: Sequence[Mutant], verdicts: Mapping[Mutant, str], reasons: Mapping[str, str]) -> Findings:
+    """Turn verdicts into figures; `reasons` explain survivors by `Mutant.key`."""
+    survivors = [mutant for mutant in every if verdicts.get(mutant) == "survived"]
     killed = sum(verdict in CAUGHT for verdict in verdicts.values())
     endless = sum(verdict == "endless" for verdict in verdicts.values())
     valid = killed + len(survivors)
-    score = killed / valid if valid else None
-    notes = [f"a sample of {len(chosen)} of {len(every)} mutants; `--all` tries every one"] * (len(chosen) < len(every))
+    notes = []
+    if len(verdicts) < len(every):
+        notes.append(f"a sample of {len(verdicts)} of {len(every)} mutants; `--all` tries every one")
     if valid:
         low, high = wilson(killed, valid)
         notes.append(f"95 % interval of the score: {low:.1%} to {high:.1%}")
     if endless:
         notes.append(f"caught because they run for ever: {endless}")
     for mutant in survivors:
-        reason = explained.get(key(mutant))
-        notes.append(f"survives{'' if reason else ', unexplained'}: {mutant}" + (f" ({reason})" if reason else ""))
+        reason = reasons.get(mutant.key)
+        notes.append(f"survives, {f'explained: {mutant} ({reason})' if reason else f'unexplained: {mutant}'}")
+    stale = reasons.keys() - {mutant.key for mutant in every}
+    notes += [f"explained, but no longer a mutant: {key}" for key in sorted(stale)]
     figures = {
         "mutants": valid,
         "mutants_killed": killed,
-        "mutants_unexplained": sum(key(mutant) not in explained for mutant in survivors),
-        "mutation_score": score,
+        "mutants_unexplained": sum(mutant.key not in reasons for mutant in survivors),
+        "mutation_score": killed / valid if valid else None,
     }
-    listed = [{**asdict(mutant), "explanation": explained.get(key(mutant))} for mutant in survivors]
+    listed = [{**asdict(mutant), "explanation": reasons.get(mutant.key)} for mutant in survivors]
     return Findings(figures, notes, {"mutants_possible": len(every), "survivors": listed})
 
 
@@ -116,24 +198,100 @@ def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
     return centre - half, centre + half
 
 
-def key(mutant: Mutant) -> str:
-    """A name for a mutant that stays when lines move."""
-    return f"{Path(mutant.file).name} {mutant.where}: {mutant.before} => {mutant.after}"
+class Bench:
+    """A scratch copy of the project in which one mutant at a time is compiled and tested."""
 
+    def __init__(self, number: int, subject: Subject) -> None:
+        self._subject = subject
+        self._root = part.workspace(f"mutation-{number}", "contracts", "tests/contracts")
+        for name in subject.left_out:
+            path = self._root / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if subject.harness:
+            self._move_harness(self._root / subject.harness)
+        self._sources = {file: (self._root / file).read_bytes() for file in subject.mutated}
+        self._code = self._compile(ENVIRONMENT)
+        self._optimized = self._compile(OPTIMIZED, "contracts")
+        # Without a fault, and so with nothing to compile: how long each round may last.
+        self._rounds = [(arguments, self._patience(arguments)) for arguments in subject.rounds]
 
-def load_explained(path: Path) -> dict[str, str]:
-    """Read the explained survivors: reasons by `key`.
+    def _move_harness(self, harness: Path) -> None:
+        source = harness.read_text(encoding="utf-8").replace("../../../contracts/", "./")
+        (self._root / "contracts" / harness.name).write_text(source, encoding="utf-8")
+        harness.unlink()
+        for test in (self._root / "tests/contracts").rglob("*.sol"):
+            text = test.read_text(encoding="utf-8")
+            moved = re.sub(rf'"[./]*/utils/{harness.name}"', f'"contracts/{harness.name}"', text)
+            test.write_text(moved, encoding="utf-8")
 
-    Raises
-    ------
-    ReviewError
-        An entry lacks its mutant or its reason.
-    """
-    try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("survivor", [])
-        explained = {entry["mutant"]: entry["reason"].strip() for entry in entries}
-    except (OSError, tomllib.TOMLDecodeError, KeyError, AttributeError) as error:
-        raise ReviewError(f"{path.name}: every [[survivor]] needs mutant and reason ({error!r}).") from error
-    if not all(explained.values()):
-        raise ReviewError(f"{path.name}: a survivor without a reason is not explained.")
-    return explained
+    def mutants(self) -> list[Mutant]:
+        """All mutants of the mutated files."""
+        return [mutant for file, source in self._sources.items() for mutant in find(file, source, self._tree(file))]
+
+    def judge(self, mutant: Mutant) -> str:
+        """Return `killed`, `endless`, `survived`, `invalid` (does not compile) or `same` (no fault)."""
+        path = self._root / mutant.file
+        path.write_bytes(mutant.apply(self._sources[mutant.file]))
+        try:
+            try:
+                code = self._compile(ENVIRONMENT)
+            except ToolFailedError:
+                return "invalid"
+            if code == self._code:
+                return "same"
+            (first, patience), *_ = self._rounds
+            for arguments, seconds in (((*first, *self._related(mutant)), patience), *self._rounds):
+                verdict = self._verdict(arguments, seconds)
+                if verdict != "survived":
+                    return verdict
+            return "same" if self._compile(OPTIMIZED, "contracts") == self._optimized else "survived"
+        finally:
+            path.write_bytes(self._sources[mutant.file])
+
+    def _related(self, mutant: Mutant) -> Sequence[str]:
+        """Name the test files that are most about a mutant's function: only a guess, which saves time."""
+        names = RELATED.get(mutant.where, f"{mutant.where[:1].upper()}{mutant.where[1:]},Rebalance,Withdraw")
+        own = "" if mutant.file == self._subject.mutated[0] else f"{Path(mutant.file).stem},"
+        return "--match-path", f"tests/contracts/{{{own}{names}}}Test.t.sol"
+
+    def _verdict(self, arguments: Sequence[str], seconds: float) -> str:
+        for _ in range(2):  # a machine may be slow for a while
+            try:
+                return "survived" if all(self._test(arguments, (0, 1), seconds)) else "killed"
+            except ToolTimeoutError:
+                continue
+        return "endless"
+
+    def _patience(self, arguments: Sequence[str]) -> float:
+        began = time.monotonic()
+        if not self._test(arguments, (0,), None):
+            raise BrokenReportError(f"`forge test {' '.join(arguments)}` runs no test: it would miss every fault.")
+        return max(PATIENCE * (time.monotonic() - began), MIN_SECONDS)
+
+    def _test(self, arguments: Sequence[str], good: Sequence[int], timeout: float | None) -> list[bool]:
+        """Run tests up to the first failure; for each that ran, whether it passed."""
+        command = ["forge", "test", "--json", "--fail-fast", "-j", "1", *arguments]
+        done = run(command, cwd=self._root, env={**ENVIRONMENT, **FEW_RUNS}, good=good, timeout=timeout)
+        passed = [result["status"] != "Failure" for _, _, result in part.forge_tests(done.stdout)]
+        if all(passed) != (done.returncode == 0):
+            raise BrokenReportError(
+                f"`forge test` ended with {done.returncode}, but not by its tests:\n{part.tail(done)}"
+            )
+        return passed
+
+    def _compile(self, env: Mapping[str, str], *folders: str) -> list[object]:
+        """Compile, and return the code of the deployed contracts."""
+        run(["forge", "build", *folders, "--silent"], cwd=self._root, env=env)
+        out = env.get("FOUNDRY_OUT", ".forge/out")
+        return [self._artifact(out, name, "bytecode") for name in self._subject.deployed]
+
+    def _tree(self, file: str) -> Mapping[str, object]:
+        tree = self._artifact(OPTIMIZED["FOUNDRY_OUT"], Path(file).stem, "ast")
+        if not isinstance(tree, dict):
+            raise BrokenReportError(f"Forge wrote no syntax tree for {file}.")
+        return tree
+
+    def _artifact(self, out: str, name: str, entry: str) -> object:
+        path = self._root / out / f"{name}.sol/{name}.json"
+        with reading(path.name):
+            return json.loads(path.read_text(encoding="utf-8"))[entry]

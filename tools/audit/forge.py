@@ -1,0 +1,134 @@
+"""The figures that Forge measures: size of the vault, coverage of contracts/, and the deep invariant campaigns."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.audit import part
+from tools.audit.part import BrokenReportError, Findings, Options, Say, ToolFailedError, reading, run
+
+ARTIFACT = Path(".forge/deployed/out/Vault.sol/Vault.json")
+MEASURED, ASIDE = "contracts/", "contracts/interfaces/"
+CAMPAIGNS = "tests/contracts/invariants"
+WORST_CASE = "worst_case_stolen_key"
+"""The largest loss that the campaigns reached, as a share of its bound; each suite writes one file under out/."""
+WAD = 10**18
+
+
+def size(options: Options, say: Say) -> Findings:
+    """Compile the contracts as they are deployed and measure the vault's runtime code."""
+    say("compiling")
+    run(["forge", "build", "contracts", "--silent"], env={"FOUNDRY_PROFILE": "deployed"})
+    with reading(ARTIFACT.name):
+        artifact = json.loads((part.ROOT / ARTIFACT).read_text(encoding="utf-8"))
+        code = artifact["deployedBytecode"]["object"].removeprefix("0x")
+    if not code:
+        raise BrokenReportError(f"{ARTIFACT} holds no code. Run `make clean`, then the part again.")
+    return Findings({"contract_size_bytes": len(code) // 2})
+
+
+@dataclass
+class Count:
+    """Lines and branches of one file: found, and hit. `missed` lists the lines that no test runs."""
+
+    lines: int = 0
+    lines_hit: int = 0
+    branches: int = 0
+    branches_hit: int = 0
+    missed: tuple[int, ...] = ()
+
+
+def coverage(options: Options, say: Say) -> Findings:
+    """Measure coverage of contracts/ by unit and fuzz tests. Leaving out the invariants raises the bar."""
+    root = part.workspace("coverage", "contracts", "tests/contracts")
+    say("compiling without the optimizer, and running the tests")
+    report = root / "lcov.info"
+    report.unlink(missing_ok=True)
+    run(
+        [
+            *("forge", "coverage", "--report", "lcov", "--report-file", report.name, "-j", str(options.jobs)),
+            *("--no-match-path", "tests/contracts/{invariants,gas}/*"),
+        ],
+        cwd=root,
+        env={"FOUNDRY_FUZZ_RUNS": "64"},
+        timeout=1200,
+    )
+    sources = [file.relative_to(root).as_posix() for file in (root / MEASURED).rglob("*.sol")]
+    with reading(report.name):
+        text = report.read_text(encoding="utf-8")
+    files = read_lcov(text, [name for name in sources if not name.startswith(ASIDE)])
+    hit, lines = (sum(getattr(f, name) for f in files.values()) for name in ("lines_hit", "lines"))
+    taken, branches = (sum(getattr(f, name) for f in files.values()) for name in ("branches_hit", "branches"))
+    notes = [
+        f"{Path(name).name}: {f.lines_hit}/{f.lines} lines, {f.branches_hit}/{f.branches} branches"
+        + (f"; not run: {', '.join(map(str, f.missed))}" if f.missed else "")
+        for name, f in files.items()
+        if f.lines_hit < f.lines or f.branches_hit < f.branches
+    ]
+    return Findings({"coverage_lines": hit / lines, "coverage_branches": taken / branches if branches else 1.0}, notes)
+
+
+@reading("The lcov tracefile")
+def read_lcov(text: str, sources: Collection[str]) -> Mapping[str, Count]:
+    """Count lines (DA) and branches (BRDA) of each measured file in a tracefile of lcov.
+
+    Broken is a record that does not end or disagrees with its own totals, and a tracefile without one of the `sources`.
+    """
+    files: dict[str, Count] = {}
+    name, count = "", None
+    for line in text.splitlines():
+        kind, _, rest = line.partition(":")
+        if kind == "SF":
+            name, count = rest, Count()
+        elif kind == "end_of_record" and count is not None:
+            if name.startswith(MEASURED) and not name.startswith(ASIDE):
+                files[name] = count
+            count = None
+        elif count is not None and kind == "DA":
+            number, hits = map(int, rest.split(",")[:2])
+            count.lines += 1
+            count.lines_hit += hits > 0
+            count.missed += (number,) * (hits == 0)
+        elif count is not None and kind == "BRDA":
+            count.branches += 1
+            count.branches_hit += rest.split(",")[3] not in ("-", "0")
+        elif count is not None and kind in ("LF", "LH", "BRF", "BRH"):
+            found = {"LF": count.lines, "LH": count.lines_hit, "BRF": count.branches, "BRH": count.branches_hit}[kind]
+            if int(rest) != found:
+                raise BrokenReportError(f"The lcov tracefile says {kind}:{rest} of {name}, but lists {found}.")
+    if count is not None:
+        raise BrokenReportError(f"The lcov tracefile is cut short: the record of {name} does not end.")
+    absent = sorted(source for source in sources if not files.get(source, Count()).lines)
+    if absent or not files:
+        raise BrokenReportError(f"The lcov tracefile has no lines of {', '.join(absent) or MEASURED}.")
+    return files
+
+
+def invariants(options: Options, say: Say) -> Findings:
+    """Run the invariants with the deep profile: the thief of the keeper's key against the walls."""
+    out = part.ROOT / "out"
+    out.mkdir(exist_ok=True)
+    for file in out.glob(f"{WORST_CASE}*.json"):
+        file.unlink()
+    say("compiling and running the campaigns (about ten minutes)")
+    command = ["forge", "test", "--json", "--match-path", f"{CAMPAIGNS}/*", "-j", str(options.jobs)]
+    done = run(command, env={"FOUNDRY_PROFILE": "deep", "FOUNDRY_FUZZ_SEED": hex(options.seed)}, good=(0, 1))
+    tests = part.forge_tests(done.stdout)
+    if not tests:
+        raise ToolFailedError(f"`forge test` ran no invariant:\n{part.tail(done)}")
+    failed = [f"{name}: {test.get('reason') or 'failed'}" for _, name, test in tests if test["status"] != "Success"]
+    ran = {(file, name.split(".")[1]) for file, name, _ in tests}
+    absent = sorted(name for _, name in part.stated(part.ROOT, CAMPAIGNS, "invariant_") - ran)
+    if absent and not failed:  # a suite whose setUp fails reports nothing else
+        raise BrokenReportError(f"`forge test` did not run {', '.join(absent)}.")
+    with reading(f"out/{WORST_CASE}*.json"):
+        losses = [int(json.loads(file.read_text())[WORST_CASE]) for file in out.glob(f"{WORST_CASE}*.json")]
+        calls = [test["kind"]["Invariant"]["calls"] for _, _, test in tests if "Invariant" in test["kind"]]
+    figures = {
+        "invariant_calls": sum(calls),
+        "invariant_violations": len(failed),
+        WORST_CASE: max(losses) / WAD if losses else None,
+    }
+    notes = failed if losses else [*failed, f"the invariant suite wrote no out/{WORST_CASE}.json"]
+    return Findings(figures, notes, {"invariants": [name for _, name, _ in tests]})
