@@ -157,8 +157,9 @@ def test_train_then_evaluate__on_history_that_ends_before(
     assert "31 days are too few to fit a market: using the shipped parameters" in err
 
 
-_EXTRAS = ("ape", "arch", "gymnasium", "jinja2", "matplotlib", "optuna", "pandas", "plotly", "pyarrow", "ray", "sb3_contrib",
-           "scipy", "sqlalchemy", "stable_baselines3", "statsmodels", "tensorboard", "torch", "tqdm", "web3")  # fmt: skip
+_EXTRAS = ("ape", "arch", "gymnasium", "jinja2", "matplotlib", "optuna", "pandas", "plotly", "pyarrow", "ray",
+           "sb3_contrib", "scipy", "sqlalchemy", "stable_baselines3", "statsmodels", "tensorboard", "torch", "tqdm",
+           "web3")  # fmt: skip
 
 
 def _without_extras(*arguments: object) -> tuple[int, str, str]:
