@@ -1,7 +1,7 @@
 """The `agent` command: train policies, evaluate and judge them, report on them, check market history.
 
-Exit codes: 0 done, 1 something the user can mend (one line says what), 2 wrong usage. torch is
-loaded by `train`, `sweep` and `walk-forward` only.
+Exit codes: 0 done, 1 an error that the user can mend (one line says how), 2 wrong usage. A command loads what it needs
+when it runs: `evaluate` and `data check` need the base install only, the others the extra `train`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from agent.commands.common import extra_missing
 from agent.commands.data import data
 from agent.commands.evaluate import evaluate
 from agent.commands.export import export
@@ -45,9 +46,12 @@ for _command in (train, sweep, evaluate, walk_forward, promote, export, report, 
 
 
 def main() -> NoReturn:
-    """Run the command; what the user can mend is said on one line."""
+    """Run the command; an error that the user can mend is one line."""
     try:
-        cli(standalone_mode=False)
+        try:
+            cli(standalone_mode=False)
+        except ModuleNotFoundError as error:
+            raise extra_missing(error) from error
     except AgentError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)

@@ -7,6 +7,10 @@ class AgentError(Exception):
     """Base class: a command prints the message on one line and exits with 1."""
 
 
+class ExtraMissingError(AgentError):
+    """A command needs packages that the base install does not bring."""
+
+
 class NotFiniteError(AgentError, ValueError):
     """Weights or amounts hold NaN where a number is needed."""
 

@@ -1,4 +1,4 @@
-"""What the commands share: option types, what is read from files, and how results are printed."""
+"""Shared by the commands: option types, reading of limits and history, printing, and the error for a missing extra."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ExtraMissingError
 
 if TYPE_CHECKING:
     from agent.market.replay import RateHistory
@@ -97,6 +97,17 @@ def writable(path: Path) -> None:
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
         raise AgentError(f"cannot write {path}: {error.strerror or error}; choose another --out") from error
+
+
+def extra_missing(error: ModuleNotFoundError) -> ExtraMissingError:
+    """Return the error that names the extra to install; a module of our own that is missing is a bug, and raised."""
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "agent"):
+        raise error
+    extra = "postgres" if package == "psycopg" else "train"
+    return ExtraMissingError(
+        f"{package} is not installed: this command needs the extra `{extra}`: pip install 'bulkhead[{extra}]'"
+    )
 
 
 def note(text: str) -> None:

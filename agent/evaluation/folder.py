@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.errors import ResultsError
 from agent.evaluation.recipe import Finished
-from agent.evaluation.scoring_tasks import StudyInputs
+from agent.evaluation.scoring import StudyInputs
 from agent.policies.files import load_policy_file
 
 CANDIDATE = "candidate.npz"

@@ -52,8 +52,7 @@ def write_report(results: Path, out: Path, scenario: int = 0) -> Written:
     # matplotlib takes a second to load, and only those who draw need it.
     import matplotlib
 
-    from agent.evaluation.figure_style import STYLE
-    from agent.evaluation.figures import FIGURES
+    from agent.evaluation.figures import FIGURES, STYLE
 
     out.mkdir(parents=True, exist_ok=True)
     pictures, embedded = [], []

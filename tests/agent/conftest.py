@@ -1,4 +1,4 @@
-"""Fixtures of the agent's tests: small markets, settings, and the real history where it is at hand."""
+"""Fixtures of the agent's tests: small markets, settings, and a slice of real history."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from agent.backtest import Setting
 from agent.market.synthetic import SyntheticMarket, shipped_market
 from agent.vault.limits import Limits
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
+from tests.data import unpack
 
 
 @pytest.fixture
@@ -35,8 +34,6 @@ def market() -> SyntheticMarket:
 
 
 @pytest.fixture(scope="session")
-def compound() -> Path:
-    file = DATA / "compound_v2_daily.csv"
-    if not file.exists():
-        pytest.skip("../shared/data is not here")
-    return file
+def compound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The slice's Compound V2 file; the others lie beside it."""
+    return unpack(tmp_path_factory.mktemp("data")) / "compound_v2_daily.csv"

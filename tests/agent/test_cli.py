@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from datetime import date, timedelta
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from agent.cli import main
+from agent.commands.common import extra_missing
 from agent.market.rate_model import sample_rates
 from agent.market.synthetic import shipped_market
 
@@ -155,17 +157,50 @@ def test_train_then_evaluate__on_history_that_ends_before(
     assert "31 days are too few to fit a market: using the shipped parameters" in err
 
 
-def test_decision_side_and_command__without_torch__still_work() -> None:
-    code = """
-import sys
-for name in ("torch", "stable_baselines3", "gymnasium"):
-    sys.modules[name] = None
-import agent.vault.limits, agent.vault.decision, agent.vault.portfolio, agent.observation, agent.policies.load
-import agent.policies.rules, agent.backtest, agent.market.replay, agent.market.synthetic
-sys.argv = ["agent", "evaluate", "greedy", "--paths", "1", "--days", "5"]
-from agent.cli import main
-main()
-"""
+_EXTRAS = ("ape", "arch", "gymnasium", "jinja2", "matplotlib", "optuna", "pandas", "plotly", "pyarrow", "ray",
+           "sb3_contrib", "scipy", "sqlalchemy", "stable_baselines3", "statsmodels", "tensorboard", "torch", "tqdm",
+           "web3")  # fmt: skip
+
+
+def _without_extras(*arguments: object) -> tuple[int, str, str]:
+    """Run a command where the packages of the extras cannot be imported."""
+    code = (
+        "import sys\n"
+        f"sys.modules.update(dict.fromkeys({_EXTRAS}))\n"
+        "from agent.cli import main\n"
+        f"sys.argv = {['agent', *map(str, arguments)]}\n"
+        "main()"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "greedy-band" in done.stdout
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_base_install__evaluate_data_check_and_help__work(history: Path) -> None:
+    code, out, err = _without_extras("evaluate", "greedy", "--paths", 1, "--days", 5)
+    assert (code, err) == (0, "")
+    assert "greedy-band" in out
+    code, out, err = _without_extras("evaluate", "greedy", "--data", history, "--days", 30)
+    assert (code, err) == (0, "")
+    assert "30 days from 2021-01-01" in out
+    assert _without_extras("data", "check", history)[0] == 0
+    for arguments in (["--help"], ["train", "--help"], ["sweep", "--help"], ["walk-forward", "--help"]):
+        code, out, err = _without_extras(*arguments)
+        assert (code, err) == (0, "")
+        assert "Usage: agent" in out
+
+
+@pytest.mark.parametrize("arguments", [["train"], ["sweep"], ["evaluate", "greedy", "--env", "rwa"]])
+def test_base_install__what_needs_an_extra__says_which(arguments: list[str]) -> None:
+    code, out, err = _without_extras(*arguments)
+    assert (code, out) == (1, "")
+    assert re.fullmatch(
+        r"error: (torch|gymnasium) is not installed: this command needs the extra `train`: "
+        r"pip install 'bulkhead\[train\]'\n",
+        err,
+    )
+
+
+def test_extra_missing__a_module_of_our_own__is_raised() -> None:
+    assert "`postgres`" in str(extra_missing(ModuleNotFoundError(name="psycopg")))
+    with pytest.raises(ModuleNotFoundError):
+        extra_missing(ModuleNotFoundError(name="agent.nothing"))

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.data import unpack
+
 ROOT = Path(__file__).resolve().parents[2]
-HISTORY = ROOT.parent / "shared" / "data" / "compound_v2_daily.csv"
 SHORT = ("--days", "60", "--train-seconds", "5")
 
 
@@ -102,9 +103,9 @@ def test_demo__good_run__leaves_days_picture_policy_and_the_former_run(good: Pat
     assert (good.with_name("out.previous") / "summary.json").exists()
 
 
-@pytest.mark.skipif(not HISTORY.exists(), reason="market history is not beside this clone")
 def test_demo__history__is_followed(tmp_path: Path) -> None:
-    code, output = run(*SHORT, "--data", HISTORY, "--start", "2021-05-01", "--out", tmp_path / "out")
+    history = unpack(tmp_path) / "compound_v2_daily.csv"
+    code, output = run(*SHORT, "--data", history, "--start", "2021-05-01", "--out", tmp_path / "out")
     assert code == 0, output
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["first_day"] == "2021-05-01"

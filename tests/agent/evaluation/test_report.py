@@ -21,8 +21,7 @@ from matplotlib.figure import Figure
 from agent.cli import cli
 from agent.errors import ResultsError
 from agent.evaluation.evidence import results_of
-from agent.evaluation.figure_style import STYLE
-from agent.evaluation.figures import FIGURES
+from agent.evaluation.figures import FIGURES, STYLE
 from agent.evaluation.report import percent, table_rows, write_report
 from agent.evaluation.scores import Kept, Scores, load_scores, save_scores
 from agent.evaluation.scoring import Leg, score, scored_rules

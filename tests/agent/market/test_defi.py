@@ -14,6 +14,7 @@ from agent.market.processes import Depegs, mean_reverting, over_mean, recurse, t
 from agent.observation import DEFI_FEATURES
 from agent.units import DAY, GWEI, YEAR
 from tools.calibration.defi import main, read
+from tools.results.data import FILES
 
 RNG = np.random.default_rng
 COLUMN = {name: index for index, name in enumerate(DEFI_FEATURES)}
@@ -204,7 +205,7 @@ def test_shipped_parameters__are_those_of_the_documented_command(
         for entry, value in shipped[key].items():
             assert np.allclose(again[key][entry], value, rtol=1e-6), (key, entry)
     assert np.allclose(again["depth"], shipped["depth"])
-    assert again["fitted_to"] == shipped["fitted_to"]
+    assert shipped["fitted_to"] == {name: f"0x{FILES[name].sha256}" for name in again["fitted_to"]}
     table = capsys.readouterr().out
     assert "kurtosis of hourly moves" in table
     assert table.count("outside") <= 7  # of 23 statistics, each with a 90 % range
