@@ -16,7 +16,7 @@ from types import TracebackType
 import structlog
 
 from agent.errors import ObservationError
-from agent.observation import RateMemory
+from agent.observation.memory import RateMemory
 from agent.policies.memory import Recall
 from agent.vault.decision import DecisionRules
 from agent.vault.portfolio import Costs

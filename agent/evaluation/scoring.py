@@ -15,7 +15,7 @@ from agent.backtest import Backtest, Setting, simulate
 from agent.errors import ShapeError
 from agent.market.history import RateHistory
 from agent.market.path import MarketPath
-from agent.observation import Observation
+from agent.observation.observe import Observation
 from agent.policies.load import Policy, act
 from agent.policies.rules import BASELINES, RandomFeasible
 from agent.units import FloatArray
@@ -96,16 +96,15 @@ def scored_rules(
     from agent.evaluation.ceiling import hindsight
 
     fitted = [rules(part, setting) for part in parts]
-    path = tested.path()
     scored = [
         score(
             name,
             [Leg(fold[name], length) for fold, length in zip(fitted, lengths, strict=True)],
-            path,
+            tested,
             setting,
             warm_up=warm_up,
         )
         for name in fitted[0]
         if all(name in fold for fold in fitted)
     ]
-    return [*scored, hindsight(path, setting, warm_up=warm_up)]
+    return [*scored, hindsight(tested, setting, warm_up=warm_up)]

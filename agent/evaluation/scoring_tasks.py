@@ -79,7 +79,7 @@ class StressTask:
 def score_seed(task: SeedTask) -> list[Backtest]:
     """Return what one seed did, once per scenario."""
     ground = task.ground
-    legs, path = ground.loaded(task.files), ground.tested.path()
+    legs, path = ground.loaded(task.files), ground.tested
     return [
         score(f"seed {task.seed}", legs, path, scenario.setting(ground.limits), warm_up=ground.warm_up)
         for scenario in ground.study.scenarios
@@ -101,14 +101,14 @@ def score_rules(task: RulesTask) -> list[Backtest]:
 def stress_tasks(ground: StudyInputs, files: Sequence[tuple[Path, ...]]) -> list[StressTask]:
     """Return a task per stress case."""
     tested = ground.tested
-    count = len(cases(tested.path(), tested.days, ground.warm_up))
+    count = len(cases(tested, tested.days, ground.warm_up))
     return [StressTask(ground, tuple(files), case) for case in range(count)]
 
 
 def score_stress(task: StressTask) -> dict[str, Any]:
     """Return what one stress case did to everybody."""
     ground, tested = task.ground, task.ground.tested
-    path, setting = tested.path(), ground.study.scenarios[0].setting(ground.limits)
+    path, setting = tested, ground.study.scenarios[0].setting(ground.limits)
     case = cases(path, tested.days, ground.warm_up)[task.case]
     players = {f"seed {seed}": ground.loaded(files) for seed, files in enumerate(task.files, start=1)}
     players |= {name: ground.legs([make()] * len(ground.folds)) for name, make in BASELINES.items()}

@@ -105,7 +105,7 @@ def walk_forward(study: Study, history: RateHistory, limits: Limits, out: Path, 
         Scores(scenario, tuple(seed[index] for seed in by_seed), tuple(others[:-1]), others[-1])
         for index, (scenario, others) in enumerate(zip(study.scenarios, by_scenario, strict=True))
     ]
-    save_scores(out, scores, names=history.names, rates=tested.rates[ground.warm_up :])
+    save_scores(out, scores, names=history.names, rates=tested.rates[0, ground.warm_up :])
     write_stress(out, hands.do(score_stress, stress_tasks(ground, files), lambda task: f"stress case {task.case + 1}"))
     describe(out, ground, chosen, finished, files)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from agent.observation import RateMemory
+from agent.observation.memory import RateMemory
 from agent.policies.memory import Recall
 from keeper.chain.abi import encode_call
 

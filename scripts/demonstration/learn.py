@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.market.synthetic import SyntheticMarket
+from agent.market.lending import SyntheticMarket
 from agent.policies.network import NumpyPolicy
 from agent.vault.limits_file import LimitsFile
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.errors import MarketDataError
+from agent.market.lending import MIN_FIT_DAYS, SyntheticMarket, fitted_market, shipped_market
 from agent.market.replay import load_history
-from agent.market.synthetic import MIN_FIT_DAYS, SyntheticMarket, fitted_market, shipped_market
 
 SYNTHETIC_START = date(2026, 1, 1)
 SHIPPED = "the shipped one"
@@ -75,7 +75,7 @@ def load_series(path: Path | None, start: date | None, days: int, seed: int, nam
     chosen = history.window(max(first, history.start) if start is None else first, days + 1)
     before = history.before(chosen.start)
     return DemoSeries(
-        chosen.rates,
+        chosen.rates[0],
         chosen.start,
         f"{history.source}: {', '.join(history.names)}",
         fitted_market(before, history.names),

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from agent.cli import main
-from agent.market.rate_model import sample_rates
-from agent.market.synthetic import shipped_market
+from agent.market.lending import sample_rates, shipped_market
 
 
 @pytest.fixture
@@ -160,8 +159,8 @@ def test_decision_side_and_command__without_torch__still_work() -> None:
 import sys
 for name in ("torch", "stable_baselines3", "gymnasium"):
     sys.modules[name] = None
-import agent.vault.limits, agent.vault.decision, agent.vault.portfolio, agent.observation, agent.policies.load
-import agent.policies.rules, agent.backtest, agent.market.replay, agent.market.synthetic
+import agent.vault.limits, agent.vault.decision, agent.vault.portfolio, agent.observation.observe, agent.policies.load
+import agent.policies.rules, agent.backtest, agent.market.replay, agent.market.lending
 sys.argv = ["agent", "evaluate", "greedy", "--paths", "1", "--days", "5"]
 from agent.cli import main
 main()
