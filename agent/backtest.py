@@ -10,7 +10,8 @@ import numpy as np
 
 from agent.errors import LimitsError, ShapeError, TooFewDaysError
 from agent.market.path import MarketPath
-from agent.observation import CHAIN, Observation, RateMemory, observe
+from agent.observation.memory import RateMemory
+from agent.observation.observe import CHAIN, Observation, observe
 from agent.policies.load import Policy
 from agent.policies.load import act as ask
 from agent.units import YEAR, BoolArray, FloatArray, IntArray
@@ -21,26 +22,26 @@ from agent.vault.portfolio import Costs, PortfolioState, step, unwind
 
 @dataclass(frozen=True)
 class Setting:
-    """What a backtest assumes besides the market.
+    """Assumptions of a backtest besides the market.
 
     Attributes
     ----------
     limits
-        The vault's walls.
+        The vault's limits.
     costs, rules
-        What moving costs and when it is worth it.
+        Costs of moving, and when it is worth them.
     nav
-        Assets at the start, all idle.
+        Assets at the start.
     version
         Observation version that policies are shown.
+    latency
+        Rows by which observations are late: at row `t` a policy sees that of row `t - latency`. Before there is one,
+        nothing is traded.
     start_weights
         `n` shares of NAV that are held at the start; all idle by default.
     unwind_halted
         Whether a vault that halts is unwound at the next row, as far as its strategies can pay out; otherwise it keeps
-        what it holds, since nobody has to come.
-    latency
-        Rows by which what a policy sees is late: at row `t` it is shown the observation of row `t - latency`. Before
-        there is one, nothing is traded.
+        its positions, since nobody has to come.
     """
 
     limits: Limits
@@ -59,7 +60,7 @@ class Setting:
             raise ShapeError(f"start_weights must be {self.limits.count} numbers, one per strategy")
 
     def open(self, batch: int) -> PortfolioState:
-        """Return `batch` vaults as they are at the start."""
+        """Return `batch` vaults at the start."""
         state = PortfolioState.open(self.nav, self.limits.count, batch)
         if self.start_weights is None:
             return state
@@ -78,22 +79,21 @@ class Backtest:
     nav, drawdown
         `(B, T)` NAV, and fall of the share price under the mark, at each row before its decision.
     weights
-        `(B, T, n)` weights decided on at each row; at the last row those that are left. Costs on the way and drift
-        come after.
+        `(B, T, n)` weights decided on at each row, before costs and drift; at the last row the present ones.
     traded
-        `(B, T - 1, n)` strategies that were to be moved, and were not refused.
+        `(B, T - 1, n)` strategies that were moved.
     gas
         `(B, T - 1)` gas paid, asset units.
     turnover
-        `(B, T - 1)` share of NAV moved; from one strategy to another counts once.
+        `(B, T - 1)` share of NAV moved; a unit from one strategy to another counts once.
     refused
-        `(B, T - 1)` rebalances that the vault turned away, more than a strategy could pay out among them.
+        `(B, T - 1)` rebalances that the vault turned away, also for want of liquidity in a strategy.
     at_cap
-        `(B, T - 1)` decisions in which a cap kept the policy from what it wanted.
+        `(B, T - 1)` decisions in which the policy wanted more than a cap allows.
     halted
         `(B,)` whether the drawdown limit was broken.
     reasons
-        How often each reason was given, over all paths.
+        Count of each reason, over all paths.
     timestamps
         `(T,)` seconds of the rows, UTC.
     """
@@ -124,7 +124,7 @@ class Backtest:
 
     @property
     def log_returns(self) -> FloatArray:
-        """Log growth of net worth from each row to the next, `(B, T - 1)`; what is lost altogether counts as 1e-12."""
+        """Log growth of net worth from each row to the next, `(B, T - 1)`; a total loss counts as 1e-12."""
         worth = self.net_worth
         return np.asarray(np.diff(np.log(np.maximum(worth / worth[:, :1], 1e-12)), axis=1))
 
@@ -171,13 +171,18 @@ def run(policy: Policy, path: MarketPath, setting: Setting, *, warm_up: int = 0)
     Parameters
     ----------
     policy
-        What decides; sees at row `t` nothing of later rows.
+        The policy; it sees at row `t` nothing of later rows.
     path
         The market.
     setting
         Limits, costs, rules and the assets at the start.
     warm_up
         First rows that only the running means of the rates see; the backtest begins after them.
+
+    Raises
+    ------
+    ShapeError, TooFewDaysError
+        See `simulate`.
     """
     remembered: FloatArray | None = None
 
@@ -197,12 +202,12 @@ def simulate(
     *,
     warm_up: int = 0,
 ) -> Backtest:
-    """Run anything that says what it wants at each row: `run` for policies, a plan for the ceiling.
+    """Run any function that returns wanted weights at each row: `run` for policies, a plan for the ceiling.
 
     Parameters
     ----------
     name
-        What to call it.
+        Name of the result.
     act
         From the number of the row, counted from the first decision, and its observation to wanted weights `(B, n)`.
     path, setting, warm_up
@@ -211,7 +216,7 @@ def simulate(
     Raises
     ------
     ShapeError
-        If the market and the limits are of different numbers of strategies.
+        If market and limits differ in the number of strategies.
     TooFewDaysError
         If fewer than two rows are left after the warm-up.
     """
@@ -221,9 +226,10 @@ def simulate(
         )
     if warm_up < 0 or path.length - warm_up < 2:
         raise TooFewDaysError(f"{path.length} rows leave no two after a warm-up of {warm_up}: give a longer history")
-    memory = _warmed(path, warm_up)
-    if warm_up:
-        path = path.rows(warm_up, path.length - warm_up)
+    memory = RateMemory.start(path.rates[:, 0], int(path.timestamps[0]))
+    for row in range(1, warm_up):
+        memory = memory.update(path.rates[:, row], int(path.timestamps[row]))
+    path = path.part(warm_up, path.length)
     batch, length, count = path.rates.shape
     state = setting.open(batch)
     nav, drawdown, weights = np.empty((batch, length)), np.empty((batch, length)), np.empty(path.rates.shape)
@@ -233,14 +239,25 @@ def simulate(
     reasons = dict.fromkeys(Reason, 0)
     recent: deque[Observation] = deque(maxlen=setting.latency + 1)
     for row in range(length - 1):
-        rates, price = path.rates[:, row], path.gas_cost[:, row]
-        memory = memory.update(rates, int(path.timestamps[row]))
-        recent.append(_observe(path, row, state, memory, setting))
+        now = path.row(row)
+        memory = memory.update(now.rates, int(path.timestamps[row]))
+        recent.append(
+            observe(
+                state,
+                now.rates,
+                memory,
+                now.gas_cost,
+                setting.costs,
+                version=setting.version,
+                features=now.features,
+                elapsed=float(path.timestamps[row] - path.timestamps[0]),
+            )
+        )
         decision = decide(
             act(row, recent[0]) if row >= setting.latency else state.weights,
             state.weights,
             state.nav,
-            price,
+            now.gas_cost,
             setting.limits,
             setting.costs,
             setting.rules,
@@ -250,7 +267,7 @@ def simulate(
         for reason in decision.reason:
             reasons[reason] += 1
         nav[:, row], drawdown[:, row] = state.nav, state.drawdown
-        result = step(state, decision.weights, decision.traded, path.row(row), setting.limits, setting.costs)
+        result = step(state, decision.weights, decision.traded, now, setting.limits, setting.costs)
         weights[:, row] = np.where(result.refused[:, None], state.weights, decision.weights)
         traded[:, row] = decision.traded & ~result.refused[:, None]
         refused[:, row], at_cap[:, row] = result.refused, decision.at_cap.any(-1)
@@ -273,27 +290,6 @@ def simulate(
         halted=state.halted,
         reasons=reasons,
         timestamps=path.timestamps,
-    )
-
-
-def _warmed(path: MarketPath, rows: int) -> RateMemory:
-    """Return the running means as they are before the first decision, `rows` rows after the start."""
-    memory = RateMemory.start(path.rates[:, 0], int(path.timestamps[0]))
-    for row in range(1, rows):
-        memory = memory.update(path.rates[:, row], int(path.timestamps[row]))
-    return memory
-
-
-def _observe(path: MarketPath, row: int, state: PortfolioState, memory: RateMemory, setting: Setting) -> Observation:
-    return observe(
-        state,
-        path.rates[:, row],
-        memory,
-        path.gas_cost[:, row],
-        setting.costs,
-        version=setting.version,
-        features=None if path.features is None else path.features[:, row],
-        elapsed=float(path.timestamps[row] - path.timestamps[0]),
     )
 
 

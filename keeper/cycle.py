@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from agent.errors import ObservationError
-from agent.observation import RateMemory
+from agent.observation.memory import RateMemory
 from agent.policies.memory import Recall
 from agent.vault.decision import DecisionRules
 from agent.vault.portfolio import Costs

@@ -17,7 +17,8 @@ import numpy as np
 from eth_utils.crypto import keccak
 
 from agent.errors import AgentError
-from agent.observation import Observation, RateMemory, observation
+from agent.observation.memory import RateMemory
+from agent.observation.observe import Observation, observation
 from agent.policies.load import Policy
 from agent.policies.memory import Recall, act_and_recall
 from agent.units import FloatArray

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.errors import AgentError
-from agent.observation import CHAIN
+from agent.observation.observe import CHAIN
 from agent.policies.load import Policy, load_policy
 from agent.policies.rules import BASELINES
 from keeper.config import KeeperConfig

@@ -15,7 +15,7 @@ import click
 from agent.errors import AgentError, ExtraMissingError
 
 if TYPE_CHECKING:
-    from agent.market.replay import RateHistory
+    from agent.market.history import RateHistory
     from agent.vault.limits import Limits
 
 PATH = click.Path(path_type=Path, dir_okay=False)

@@ -38,11 +38,11 @@ def check(file: Path, reading: Reading, start: datetime | None, days: int | None
     markets = [
         {
             "name": name,
-            "least": float(history.rates[:, index].min()),
-            "mean": float(history.rates[:, index].mean()),
-            "greatest": float(history.rates[:, index].max()),
-            "mean_earned": None if history.earned is None else float(history.earned[1:, index].mean()),
-            "median_depth": None if history.depth is None else float(np.median(history.depth[:, index])),
+            "least": float(history.rates[0, :, index].min()),
+            "mean": float(history.rates[0, :, index].mean()),
+            "greatest": float(history.rates[0, :, index].max()),
+            "mean_earned": None if history.earned is None else float(history.earned[0, 1:, index].mean()),
+            "median_depth": None if history.depth is None else float(np.median(history.depth[0, :, index])),
         }
         for index, name in enumerate(history.names)
     ]
@@ -56,7 +56,7 @@ def check(file: Path, reading: Reading, start: datetime | None, days: int | None
                 "days": len(history),
                 "days_bridged_by_the_index": missing,
                 "markets": markets,
-                "gas": history.gas is not None,
+                "gas": history.has_gas,
                 "sha256": history.digest,
             }
         )

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from agent.backtest import Setting
+    from agent.market.history import RateHistory
     from agent.market.path import MarketPath
-    from agent.market.replay import RateHistory
     from agent.policies.load import Policy
 
 
@@ -83,8 +83,8 @@ def evaluate(
     import numpy as np
 
     from agent.backtest import Setting, compare
+    from agent.market.lending import shipped_market
     from agent.market.path import gas_cost
-    from agent.market.synthetic import shipped_market
     from agent.policies.load import load_policy
     from agent.policies.rules import BASELINES
     from agent.vault.portfolio import Costs
@@ -104,7 +104,9 @@ def evaluate(
         source = f"{paths} markets of {length - 1} days drawn from the shipped model with seed {seed}"
     else:
         window = reading.load(data).window(None if start is None else start.date(), None if days is None else days + 1)
-        path = window.path(gas_cost(gas_gwei, eth_price) if reading.gas is None else None)
+        path = (
+            window if window.has_gas else replace(window, gas_cost=window.gas_cost * 0 + gas_cost(gas_gwei, eth_price))
+        )
         source = f"{window.source}, {len(window) - 1} days from {window.start}: {', '.join(window.names)}"
     chosen = list(dict.fromkeys([*policies, *BASELINES]))
     setting = setting or Setting(limits_of(limits_file, path.count))

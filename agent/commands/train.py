@@ -142,7 +142,7 @@ def run_of(given: dict[str, Any]) -> tuple[Preset, Limits | None, Market, tuple[
     """Return preset, limits, market and the strategies' names that options stand for."""
     from datetime import date
 
-    from agent.market.synthetic import MIN_FIT_DAYS, fitted_market, shipped_market
+    from agent.market.lending import MIN_FIT_DAYS, fitted_market, shipped_market
     from agent.training.preset import load_preset
 
     preset = load_preset(given["preset"], seconds=given["seconds"], seed=given["seed"])

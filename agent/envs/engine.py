@@ -1,48 +1,29 @@
-"""The batched engine under the environments: episodes on market paths, through the vault's decision and money math."""
+"""The batched engine under the environments: episodes on market paths, through the vault's decision and money math.
+
+An `Engine` steps `B` vaults at once, each at a row of its own in a `Bank` of paths, which one look-up per step reads.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from functools import reduce
 from operator import add
-from typing import Protocol
 
 import numpy as np
 
-from agent.envs.bank import Bank
+from agent.envs.reward import Reward
 from agent.errors import MarketDataError, ShapeError
 from agent.market.path import MarketPath
-from agent.observation import CHAIN, Observation, RateMemory, observe, version_of
+from agent.observation.memory import RateMemory
+from agent.observation.observe import CHAIN, Observation, observe, version_of
 from agent.policies.actions import to_weights
 from agent.units import BoolArray, FloatArray, IntArray
 from agent.vault.decision import Decision, DecisionRules, decide
 from agent.vault.limits import Limits
 from agent.vault.portfolio import Costs, MarketRow, PortfolioState, StepResult, step, unwind
 
-
-class Reward(Protocol):
-    """Anything that says what a step was worth, in named parts; the reward is their sum."""
-
-    def parts(
-        self, before: PortfolioState, after: PortfolioState, row: MarketRow, decision: Decision, seen: Observation
-    ) -> dict[str, FloatArray]:
-        """Return the parts of the reward, `(B,)` each, of order one.
-
-        Parameters
-        ----------
-        before, after
-            The vaults at the decision and at the next one.
-        row
-            What the market did in between.
-        decision
-            What was decided.
-        seen
-            What was known at the decision; its `features` are those of the market row.
-        """
-
-
 Range = tuple[float, float]
-"""Least and most of what is drawn log-uniformly for every episode."""
+"""Bounds of a number that is drawn log-uniformly for every episode."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +86,58 @@ class EnvConfig:
     def path_rows(self) -> int:
         """Fewest rows of a market path that holds one episode."""
         return self.warm_up + self.episode_rows + 1
+
+
+class Bank:
+    """Market paths as one table: a line per path and row, with what is seen there and what is earned after it.
+
+    Parameters
+    ----------
+    path
+        The paths; equally spaced rows.
+    """
+
+    def __init__(self, path: MarketPath) -> None:
+        spacing = np.diff(path.timestamps)
+        if not (spacing == spacing[0]).all():
+            raise MarketDataError("training needs market paths with equally spaced rows")
+        self.paths, self.length, self.seconds = path.batch, path.length, float(spacing[0])
+
+        def after(values: FloatArray | None) -> FloatArray | None:
+            return None if values is None else np.concatenate([values[:, 1:], values[:, -1:]], axis=1)
+
+        growth = path.growth()
+        columns = {
+            "rates": path.rates,
+            "gas_cost": path.gas_cost[..., None],
+            "growth": np.concatenate([growth, growth[:, -1:]], axis=1),  # nothing follows the last row: repeat it
+            "factors": after(path.factors),
+            "depth": after(path.depth),
+            "surprises": after(path.surprises),
+            "liquidity": path.liquidity,
+            "features": path.features,
+        }
+        self._parts: dict[str, slice] = {}
+        end = 0
+        for name, values in columns.items():
+            if values is not None:
+                self._parts[name] = slice(end, end + values.shape[-1])
+                end += values.shape[-1]
+        known = [values for values in columns.values() if values is not None]
+        self._table = np.concatenate(known, axis=-1).reshape(-1, end)
+
+    def at(self, path: IntArray, row: IntArray) -> MarketRow:
+        """Return the market at these rows of these paths, `(B,)` indices each."""
+        line = self._table.take(path * self.length + row, axis=0)
+        found = {name: line[:, part] for name, part in self._parts.items()}
+        found["gas_cost"] = found["gas_cost"][:, 0]
+        return MarketRow(seconds=self.seconds, **found)
+
+    def rates_before(self, path: IntArray, row: IntArray, rows: int) -> FloatArray:
+        """Return the rates of these rows and of `rows` before, `(B, rows + 1, n)`; before the first row, the first."""
+        back = np.maximum(row[:, None] - np.arange(rows, -1, -1), 0)
+        lines = self._table.take(path[:, None] * self.length + back, axis=0)
+        return np.asarray(lines[..., self._parts["rates"]])
 
 
 @dataclass(frozen=True)
@@ -215,15 +248,14 @@ class Engine:
             state.halted,
             state.allowance(config.limits),
         )
-        row = now.market_row()
-        result = step(state, decision.weights, decision.traded, row, config.limits, self._costs)
+        result = step(state, decision.weights, decision.traded, now, config.limits, self._costs)
         self._row = self._row + 1
         self._age = self._age + 1
         self._now = self._bank.at(self._path, self._row)
         if not config.halt_ends and result.state.halted.any():
             left = unwind(result.state, result.state.halted, self._costs, self._now.liquidity)
             result = replace(result, state=left)
-        parts = config.reward.parts(state, result.state, row, decision, seen)
+        parts = config.reward.parts(state, result.state, now, decision, seen)
         self._state, self._seen = result.state, None
         self._memory = self._memory.update(self._now.rates, self._memory.timestamp + int(self._bank.seconds))
         ruined = result.state.net_worth < config.ruin * self._opening_nav

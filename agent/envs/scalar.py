@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from agent.envs.engine import Engine, EnvConfig, Transition
 from agent.market.path import Market
-from agent.observation import vector_size
-from agent.observation.versions import BOUND
+from agent.observation.observe import BOUND, vector_size
 
 
 def action_space(config: EnvConfig) -> spaces.Box:
@@ -21,7 +20,7 @@ def action_space(config: EnvConfig) -> spaces.Box:
 
 
 def observation_space(config: EnvConfig) -> spaces.Box:
-    """Return the observation space; `agent.observation.versions` says what the numbers mean."""
+    """Return the observation space; `agent.observation.observe` says what the numbers mean."""
     return spaces.Box(-BOUND, BOUND, (vector_size(config.limits.count, config.version),), np.float32)
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from agent.backtest import Backtest, Setting, simulate
 from agent.errors import LimitsError
 from agent.market.path import MarketPath
-from agent.observation import Observation
+from agent.observation.observe import Observation
 from agent.units import BoolArray, FloatArray, IntArray
 from agent.vault.portfolio import MarketRow
 
@@ -56,7 +56,7 @@ def hindsight(path: MarketPath, setting: Setting, *, warm_up: int = 0) -> Backte
     ShapeError, TooFewDaysError
         As `simulate`.
     """
-    seen = path.rows(warm_up, path.length - warm_up) if 0 < warm_up < path.length - 1 else path
+    seen = path.part(warm_up, path.length) if 0 < warm_up < path.length - 1 else path
     start = np.zeros(path.count) if setting.start_weights is None else np.asarray(setting.start_weights, np.float64)
     portfolios = np.concatenate([start[None], admissible(setting)])
     best: Backtest | None = None
@@ -180,6 +180,7 @@ def _growth(one: MarketPath, nav: FloatArray, portfolios: FloatArray) -> FloatAr
         return None if values is None else values[0, 1:, None]
 
     market = MarketRow(
+        rates=one.rates[0, :-1, None],
         growth=one.growth()[0][:, None],
         gas_cost=one.gas_cost[0, :-1],
         seconds=0.0,

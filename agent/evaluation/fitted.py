@@ -17,9 +17,8 @@ from agent.backtest import Setting, run
 from agent.evaluation.ceiling import admissible
 from agent.evaluation.covariance import min_variance, risk_parity, shrunk_covariance, within
 from agent.evaluation.metrics import growth_rate
-from agent.market.history import RateHistory
 from agent.market.path import MarketPath
-from agent.observation import Observation
+from agent.observation.observe import Observation
 from agent.policies.forecast import Forecast, Kind, best_move
 from agent.policies.load import Policy
 from agent.policies.rules import (
@@ -163,13 +162,13 @@ HORIZONS = (1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 120.0)
 """What is tried for band (APR) and horizon (days)."""
 
 
-def fitted_baselines(history: RateHistory | MarketPath, setting: Setting) -> list[Policy]:
+def fitted_baselines(path: MarketPath, setting: Setting) -> list[Policy]:
     """Fit every baseline to history, under the limits and costs of a setting.
 
     Parameters
     ----------
-    history
-        The training part, nothing later; or market paths, all of which count alike.
+    path
+        The training part of a history, nothing later; or market paths, all of which count alike.
     setting
         Limits, costs, rules, assets, observation version and latency that they will be run with.
 
@@ -178,7 +177,6 @@ def fitted_baselines(history: RateHistory | MarketPath, setting: Setting) -> lis
     list of Policy
         In the order of the module's docstring; names are unique.
     """
-    path = history.path() if isinstance(history, RateHistory) else history
     growth = path.growth() if path.factors is None else path.growth() * path.factors[:, 1:]
     earned = np.log(np.maximum(growth, 1e-12)).mean((0, 1))
     covariance = shrunk_covariance((growth - 1.0).reshape(-1, path.count))

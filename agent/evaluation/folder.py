@@ -52,7 +52,7 @@ def describe(
             "first_day": history.start.isoformat(),
             "last_day": history.end.isoformat(),
             "rows": len(history),
-            "gas": "daily prices" if history.gas is not None else "1 gwei at 3000 per ETH",
+            "gas": "daily prices" if history.has_gas else "1 gwei at 3000 per ETH",
             "depth": history.depth is not None,
         },
         "limits": {"relative_caps": limits.relative_caps.tolist(), "idle_floor": limits.idle_floor},

@@ -10,7 +10,7 @@ from agent.backtest import Backtest, Setting, run
 from agent.evaluation.ceiling import hindsight
 from agent.evaluation.metrics import growth_rate, headroom_captured
 from agent.market.path import MarketPath
-from agent.observation import Observation
+from agent.observation.observe import Observation
 from agent.policies.integer import IntegerPolicy
 from agent.policies.load import Policy
 from agent.policies.network import NumpyPolicy

@@ -269,7 +269,7 @@ def judge_on_history(
     tested, warm = history.part(first, len(history)), len(known) - first
     rows = len(tested) - 1 - warm
     setting = scenario.setting(limits)
-    own = score(policy.name, [Leg(policy, rows)], tested.path(), setting, warm_up=warm)
+    own = score(policy.name, [Leg(policy, rows)], tested, setting, warm_up=warm)
     others = scored_rules([known], [rows], tested, setting, warm)[:-1]
     evidence = {
         "kind": "history",

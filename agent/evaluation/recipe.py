@@ -21,7 +21,7 @@ from agent.evaluation.scoring import Leg, score
 from agent.evaluation.study import Scenario, Study
 from agent.market.bootstrap import BootstrapMarket, MixedMarket
 from agent.market.history import DEFAULT_ETH_PRICE, RateHistory
-from agent.market.synthetic import SyntheticMarket, fitted_market
+from agent.market.lending import SyntheticMarket, fitted_market
 from agent.policies.files import load_policy_file
 from agent.policies.network import NumpyPolicy
 from agent.units import GWEI
@@ -111,9 +111,9 @@ def training_market(history: RateHistory, ends_before: date, *, permute: bool = 
 
 def _with_gas(market: SyntheticMarket, history: RateHistory) -> SyntheticMarket:
     """Return the market with gas as dear and as restless as in the history."""
-    if history.gas is None or not (history.gas > 0).all():
+    if not (history.has_gas and (history.gas_cost > 0).all()):
         return market
-    logs = np.log(history.gas)
+    logs = np.log(history.gas_cost[0])
     gwei = float(np.exp(logs.mean())) / (GWEI * DEFAULT_ETH_PRICE)
     return replace(market, gwei=gwei, eth_price=DEFAULT_ETH_PRICE, gas_volatility=float(logs.std()))
 
@@ -147,7 +147,7 @@ def carry_out(run: Run) -> Finished:
 def _validated(policy: NumpyPolicy, run: Run, validation: RateHistory, scenario: Scenario) -> float:
     legs = [Leg(policy, len(validation) - 1 - run.warm_up)]
     setting = scenario.setting(run.limits)
-    return float(growth_rate(score("validation", legs, validation.path(), setting, warm_up=run.warm_up))[0])
+    return float(growth_rate(score("validation", legs, validation, setting, warm_up=run.warm_up))[0])
 
 
 def _kept(run: Run) -> Finished | None:
@@ -235,7 +235,7 @@ def _run(
         load_preset(study.preset).model_dump(mode="json"),
         known.digest,
         [known.start.isoformat(), known.end.isoformat(), list(known.names)],
-        None if known.gas is None else float(known.gas.sum()),
+        float(known.gas_cost[0].sum()) if known.has_gas else None,
         None if validation is None else [validation.start.isoformat(), validation.end.isoformat()],
         ends_before.isoformat(),
         [limits.relative_caps.tolist(), limits.idle_floor, limits.max_drawdown],

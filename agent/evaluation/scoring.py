@@ -19,7 +19,7 @@ from agent.evaluation.fitted import fitted_baselines
 from agent.evaluation.study import Fold, Study
 from agent.market.history import RateHistory
 from agent.market.path import MarketPath
-from agent.observation import Observation
+from agent.observation.observe import Observation
 from agent.policies.files import load_policy_file
 from agent.policies.load import Policy, act
 from agent.policies.rules import BASELINES, RandomFeasible
@@ -135,7 +135,7 @@ def scored_rules(
     setting, warm_up
         As in `score`.
     """
-    fitted, path = [rules(part, setting) for part in parts], tested.path()
+    fitted, path = [rules(part, setting) for part in parts], tested
     names = [name for name in fitted[0] if all(name in fold for fold in fitted)]
     scored = [
         score(name, [Leg(fold[name], rows) for fold, rows in zip(fitted, lengths, strict=True)], path, setting,

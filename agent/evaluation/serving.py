@@ -65,7 +65,7 @@ def judged_part(about: Mapping[str, Any], history: RateHistory, limits: Limits) 
         If they are others.
     """
     data = about["data"]
-    gas = "daily prices" if history.gas is not None else "1 gwei at 3000 per ETH"
+    gas = "daily prices" if history.has_gas else "1 gwei at 3000 per ETH"
     checks = {
         "file": (history.digest, data["sha256"]),
         "strategies": (list(history.names), data["strategies"]),

@@ -165,7 +165,7 @@ def run_case(
         As for `agent.evaluation.scoring.score`.
     """
     changed = path if case.change is None else case.change(path)
-    cut = changed.rows(0, case.last + 1)
+    cut = changed.part(0, case.last + 1)
     return {
         name: outcome(score(name, shortened(legs, case.last - warm_up), cut, setting, warm_up=warm_up), case, warm_up)
         for name, legs in players.items()

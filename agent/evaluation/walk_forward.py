@@ -100,8 +100,8 @@ def walk_forward(study: Study, history: RateHistory, limits: Limits, out: Path, 
         Scores(scenario, tuple(seed[index] for seed in by_seed), tuple(others[:-1]), others[-1])
         for index, (scenario, others) in enumerate(zip(study.scenarios, by_scenario, strict=True))
     ]
-    save_scores(out, scores, names=history.names, rates=tested.rates[inputs.warm_up :])
-    count = len(cases(tested.path(), tested.days, inputs.warm_up))
+    save_scores(out, scores, names=history.names, rates=tested.rates[0, inputs.warm_up :])
+    count = len(cases(tested, tested.days, inputs.warm_up))
     write_stress(
         out, executor.do(partial(_score_stress, inputs, files), range(count), lambda case: f"stress case {case + 1}")
     )
@@ -132,7 +132,7 @@ def _tune(inputs: StudyInputs, out: Path, executor: Executor) -> list[int]:
 def _score_seed(inputs: StudyInputs, seed: tuple[int, Files]) -> list[Backtest]:
     """Return the backtests of one seed's policies, one per scenario."""
     number, files = seed
-    legs, path = inputs.loaded(files), inputs.tested.path()
+    legs, path = inputs.loaded(files), inputs.tested
     return [
         score(f"seed {number}", legs, path, scenario.setting(inputs.limits), warm_up=inputs.warm_up)
         for scenario in inputs.study.scenarios
@@ -153,7 +153,7 @@ def _score_rules(inputs: StudyInputs, scenario: Scenario) -> list[Backtest]:
 def _score_stress(inputs: StudyInputs, files: Sequence[Files], index: int) -> dict[str, Any]:
     """Return the outcomes of one stress case for all seeds and the rules without parameters, at the first scenario."""
     tested, setting = inputs.tested, inputs.study.scenarios[0].setting(inputs.limits)
-    path = tested.path()
+    path = tested
     case = cases(path, tested.days, inputs.warm_up)[index]
     players = {f"seed {seed}": inputs.loaded(each) for seed, each in enumerate(files, start=1)}
     players |= {name: inputs.legs([make()] * len(inputs.folds)) for name, make in BASELINES.items()}

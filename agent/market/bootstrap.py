@@ -1,14 +1,14 @@
 """Markets resampled from history: whatever shape rates have, without a model of it.
 
 `BootstrapMarket` is the stationary bootstrap of Politis and Romano ("The stationary bootstrap", JASA 1994): days are
-copied in blocks of geometric length, all strategies at once, so that their correlation, what gas cost and what others
-supplied on those days stay together. `MixedMarket` draws some paths from one market and some from another, which is
-how the walk-forward trains: the fitted model knows more states than a short history, the bootstrap no false ones.
+copied in blocks of geometric length, all strategies at once, so that their correlation stays, and with it the gas cost
+and the depth of those days. `MixedMarket` draws some paths from one market and some from another, as the walk-forward
+does for training: the fitted model knows more states than a short history, the bootstrap no false ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,13 +16,13 @@ import numpy as np
 
 from agent.digest import digest_of
 from agent.errors import MarketDataError
-from agent.market.history import RateHistory, midnight
+from agent.market.history import RateHistory, daily
+from agent.market.lending import SyntheticMarket
 from agent.market.path import Market, MarketPath
-from agent.market.synthetic import SyntheticMarket
-from agent.units import DAY, FloatArray, IntArray
+from agent.units import FloatArray, IntArray
 
 DEFAULT_BLOCK = 30.0
-"""Mean days of a block: over the three weeks of the slow mean of an observation, so that it is mostly true to life."""
+"""Mean days of a block: over the three weeks of an observation's slow mean, so that most means are of real days."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class BootstrapMarket:
     Attributes
     ----------
     history
-        What is resampled. Rows are taken for a day each, whatever their stamps; what they earned stays a rate.
+        The history to resample. Each row counts as a day, whatever its stamp, and its earnings stay a rate.
     block
         Mean length of a block, days, at least one.
     """
@@ -59,7 +59,7 @@ class BootstrapMarket:
 
     @property
     def description(self) -> dict[str, Any]:
-        """What a manifest says about it."""
+        """Entry in a manifest."""
         known = self.history
         return {
             "kind": "bootstrap",
@@ -73,15 +73,14 @@ class BootstrapMarket:
 
     def sample(self, rng: np.random.Generator, batch: int, length: int) -> MarketPath:
         """Draw `batch` independent daily paths of `length` rows; the history wraps around at its end."""
-        rows = self._rows(rng, batch, length)
-        whole = self.history.path()
+        known, rows = self.history, self._rows(rng, batch, length)
         return MarketPath(
-            timestamps=midnight(self.history.start) + DAY * np.arange(length, dtype=np.int64),
-            rates=whole.rates[0][rows],
-            gas_cost=whole.gas_cost[0][rows],
+            timestamps=daily(known.start, length),
+            rates=known.rates[0][rows],
+            gas_cost=known.gas_cost[0][rows],
             names=self.names,
-            earned=None if whole.earned is None else whole.earned[0][rows],
-            depth=None if whole.depth is None else whole.depth[0][rows],
+            earned=None if known.earned is None else known.earned[0][rows],
+            depth=None if known.depth is None else known.depth[0][rows],
         )
 
     def _rows(self, rng: np.random.Generator, batch: int, length: int) -> IntArray:
@@ -101,12 +100,12 @@ class MixedMarket:
     Attributes
     ----------
     markets
-        Where paths are drawn from.
+        The markets that paths are drawn from.
     shares
-        Which share of the paths comes from each; they sum to one.
+        Share of the paths from each market; they sum to one.
     permute
         Whether each path's strategies are put in a random order, so that nothing can be learned about one by its name:
-        with little history, which pool paid best in it says less about the future than what pools have in common.
+        in a short history, the name of the best pool says less about the future than traits that all pools share.
     """
 
     markets: tuple[Market, ...]
@@ -132,7 +131,7 @@ class MixedMarket:
 
     @property
     def description(self) -> dict[str, Any]:
-        """What a manifest says about it; the last day is the last of any of the markets."""
+        """Entry in a manifest; the last day is the last of any of the markets."""
         parts: list[dict[str, Any]] = []
         for market in self.markets:
             if isinstance(market, SyntheticMarket):
@@ -167,27 +166,24 @@ def _joined(paths: Sequence[MarketPath]) -> MarketPath:
     if any(path.features is not None or path.liquidity is not None or path.factors is not None for path in paths):
         raise MarketDataError("only lending markets without features and factors can be mixed")
 
-    def stacked(name: str, default: str | float) -> FloatArray | None:
-        if all(getattr(path, name) is None for path in paths):
+    def stacked(name: str, default: Callable[[MarketPath], FloatArray]) -> FloatArray | None:
+        known = [getattr(path, name) for path in paths]
+        if all(values is None for values in known):
             return None
-        parts = []
-        for path in paths:
-            values = getattr(path, name)
-            if values is None:
-                values = getattr(path, default) if isinstance(default, str) else np.full(path.rates.shape, default)
-            parts.append(values)
-        return np.asarray(np.concatenate(parts))
+        pairs = zip(paths, known, strict=True)
+        return np.asarray(np.concatenate([default(path) if values is None else values for path, values in pairs]))
 
     return replace(
         first,
         rates=np.concatenate([path.rates for path in paths]),
         gas_cost=np.concatenate([path.gas_cost for path in paths]),
-        earned=stacked("earned", "rates"),
-        depth=stacked("depth", np.inf),
+        earned=stacked("earned", lambda path: path.rates),
+        depth=stacked("depth", lambda path: np.full(path.rates.shape, np.inf)),
     )
 
 
 def _permuted(path: MarketPath, rng: np.random.Generator) -> MarketPath:
+    """Return the paths, the strategies of each in a random order."""
     order = rng.permuted(np.tile(np.arange(path.count), (path.batch, 1)), axis=1)[:, None, :]
     changed: dict[str, Any] = {
         name: np.take_along_axis(values, order, axis=2)

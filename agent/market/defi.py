@@ -44,7 +44,7 @@ from agent.market.processes import (
     trailing_volatility,
     two_state,
 )
-from agent.observation.versions import DEFI_FEATURES
+from agent.observation.observe import DEFI_FEATURES
 from agent.units import DAY, YEAR, BoolArray, FloatArray
 
 VENUES = ("uniswap_eth_usdc", "compound_dai", "aave_usdt", "curve_3pool", "yearn_usdc")

@@ -1,10 +1,11 @@
-"""Market history in memory: what every file format is read into, and what fits, bootstraps and backtests start from."""
+"""Market history: the one path that really happened, with its days and the file it was read from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
+from typing import Self
 
 import numpy as np
 
@@ -15,73 +16,68 @@ from agent.units import DAY, FloatArray, IntArray
 DEFAULT_GWEI = 1.0
 DEFAULT_ETH_PRICE = 3000.0
 
-_PER_ROW = ("rates", "stamps", "earned", "depth", "gas")
-
 
 @dataclass(frozen=True)
-class RateHistory:
-    """Supply rates of some strategies, one row per UTC day.
+class RateHistory(MarketPath):
+    """A market path with `B = 1`, at most one row per UTC day.
 
     Attributes
     ----------
-    start
-        First day, UTC.
-    names
-        Names of the `n` strategies.
-    rates
-        `(T, n)` APR, fractions per year.
-    digest
-        SHA-256 of the file the rates are from, hex; says what a policy was trained on.
     source
-        What to call that file.
-    stamps
-        `(T,)` seconds of the rows, rising, no two in one day; midnight of `start` and the days after it by default.
-    earned
-        `(T, n)` APR that was paid over the time up to a row, where the file knows it; the rates by default.
-    depth
-        `(T, n)` what others supply to each pool, asset units; unknown by default, which counts as without end.
-    gas
-        `(T,)` asset units per unit of gas; 1 gwei at 3000 per ETH by default.
+        Name of the file for messages.
+    digest
+        SHA-256 of the file, hex; says what a policy was trained on.
+    has_gas
+        Whether the gas cost is known for each day, or is 1 gwei at 3000 per ETH throughout.
     """
 
-    start: date
-    names: tuple[str, ...]
-    rates: FloatArray
-    digest: str
-    source: str
-    stamps: IntArray | None = None
-    earned: FloatArray | None = None
-    depth: FloatArray | None = None
-    gas: FloatArray | None = None
+    source: str = ""
+    digest: str = ""
+    has_gas: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        timestamps: IntArray,
+        names: tuple[str, ...],
+        rates: FloatArray,
+        *,
+        source: str,
+        digest: str,
+        earned: FloatArray | None = None,
+        depth: FloatArray | None = None,
+    ) -> Self:
+        """Return the history of `(T, n)` rates and of what was earned and supplied, at the default gas cost."""
+        return cls(
+            timestamps,
+            np.ascontiguousarray(rates)[None],
+            np.full((1, len(rates)), gas_cost(DEFAULT_GWEI, DEFAULT_ETH_PRICE)),
+            names,
+            earned=None if earned is None else np.ascontiguousarray(earned)[None],
+            depth=None if depth is None else np.ascontiguousarray(depth)[None],
+            source=source,
+            digest=digest,
+        )
 
     def __len__(self) -> int:
-        return len(self.rates)
-
-    @property
-    def timestamps(self) -> IntArray:
-        """`(T,)` seconds of the rows, UTC."""
-        if self.stamps is not None:
-            return self.stamps
-        return midnight(self.start) + DAY * np.arange(len(self), dtype=np.int64)
+        return self.length
 
     @property
     def days(self) -> tuple[date, ...]:
         """`T` days of the rows, UTC."""
-        if self.stamps is None:
-            return tuple(self.start + timedelta(days=index) for index in range(len(self)))
-        return tuple(datetime.fromtimestamp(int(stamp), UTC).date() for stamp in self.stamps)
+        return tuple(day_of(stamp) for stamp in self.timestamps)
+
+    @property
+    def start(self) -> date:
+        """First day, UTC."""
+        return day_of(self.timestamps[0])
 
     @property
     def end(self) -> date:
         """Last day, UTC."""
-        return self.days[-1]
+        return day_of(self.timestamps[-1])
 
-    def part(self, first: int, last: int) -> RateHistory:
-        """Return rows `first` to `last`, the latter not included."""
-        kept = {name: values[first:last] for name in _PER_ROW if (values := getattr(self, name)) is not None}
-        return replace(self, start=self.days[first], **kept)
-
-    def window(self, start: date | None = None, days: int | None = None) -> RateHistory:
+    def window(self, start: date | None = None, days: int | None = None) -> Self:
         """Return `days` rows from the day `start` on; from the first row and to the last by default.
 
         Raises
@@ -89,14 +85,14 @@ class RateHistory:
         WindowError
             If the window starts outside the history.
         TooFewDaysError
-            If it holds fewer days than asked for.
+            If it holds fewer days than asked for, or fewer than two.
         """
         first = self.start if start is None else start
         if not self.start <= first <= self.end:
             raise WindowError(
                 f"{self.source} runs from {self.start} to {self.end}: choose a start in between, not {first}"
             )
-        offset = next(index for index, day in enumerate(self.days) if day >= first)
+        offset = sum(day < first for day in self.days)
         available = len(self) - offset
         wanted = available if days is None else days
         if not 1 <= wanted <= available:
@@ -106,12 +102,12 @@ class RateHistory:
             )
         return self.part(offset, offset + wanted)
 
-    def before(self, day: date) -> RateHistory | None:
-        """Return the history that ends the day before, for training without look-ahead; none if there is none."""
-        count = sum(1 for known in self.days if known < day)
-        return None if count < 1 else self.part(0, count)
+    def before(self, day: date) -> Self | None:
+        """Return the history that ends the day before, for training without look-ahead; none under two days."""
+        count = sum(known < day for known in self.days)
+        return None if count < 2 else self.part(0, count)
 
-    def with_gas(self, costs: Mapping[date, float], source: str) -> RateHistory:
+    def with_gas(self, costs: Mapping[date, float], source: str) -> Self:
         """Return the history with the gas cost of each of its days.
 
         Parameters
@@ -119,7 +115,7 @@ class RateHistory:
         costs
             Asset units per unit of gas by day, as `agent.market.replay.load_gas` reads them.
         source
-            What to call their file in an error.
+            Name of their file for an error.
 
         Raises
         ------
@@ -133,28 +129,19 @@ class RateHistory:
                 + (f" and {len(missing) - 1} other days" if len(missing) > 1 else "")
                 + f": it must cover {self.start} to {self.end} of {self.source}"
             )
-        return replace(self, gas=np.array([costs[day] for day in self.days]))
+        return replace(self, gas_cost=np.array([[costs[day] for day in self.days]]), has_gas=True)
 
-    def path(self, gas: FloatArray | float | None = None) -> MarketPath:
-        """Return the history as one market path.
 
-        Parameters
-        ----------
-        gas
-            Asset units per unit of gas, constant or `(T,)`, instead of the history's own.
-        """
-        known = gas_cost(DEFAULT_GWEI, DEFAULT_ETH_PRICE) if self.gas is None else self.gas
-        cost = np.asarray(known if gas is None else gas, dtype=np.float64)
-        return MarketPath(
-            timestamps=self.timestamps,
-            rates=self.rates[None].copy(),
-            gas_cost=np.array(np.broadcast_to(cost, (1, len(self)))),
-            names=self.names,
-            earned=None if self.earned is None else self.earned[None].copy(),
-            depth=None if self.depth is None else self.depth[None].copy(),
-        )
+def day_of(stamp: int) -> date:
+    """Return the UTC day of a second."""
+    return datetime.fromtimestamp(int(stamp), UTC).date()
 
 
 def midnight(day: date) -> int:
     """Return the second at which a UTC day begins."""
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+def daily(start: date, count: int) -> IntArray:
+    """Return the midnights `(count,)` of consecutive UTC days, seconds."""
+    return midnight(start) + DAY * np.arange(count, dtype=np.int64)

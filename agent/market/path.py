@@ -2,13 +2,14 @@
 
 At row `t` the agent sees `rates[t]` and `features[t]`, decides, pays `gas_cost[t]` and may withdraw `liquidity[t]`.
 Over the time up to row `t + 1` it earns `earned[t + 1]` in pools of `depth[t + 1]`, and its positions are multiplied by
-`factors[t + 1]`. What it earns is therefore never what it has already seen.
+`factors[t + 1]`. What it earns is therefore never what it has already seen. Drawn paths and real history
+(`agent.market.history`) are both market paths; `agent.vault.portfolio.MarketRow` is one row of them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from agent.units import GWEI, YEAR, FloatArray, IntArray
 from agent.vault.portfolio import MarketRow
 
 _PER_STRATEGY = ("rates", "factors", "earned", "depth", "liquidity")
-_OPTIONAL = ("factors", "earned", "depth", "liquidity", "features", "surprises")
+_PER_ROW = (*_PER_STRATEGY, "gas_cost", "features", "surprises")
 _ALL_ROWS = slice(None)
 
 
@@ -36,24 +37,24 @@ class MarketPath:
     names
         `n` names of the strategies.
     factors
-        `(B, T, n)` what a position is multiplied by over the time up to a row, besides interest: a price that moves, a
-        lost peg, impermanent loss, bad debt. None by default: nothing but interest.
+        `(B, T, n)` factors by which positions change over the time up to a row, besides interest: a price that moves, a
+        lost peg, impermanent loss, bad debt. Interest only by default.
     earned
         `(B, T, n)` APR that was paid over the time up to a row, where history knows it better than by the rate at the
         row (from an index of liquidity, say); `rates` by default.
     depth
-        `(B, T, n)` what others supply to a pool, asset units: the vault's own deposit dilutes the interest. Without end
-        by default.
+        `(B, T, n)` assets that others supply to a pool: the vault's own deposit dilutes the interest. Unlimited by
+        default.
     liquidity
-        `(B, T, n)` most that can be withdrawn at a row, asset units. Without end by default.
+        `(B, T, n)` most that can be withdrawn at a row, asset units. Unlimited by default.
     features
-        `(B, T, k)` what else is seen at a row; `agent.observation.versions` says what each version needs.
+        `(B, T, k)` further numbers that are seen; `agent.observation.observe` says which each version needs.
     feature_names
         `k` names of the features.
     surprises
-        `(B, T, n)` that part of each relative price change over the time up to a row whose expectation, whatever was
-        seen before, is zero. A model of a market knows it and history does not, so none by default. Nobody sees it: it
-        is for control variates (`agent.envs.risk_reward`).
+        `(B, T, n)` the part of each relative price change over the time up to a row that has zero expectation given
+        all that was seen before. A model of a market knows it and history does not, so none by default. No policy sees
+        it: it serves as a control variate (`agent.envs.reward`).
     """
 
     timestamps: IntArray
@@ -76,26 +77,21 @@ class MarketPath:
             raise MarketDataError("timestamps, rates, gas costs and names of a market path do not belong together")
         if not (np.diff(self.timestamps) > 0).all():
             raise MarketDataError("the timestamps of a market path must rise")
-        for name in ("gas_cost", *_PER_STRATEGY):
-            values = getattr(self, name)
-            if values is None:
-                continue
-            if name != "gas_cost" and values.shape != self.rates.shape:
-                raise MarketDataError(
-                    f"the {name} of a market path must have the shape of its rates {self.rates.shape}"
-                )
-            if np.isnan(values).any() or not (values >= 0).all():
-                raise MarketDataError(f"the {name} of a market path must be numbers of zero or more")
-            if name not in ("depth", "liquidity") and not np.isfinite(values).all():
-                raise MarketDataError(f"the {name} of a market path must be finite")
-        shape = (batch, length, len(self.feature_names))
         if (self.features is None) != (not self.feature_names):
             raise MarketDataError("the features of a market path need their names, and names need features")
-        if self.features is not None and not (self.features.shape == shape and np.isfinite(self.features).all()):
-            raise MarketDataError(f"the features of a market path must be finite and of the shape {shape}")
-        unseen = self.surprises
-        if unseen is not None and not (unseen.shape == self.rates.shape and np.isfinite(unseen).all()):
-            raise MarketDataError(f"the surprises of a market path must be finite and of the shape {self.rates.shape}")
+        for name, values in self._arrays().items():
+            shape = {"gas_cost": (batch, length), "features": (batch, length, len(self.feature_names))}
+            if values.shape != shape.get(name, self.rates.shape):
+                raise MarketDataError(
+                    f"the {name} of a market path must have the shape {shape.get(name, self.rates.shape)}"
+                )
+            endless = name in ("depth", "liquidity")
+            if not np.isfinite(values).all() and not (endless and not np.isnan(values).any()):
+                raise MarketDataError(
+                    f"the {name} of a market path must be {'numbers' if endless else 'finite numbers'}"
+                )
+            if name not in ("features", "surprises") and not (values >= 0).all():
+                raise MarketDataError(f"the {name} of a market path must be zero or more")
 
     @property
     def batch(self) -> int:
@@ -115,7 +111,7 @@ class MarketPath:
     def growth(self, decisions: slice = _ALL_ROWS) -> FloatArray:
         """Return `(B, T - 1, n)` factors by which interest lets small positions grow after each row but the last.
 
-        Interest is simple within a row, as in Aave's liquidity index. Factors and dilution are `MarketRow.gain`'s.
+        Interest is simple within a row, as in Aave's liquidity index. `MarketRow.gain` adds factors and dilution.
 
         Parameters
         ----------
@@ -127,34 +123,37 @@ class MarketPath:
         return np.asarray(1.0 + paid[:, 1:][:, decisions] * (seconds / YEAR))
 
     def row(self, index: int) -> MarketRow:
-        """Return what follows a decision at row `index`: gas and liquidity of that row, the earnings of the next."""
+        """Return the market at a row, from 0 to `T - 2`, and up to the next one."""
+
+        def at(values: FloatArray | None, where: int) -> FloatArray | None:
+            return None if values is None else values[:, where]
+
         after = index + 1
         return MarketRow(
-            growth=self.growth(slice(index, after))[:, 0],
+            rates=self.rates[:, index],
             gas_cost=self.gas_cost[:, index],
+            growth=self.growth(slice(index, after))[:, 0],
             seconds=float(self.timestamps[after] - self.timestamps[index]),
-            factors=None if self.factors is None else self.factors[:, after],
-            depth=None if self.depth is None else self.depth[:, after],
-            liquidity=None if self.liquidity is None else self.liquidity[:, index],
-            surprises=None if self.surprises is None else self.surprises[:, after],
+            factors=at(self.factors, after),
+            depth=at(self.depth, after),
+            liquidity=at(self.liquidity, index),
+            features=at(self.features, index),
+            surprises=at(self.surprises, after),
         )
 
-    def rows(self, start: int, length: int) -> MarketPath:
-        """Return rows `start` to `start + length` (not included) of every path."""
-        part = slice(start, start + length)
-        kept = {name: values[:, part] for name in _OPTIONAL if (values := getattr(self, name)) is not None}
-        return replace(
-            self,
-            timestamps=self.timestamps[part],
-            rates=self.rates[:, part],
-            gas_cost=self.gas_cost[:, part],
-            **kept,
-        )
+    def part(self, first: int, last: int) -> Self:
+        """Return rows `first` to `last`, the latter not included, of every path."""
+        kept: dict[str, Any] = {name: values[:, first:last] for name, values in self._arrays().items()}
+        return replace(self, timestamps=self.timestamps[first:last], **kept)
 
-    def take(self, paths: IntArray) -> MarketPath:
+    def take(self, paths: IntArray) -> Self:
         """Return the paths with these indices, `(B',)`, each as often as it is named."""
-        kept = {name: values[paths] for name in _OPTIONAL if (values := getattr(self, name)) is not None}
-        return replace(self, rates=self.rates[paths], gas_cost=self.gas_cost[paths], **kept)
+        kept: dict[str, Any] = {name: values[paths] for name, values in self._arrays().items()}
+        return replace(self, **kept)
+
+    def _arrays(self) -> dict[str, FloatArray]:
+        """Return the arrays `(B, T, ...)` that this path has, by name."""
+        return {name: values for name in _PER_ROW if (values := getattr(self, name)) is not None}
 
 
 class Market(Protocol):

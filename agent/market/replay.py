@@ -1,7 +1,7 @@
 """History from a file, checked hard before anything is built on it.
 
-Three formats are recognised by their columns, as CSV or as Parquet: `agent.market.formats` has a module for each,
-which says what it holds. Nothing is filled in, clipped or guessed: a gap, a duplicate, a missing number, a rate below
+Three formats, described in `agent.market.formats.daily` and `.aave`, are recognised by their columns, as CSV or as
+Parquet. Nothing is filled in, clipped or guessed: a gap, a duplicate, a missing number, a rate below
 zero or above 100 % a year is refused, with the line to look at.
 """
 
@@ -12,14 +12,12 @@ from datetime import date
 from pathlib import Path
 
 from agent.errors import BadValueError, DuplicateDateError, MarketDataError
-from agent.market.formats import aave, compound, wide
+from agent.market.formats import aave, daily
 from agent.market.formats.table import read_table
 from agent.market.history import RateHistory
 from agent.market.path import gas_cost
 
 _GAS_COLUMNS = ("date", "eth_usd", "avg_gas_gwei")
-
-__all__ = ["RateHistory", "load_gas", "load_history"]
 
 
 def load_history(
@@ -52,7 +50,7 @@ def load_history(
         A subclass says what is wrong; the message names the file, the line and the day, and what to do.
     """
     table = read_table(path)
-    if aave.matches(table.header):
+    if aave.is_aave(table.header):
         history = aave.read(
             table,
             aave.SYMBOLS if parts is None else parts,
@@ -61,12 +59,12 @@ def load_history(
         )
     elif network is not None or max_gap_days is not None:
         raise MarketDataError(f"{table.source} is no Aave V3 file: it has no networks, and no gap is allowed in it")
-    elif compound.matches(table.header):
-        history = compound.read(table, compound.PARTS if parts is None else parts)
+    elif daily.is_compound(table.header):
+        history = daily.read_compound(table, daily.PARTS if parts is None else parts)
     elif parts is not None:
         raise MarketDataError(f"{table.source} has a column for each market and all are taken: give no parts")
     else:
-        history = wide.read(table)
+        history = daily.read_wide(table)
     return history if gas is None else history.with_gas(load_gas(gas), Path(gas).name)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from agent.digest import digest_of
 from agent.market.path import MarketPath, gas_cost
 from agent.market.processes import Depegs, mean_reverting, returns, trailing_volatility
-from agent.observation.versions import RWA_FEATURES
+from agent.observation.observe import RWA_FEATURES
 from agent.units import DAY, YEAR, FloatArray
 
 ASSETS = ("usdy", "meth", "mi4")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agent.observation.versions import CHAIN, DEFI, RWA, version_of
+from agent.observation.observe import CHAIN, DEFI, RWA, version_of
 from agent.units import FloatArray
 from agent.vault.projection import project_between
 

@@ -25,8 +25,7 @@ from agent.errors import (
     PolicyShapeError,
     PolicyVersionError,
 )
-from agent.observation import CHAIN, vector_size
-from agent.observation.versions import VERSIONS
+from agent.observation.observe import CHAIN, VERSIONS, vector_size
 from agent.policies.network import Layers, Lstm, NumpyPolicy
 from agent.vault.limits import MAX_STRATEGIES
 

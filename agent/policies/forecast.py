@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from agent.observation import Observation
+from agent.observation.observe import Observation
 from agent.policies.rules import Rule, best_weights, pays
 from agent.units import DAY, YEAR, FloatArray
 

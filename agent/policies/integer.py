@@ -17,7 +17,7 @@ import numpy as np
 
 from agent.digest import sha256_hex
 from agent.errors import IntegerFormError, NotFiniteError, PolicyShapeError
-from agent.observation import Observation, vector_size
+from agent.observation.observe import Observation, vector_size
 from agent.policies.actions import to_weights
 from agent.policies.files import read_pair, stored_arrays, write_pair
 from agent.policies.network import check_shown

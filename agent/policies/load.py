@@ -9,7 +9,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from agent.errors import PolicyDigestError, PolicyShapeError, PolicyVersionError, UnknownPolicyError
-from agent.observation import Observation
+from agent.observation.observe import Observation
 from agent.policies.files import format_of, load_policy_file, save_policy
 from agent.policies.integer import FORMAT as INTEGER
 from agent.policies.integer import load_integer

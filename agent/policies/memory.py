@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from agent.errors import ObservationError
-from agent.observation import Observation
+from agent.observation.observe import Observation
 from agent.policies.load import Policy, act
 from agent.units import FloatArray
 

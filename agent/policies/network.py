@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from agent.errors import PolicyMemoryError, PolicyShapeError, PolicyVersionError
-from agent.observation import CHAIN, Observation
+from agent.observation.observe import CHAIN, Observation
 from agent.policies.actions import to_weights
 from agent.units import FloatArray
 

@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 
 from agent.errors import ObservationError, PolicyError, PolicyFileError, PolicyShapeError, PolicyVersionError
-from agent.observation import CHAIN, Observation, vector_size
+from agent.observation.observe import CHAIN, Observation, vector_size
 from agent.policies.files import read_pair, stored_arrays, write_pair
 from agent.policies.forecast import Forecast
 from agent.policies.network import check_shown

@@ -14,7 +14,7 @@ import numpy as np
 
 from agent.digest import digest_of
 from agent.errors import PolicyShapeError
-from agent.observation import Observation
+from agent.observation.observe import Observation
 from agent.units import DAY, YEAR, BoolArray, FloatArray
 
 

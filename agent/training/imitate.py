@@ -17,10 +17,9 @@ from sb3_contrib import RecurrentPPO
 from torch import Tensor
 
 from agent.envs.engine import Engine, EnvConfig
-from agent.envs.risk_reward import RiskReward
+from agent.envs.reward import RiskReward
 from agent.errors import PresetError
-from agent.observation import Observation
-from agent.observation.versions import DEFI, RWA
+from agent.observation.observe import DEFI, RWA, Observation
 from agent.policies.actions import RWA_LEAST
 from agent.policies.rules import BASELINES
 from agent.training.learner import Learner

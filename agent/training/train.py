@@ -19,9 +19,9 @@ from agent.backtest import compare
 from agent.digest import digest_of
 from agent.envs.vec import VaultVecEnv
 from agent.errors import ShapeError
+from agent.market.lending import SyntheticMarket, shipped_market
 from agent.market.path import Market
-from agent.market.synthetic import SyntheticMarket, shipped_market
-from agent.observation import vector_names
+from agent.observation.observe import vector_names
 from agent.policies.files import save_policy
 from agent.policies.network import NumpyPolicy
 from agent.policies.rules import BASELINES
@@ -103,7 +103,7 @@ def train(
         File of the policy, `.npz`.
     market
         Market that paths are drawn from; the environment's own by default. To replay history afterwards, give
-        `agent.market.synthetic.fitted_market(history.before(first_day))`.
+        `agent.market.lending.fitted_market(history.before(first_day))`.
     names
         The vault's names of its strategies, for the manifest; the market's names by default.
     progress

@@ -1,8 +1,9 @@
-"""The money math: what a rebalance, interest, gas and the drawdown limit do to a batch of vaults.
+"""The money math: what rebalancing, interest, gas and the drawdown limit do to a batch of vaults.
 
-`step` advances `PortfolioState` by one `MarketRow`: rebalance, earn, pay gas, and unwind where the vault has halted.
-Training, backtest, simulation and the demo's parity check use this one definition; `tests/ape/test_parity.py` compares
-it with the Solidity vault. Arrays have a leading batch axis `B`; money is in whole asset units, ratios are fractions.
+A `PortfolioState` and a `MarketRow` go into `step`, and the next state comes out: `rebalance` moves positions, pays
+gas and spends budgets; `accrue` lets positions grow and halts a vault that falls too far; `unwind` empties a halted
+one. Training, backtest, simulation and the demo share this one definition; `tests/ape/test_parity.py` compares it with
+the Solidity vault. Arrays have a leading batch axis `B`; money is in whole asset units, ratios are fractions.
 """
 
 from __future__ import annotations
@@ -19,8 +20,64 @@ from agent.vault.limits import Limits
 
 
 @dataclass(frozen=True)
+class MarketRow:
+    """Market data at each vault's current row: what is seen at the decision, and what is earned until the next one.
+
+    Attributes
+    ----------
+    rates
+        `(B, n)` supply rates at the decision, APR.
+    gas_cost
+        `(B,)` asset units per unit of gas at the decision.
+    growth
+        `(B, n)` factors by which interest lets small positions grow **after** the decision.
+    seconds
+        Time until the next decision.
+    factors
+        `(B, n)` factors of price on top of `growth`; one by default.
+    depth
+        `(B, n)` assets that others supply to each pool after the decision; unlimited by default.
+    liquidity
+        `(B, n)` most that can be withdrawn at the decision, asset units; unlimited by default.
+    features
+        `(B, k)` further features of the market at the decision.
+    surprises
+        `(B, n)` unforeseeable part of the price changes, where the market tells it; see `agent.market.path`.
+    """
+
+    rates: FloatArray
+    gas_cost: FloatArray
+    growth: FloatArray
+    seconds: float
+    factors: FloatArray | None = None
+    depth: FloatArray | None = None
+    liquidity: FloatArray | None = None
+    features: FloatArray | None = None
+    surprises: FloatArray | None = None
+
+    @property
+    def small_gain(self) -> FloatArray:
+        """Growth factors `(B, n)` of positions too small to dilute a pool."""
+        return self.growth if self.factors is None else self.growth * self.factors
+
+    def gain(self, assets: FloatArray) -> FloatArray:
+        """Return the `(B, n)` factors by which positions of these sizes grow until the next decision.
+
+        A deposit of `own` beside the others' `depth` lowers the pool's utilisation by `depth / (depth + own)`. Under
+        the kink of an Aave-like rate curve the borrow rate is proportional to the utilisation, and the supply rate is
+        the borrow rate times the utilisation, so the interest falls by the square.
+        """
+        if self.depth is None:
+            return self.small_gain
+        whole = self.depth + assets
+        others = 1.0 - assets / np.where(whole > 0, whole, 1.0)
+        growth = np.asarray(1.0 + (self.growth - 1.0) * others**2)
+        return growth if self.factors is None else growth * self.factors
+
+
+@dataclass(frozen=True)
 class Costs:
-    """What a rebalance costs.
+    """Costs of a rebalance.
 
     Attributes
     ----------
@@ -29,8 +86,8 @@ class Costs:
     gas_per_move
         Further units for each strategy deposited to or withdrawn from. Calibrate both from receipts.
     entry, exit
-        Share of a deposit or a withdrawal that is lost on the way: one for all, `(n,)` per strategy, or `(B, n)` or
-        `(B, 1)` per vault of a batch; zero for lending pools.
+        Share of a deposit or a withdrawal that is lost on the way: a scalar, `(n,)` per strategy, or `(B, n)` or
+        `(B, 1)` per vault; zero for lending pools.
     """
 
     gas_base: float = 250_000.0
@@ -39,12 +96,12 @@ class Costs:
     exit: FloatArray | float = 0.0
 
     def gas_units(self, moves: FloatArray | BoolArray) -> FloatArray:
-        """Return the units of gas for `(..., n)` moved flags, `(...,)`; zero where nothing moves."""
+        """Return the units of gas `(...,)` for `(..., n)` moved flags; zero where nothing moves."""
         count = total(np.asarray(moves, dtype=np.float64))
         return np.where(count > 0, self.gas_base + self.gas_per_move * count, 0.0)
 
     def switch(self, batch: int) -> FloatArray:
-        """Return `(B,)` what moving a unit from one strategy to another is expected to cost, as a share of it."""
+        """Return the expected cost of moving a unit from one strategy to another, as a share of it, `(B,)`."""
         entry, leave = (np.asarray(cost, dtype=np.float64) for cost in (self.entry, self.exit))
         mean = (cost.mean(-1) if cost.ndim else cost for cost in (entry, leave))
         return rows(sum(mean), batch)
@@ -59,60 +116,15 @@ class Costs:
 
 
 @dataclass(frozen=True)
-class MarketRow:
-    """What the market does to a batch between one decision and the next.
-
-    Attributes
-    ----------
-    growth
-        `(B, n)` factor by which interest lets a small position in each strategy grow **after** the decision.
-    gas_cost
-        `(B,)` price of one unit of gas at the decision, asset units.
-    seconds
-        Time until the next decision.
-    factors
-        `(B, n)` what positions are multiplied by besides; nothing by default.
-    depth
-        `(B, n)` what others supply to each pool after the decision, asset units; without end by default.
-    liquidity
-        `(B, n)` most that can be withdrawn at the decision, asset units; without end by default.
-    surprises
-        `(B, n)` what of the price changes nothing could foretell, where the market says so; see `MarketPath`.
-    """
-
-    growth: FloatArray
-    gas_cost: FloatArray
-    seconds: float
-    factors: FloatArray | None = None
-    depth: FloatArray | None = None
-    liquidity: FloatArray | None = None
-    surprises: FloatArray | None = None
-
-    def gain(self, assets: FloatArray) -> FloatArray:
-        """Return the `(B, n)` factors by which positions of these sizes grow until the next decision.
-
-        A deposit of `own` beside the others' `depth` lowers the pool's utilisation by `depth / (depth + own)`. Under
-        the kink of an Aave-like rate curve the borrowers' rate is proportional to the utilisation and the suppliers'
-        is the borrowers' times the utilisation, so the interest falls by the square.
-        """
-        growth = self.growth
-        if self.depth is not None:
-            whole = self.depth + assets
-            others = 1.0 - assets / np.where(whole > 0, whole, 1.0)
-            growth = 1.0 + (growth - 1.0) * others**2
-        return growth if self.factors is None else growth * self.factors
-
-
-@dataclass(frozen=True)
 class Allowance:
-    """What the vault's walls leave for a rebalance now, `(B,)` each.
+    """What the limits leave for a rebalance now, `(B,)` each.
 
     Attributes
     ----------
     wait
         Seconds until the cooldown is over; zero or less when it is.
     turnover, loss
-        Shares of NAV that may be moved and lost, `inf` where there is no bound.
+        Shares of NAV that may be moved and lost, `inf` without a bound.
     """
 
     wait: FloatArray
@@ -127,7 +139,7 @@ class Allowance:
 
 @dataclass(frozen=True)
 class PortfolioState:
-    """A batch of vaults. Money in whole asset units. The arrays are not to be changed: what follows from them is kept.
+    """A batch of vaults. Its arrays must not be changed: derived figures are cached.
 
     Attributes
     ----------
@@ -136,17 +148,17 @@ class PortfolioState:
     idle
         `(B,)` assets that the vault itself holds.
     supply
-        `(B,)` vault shares, so that NAV over supply is the share price.
+        `(B,)` vault shares; NAV over supply is the share price.
     mark
         `(B,)` high-water mark of the share price.
     halted
         `(B,)` whether the drawdown limit was broken.
     gas_paid
-        `(B,)` what the keeper has paid for gas so far.
+        `(B,)` gas that the keeper has paid so far.
     rested
         `(B,)` seconds since the last rebalance, `inf` before the first.
     turnover_used, loss_used
-        `(B,)` shares of NAV taken out of the budgets and not come back yet.
+        `(B,)` shares of NAV spent from the budgets and not refilled yet.
     """
 
     assets: FloatArray
@@ -225,24 +237,22 @@ class PortfolioState:
 
 @dataclass(frozen=True)
 class StepResult:
-    """Outcome of one step: the new state and what happened on the way, all `(B, ...)`.
+    """Outcome of a step or a rebalance: the new state and what happened on the way.
 
     Attributes
     ----------
     state
-        The vaults at the next decision.
+        The vaults afterwards.
     gas
-        `(B,)` gas paid for this rebalance, asset units.
+        `(B,)` gas paid for the rebalance, asset units.
     turnover
-        `(B,)` the larger of what was withdrawn and what was deposited, as a share of NAV: a unit moved from one
-        strategy to another counts once.
+        `(B,)` the larger of withdrawals and deposits as a share of NAV, so that a unit moved from one strategy to
+        another counts once.
     moved
         `(B, n)` strategies that were deposited to or withdrawn from.
     refused
         `(B,)` the vault turned the rebalance away: halted, within the cooldown, over a budget, or more than a strategy
         can pay out.
-    tripped
-        `(B,)` the drawdown limit was broken in this step.
     """
 
     state: PortfolioState
@@ -250,7 +260,6 @@ class StepResult:
     turnover: FloatArray
     moved: BoolArray
     refused: BoolArray
-    tripped: BoolArray
 
 
 def step(
@@ -272,15 +281,22 @@ def step(
     traded
         `(B, n)` strategies to move; the others are held (`HOLD` on chain).
     row
-        Gas price and liquidity now, and what positions earn until the next decision.
+        The market.
     limits
         For cooldown, budgets, the growth of the mark and the drawdown limit. Caps are the decision's business.
     costs
         Gas units and entry and exit costs.
+
+    Raises
+    ------
+    ShapeError
+        If the targets are not of the positions' shape.
+    NotFiniteError
+        If a target is NaN, or a growth factor is not finite or below zero.
     """
-    after, gas, turnover, moved, refused = rebalance(state, weights, traded, row.gas_cost, costs, limits, row.liquidity)
-    final, tripped = accrue(after, row.gain(after.assets), row.seconds, limits)
-    return StepResult(final, gas, turnover, moved, refused, tripped)
+    done = rebalance(state, weights, traded, row.gas_cost, costs, limits, row.liquidity)
+    grown = accrue(done.state, row.gain(done.state.assets), row.seconds, limits)
+    return StepResult(grown, done.gas, done.turnover, done.moved, done.refused)
 
 
 def rebalance(
@@ -291,118 +307,86 @@ def rebalance(
     costs: Costs,
     limits: Limits,
     liquidity: FloatArray | None = None,
-) -> tuple[PortfolioState, FloatArray, FloatArray, BoolArray, BoolArray]:
-    """Move the traded positions to their targets, as `Vault.rebalance` does, and take it out of the budgets.
+) -> StepResult:
+    """Move the traded positions to their targets, as `Vault.rebalance` does, and charge the budgets.
 
     Withdrawals come before deposits; where costs leave less cash than the deposits need, all deposits shrink alike.
-    Where cooldown, budgets or a halt are in the way, or a strategy cannot pay out `(B, n)` what is withdrawn, nothing
-    moves.
-
-    Returns
-    -------
-    tuple
-        New state, gas paid `(B,)`, turnover `(B,)`, moved `(B, n)`, refused `(B,)`.
+    Nothing moves where the vault is halted or resting, where a budget is too small, or where a strategy cannot pay out
+    what is withdrawn (`liquidity`, `(B, n)`).
     """
     if weights.shape != state.assets.shape or traded.shape != state.assets.shape:
         raise ShapeError(f"targets must have the shape {state.assets.shape} of the positions, not {weights.shape}")
     if (np.isnan(weights) & traded).any():
         raise NotFiniteError("target weights must not be NaN: refuse the policy that produced them")
-    wanted = some(traded)
+    wanted, nav = some(traded), state.nav
     shut = state.halted | (limits.cooldown - state.rested > 0)
-    nav = state.nav
     change = np.where(traded & ~shut[:, None], weights * nav[:, None] - state.assets, 0.0)
-    withdrawn, deposited, cash = _amounts(state, change, costs)
+    withdrawn, deposited = np.maximum(-change, 0.0), np.maximum(change, 0.0)
+    entry, leave = np.asarray(costs.entry), np.asarray(costs.exit)
+    cash, need = np.asarray(state.idle + total(withdrawn * (1.0 - leave))), total(deposited)
+    deposited *= np.divide(cash, need, out=np.ones_like(need), where=need > cash)[:, None]
+
     turnover = share(np.maximum(total(withdrawn), total(deposited)), nav)
-    turnover_used, moves = limits.turnover_budget.spend(state.turnover_used, turnover)
-    loss_used, loses = limits.loss_budget.spend(state.loss_used, _loss(withdrawn, deposited, nav, costs))
-    refused = wanted & (shut | ~moves | ~loses)
+    loss = share(total(withdrawn * leave + deposited * entry), nav)
+    turnover_used, turnover_fits = limits.turnover_budget.spend(state.turnover_used, turnover)
+    loss_used, loss_fits = limits.loss_budget.spend(state.loss_used, loss)
+    refused = wanted & (shut | ~turnover_fits | ~loss_fits)
     if liquidity is not None:
         refused |= some(withdrawn > liquidity)
+
     done = wanted & ~refused
     withdrawn, deposited = np.where(done[:, None], withdrawn, 0.0), np.where(done[:, None], deposited, 0.0)
     moved = (withdrawn > 0) | (deposited > 0)
     gas = costs.gas_units(moved) * gas_cost
     after = replace(
         state,
-        assets=state.assets - withdrawn + deposited * (1.0 - np.asarray(costs.entry)),
+        assets=state.assets - withdrawn + deposited * (1.0 - entry),
         idle=np.where(done, np.maximum(cash - total(deposited), 0.0), state.idle),
         gas_paid=state.gas_paid + gas,
         rested=np.where(done, 0.0, state.rested),
         turnover_used=np.where(done, turnover_used, state.turnover_used),
         loss_used=np.where(done, loss_used, state.loss_used),
     )
-    return after, gas, np.where(done, turnover, 0.0), moved, refused
+    return StepResult(after, gas, np.where(done, turnover, 0.0), moved, refused)
 
 
-def _amounts(state: PortfolioState, change: FloatArray, costs: Costs) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return withdrawals and deposits `(B, n)` for the wanted changes, and the cash that deposits are paid from."""
-    withdrawn, deposited = np.maximum(-change, 0.0), np.maximum(change, 0.0)
-    cash = np.asarray(state.idle + total(withdrawn * (1.0 - np.asarray(costs.exit))))
-    need = total(deposited)
-    short = np.divide(cash, need, out=np.ones_like(need), where=need > cash)
-    return withdrawn, deposited * short[:, None], cash
+def accrue(state: PortfolioState, growth: FloatArray, seconds: float, limits: Limits) -> PortfolioState:
+    """Let positions grow by `(B, n)` factors over some seconds; past the drawdown limit a vault halts for good.
 
-
-def _loss(withdrawn: FloatArray, deposited: FloatArray, nav: FloatArray, costs: Costs) -> FloatArray:
-    """Return what entering and leaving cost, as a share of NAV."""
-    return share(total(withdrawn * np.asarray(costs.exit) + deposited * np.asarray(costs.entry)), nav)
-
-
-def accrue(
-    state: PortfolioState, growth: FloatArray, seconds: float, limits: Limits
-) -> tuple[PortfolioState, BoolArray]:
-    """Let the positions grow, refill the budgets, raise the mark as far as it may, and halt past the drawdown limit.
-
-    Parameters
-    ----------
-    state
-        Vaults after their rebalance.
-    growth
-        `(B, n)` factors, zero or more; a loss is a factor below one.
-    seconds
-        Time that passes.
-    limits
-        Drawdown limit, growth of the mark and refill of the budgets.
-
-    Returns
-    -------
-    tuple
-        New state and `(B,)` whether the limit was broken now.
+    The mark follows the share price as fast as its rate allows, and the budgets refill. A loss is a factor below one.
     """
     if not np.isfinite(growth).all() or (growth < 0).any():
         raise NotFiniteError("growth factors must be finite and not below zero: check the rates or share prices")
     grown = replace(state, assets=state.assets * growth)
     ceiling = state.mark * (1.0 + limits.mark_growth_rate * seconds / YEAR)
     mark = np.maximum(state.mark, np.minimum(grown.share_price, ceiling))
-    broken = grown.share_price < mark * (1.0 - limits.max_drawdown)
-    after = replace(
+    return replace(
         grown,
         mark=mark,
-        halted=state.halted | broken,
+        halted=state.halted | (grown.share_price < mark * (1.0 - limits.max_drawdown)),
         rested=state.rested + seconds,
         turnover_used=limits.turnover_budget.refill(state.turnover_used, seconds),
         loss_used=limits.loss_budget.refill(state.loss_used, seconds),
     )
-    return after, broken & ~state.halted
 
 
 def unwind(
     state: PortfolioState, which: BoolArray, costs: Costs, liquidity: FloatArray | None = None
 ) -> PortfolioState:
-    """Take all that can be withdrawn from every strategy to idle, as anyone may do with a halted vault.
+    """Withdraw all that can be withdrawn to idle, as anyone may do with a halted vault.
 
-    Whoever calls it pays the gas; budgets and the cooldown do not bind it.
+    The caller pays the gas; neither budgets nor the cooldown apply.
 
     Parameters
     ----------
     state
         Vaults.
     which
-        `(B,)` those to unwind.
+        `(B,)` vaults to unwind.
     costs
-        For the costs of leaving.
+        Exit costs.
     liquidity
-        `(B, n)` most that each strategy can pay out; without end by default.
+        `(B, n)` most that each strategy can pay out; unlimited by default.
     """
     paid = state.assets if liquidity is None else np.minimum(state.assets, liquidity)
     withdrawn = np.where(which[:, None], paid, 0.0)

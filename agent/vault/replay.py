@@ -1,4 +1,4 @@
-"""The NAV of a vault on chain, rebuilt from what was seen there."""
+"""The NAV of a vault on chain, rebuilt from share prices and the weights that were sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def replay(
     flows: FloatArray | None = None,
     assets: FloatArray | None = None,
 ) -> FloatArray:
-    """Reproduce a vault's NAV from the share prices of its strategies and the weights that were sent.
+    """Return the NAV `(T,)` at each row, before its flow and rebalance.
 
     Row by row: positions grow by the ratio of share prices, NAV is noted, flows are booked, then the rebalance is
     carried out at that NAV. Take prices and weights at the block of the rebalance (or any block on idle days).
@@ -41,10 +41,12 @@ def replay(
     assets
         `(n,)` positions held at the first row, part of `nav`; all idle by default.
 
-    Returns
-    -------
-    FloatArray
-        `(T,)` NAV at each row, before its flow and rebalance.
+    Raises
+    ------
+    ShapeError
+        If the arrays disagree in shape.
+    NotFiniteError
+        If a share price is not a number of zero or more.
     """
     prices = np.asarray(share_prices, dtype=np.float64)
     if prices.ndim != 2 or weights.shape != prices.shape or traded.shape != prices.shape:
@@ -59,15 +61,13 @@ def replay(
     unlimited = Limits.uniform(count, 1.0, idle_floor=0.0, max_drawdown=1.0, mark_growth_rate=0.0)
     free = Costs(gas_base=0.0, gas_per_move=0.0)
     path = np.empty(length)
-    still = np.zeros(1)
     for index in range(length):
         if index:
             before = prices[index - 1]
             growth = np.where(before > 0, prices[index] / np.where(before > 0, before, 1.0), 0.0)
-            state, _ = accrue(state, growth[None], 0.0, unlimited)
+            state = accrue(state, growth[None], 0.0, unlimited)
         path[index] = state.nav[0]
         if flows is not None and flows[index] != 0:
             state = state.flow(float(flows[index]))
-        now = slice(index, index + 1)
-        state, *_ = rebalance(state, weights[now], traded[now], still, free, unlimited)
+        state = rebalance(state, weights[[index]], traded[[index]], np.zeros(1), free, unlimited).state
     return path

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.errors import MarketDataError
+from agent.market.lending import MIN_FIT_DAYS, SyntheticMarket, fitted_market, shipped_market
 from agent.market.replay import load_history
-from agent.market.synthetic import MIN_FIT_DAYS, SyntheticMarket, fitted_market, shipped_market
 from agent.policies.network import NumpyPolicy
 from agent.vault.limits_file import LimitsFile
 
@@ -79,7 +79,7 @@ def load_series(path: Path | None, start: date | None, days: int, seed: int, nam
     chosen = history.window(max(first, history.start) if start is None else first, days + 1)
     before = history.before(chosen.start)
     return DemoSeries(
-        chosen.rates,
+        chosen.rates[0],
         chosen.start,
         f"{history.source}: {', '.join(history.names)}",
         fitted_market(before, history.names),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from agent.backtest import Setting
-from agent.market.synthetic import SyntheticMarket, shipped_market
+from agent.market.lending import SyntheticMarket, shipped_market
 from agent.vault.limits import Limits
 from tests.data import unpack
 

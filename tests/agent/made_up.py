@@ -6,8 +6,8 @@ from datetime import date
 
 import numpy as np
 
+from agent.market.history import RateHistory, daily
 from agent.market.path import MarketPath
-from agent.market.replay import RateHistory
 from agent.units import DAY
 
 
@@ -33,8 +33,13 @@ class OnePath:
         self.names = path.names
 
     def sample(self, rng: np.random.Generator, batch: int, length: int) -> MarketPath:
-        return self.path.rows(0, length).take(np.zeros(batch, dtype=np.int64))
+        return self.path.part(0, length).take(np.zeros(batch, dtype=np.int64))
 
 
-def history_of(rates: np.ndarray, start: date = date(2021, 1, 1)) -> RateHistory:
-    return RateHistory(start, tuple(f"pool-{i}" for i in range(rates.shape[1])), rates, "00" * 32, "made-up.csv")
+def history_of(
+    rates: np.ndarray, start: date = date(2021, 1, 1), gas: float | None = None, **more: np.ndarray
+) -> RateHistory:
+    """Return a daily history of `(T, n)` rates; `more` is what was earned or supplied."""
+    names = tuple(f"pool-{i}" for i in range(rates.shape[1]))
+    made = RateHistory.of(daily(start, len(rates)), names, rates, source="made-up.csv", digest="00" * 32, **more)
+    return made if gas is None else made.with_gas(dict.fromkeys(made.days, gas), "made-up.csv")

@@ -7,9 +7,10 @@ import pytest
 
 from agent.backtest import Setting, compare, run
 from agent.errors import LimitsError, ShapeError, TooFewDaysError
+from agent.market.lending import SyntheticMarket
 from agent.market.rwa import RwaMarket
-from agent.market.synthetic import SyntheticMarket
-from agent.observation import RWA, Observation, RateMemory
+from agent.observation.memory import RateMemory
+from agent.observation.observe import RWA, Observation
 from agent.policies.load import load_policy
 from agent.policies.rules import fill_in_order
 from agent.vault.bucket import Budget
@@ -134,7 +135,7 @@ def test_run__latency__decides_on_what_was_seen_rows_ago(setting: Setting) -> No
 def test_run__warm_up__same_rows_with_means_that_have_seen_more(market: SyntheticMarket, setting: Setting) -> None:
     path = market.sample(np.random.default_rng(3), 2, 91)
     warm, cold = Remembers(), Remembers()
-    result, other = run(warm, path, setting, warm_up=60), run(cold, path.rows(60, 31), setting)
+    result, other = run(warm, path, setting, warm_up=60), run(cold, path.part(60, 91), setting)
     assert np.array_equal(result.nav, other.nav)
     assert np.array_equal(result.timestamps, path.timestamps[60:])
     assert np.array_equal(warm.seen[0].rates, path.rates[:, 60])

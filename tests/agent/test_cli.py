@@ -12,8 +12,7 @@ import pytest
 
 from agent.cli import main
 from agent.commands.common import extra_missing
-from agent.market.rate_model import sample_rates
-from agent.market.synthetic import shipped_market
+from agent.market.lending import sample_rates, shipped_market
 
 
 @pytest.fixture

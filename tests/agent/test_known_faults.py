@@ -21,15 +21,16 @@ from stable_baselines3.common.env_checker import check_env as sb3_check
 from agent.backtest import Setting, run
 from agent.envs import ENVS
 from agent.envs.engine import Engine, EnvConfig
-from agent.envs.rwa import rwa_config
+from agent.envs.presets import rwa_config
 from agent.envs.scalar import VaultEnv
 from agent.errors import NotFiniteError, PolicyError
 from agent.evaluation.metrics import sharpe
 from agent.market.defi import DefiMarket
+from agent.market.lending import shipped_market
 from agent.market.path import MarketPath
 from agent.market.rwa import Choices, RwaMarket
-from agent.market.synthetic import shipped_market
-from agent.observation import RWA_FEATURES, RateMemory, observation, vector_size, version_of
+from agent.observation.memory import RateMemory
+from agent.observation.observe import RWA_FEATURES, observation, vector_size, version_of
 from agent.policies.actions import to_weights
 from agent.policies.files import save_policy
 from agent.policies.load import load_policy
@@ -255,7 +256,7 @@ def test_fault_06_correlation__eth_btc_and_meth_move_together() -> None:
 
 def test_fault_07_costs__a_unit_moved_from_one_to_another_is_charged_and_counted_once() -> None:
     state = replace(PortfolioState.open(1000.0, 3), assets=np.array([[500.0, 0.0, 0.0]]), idle=np.array([500.0]))
-    row = MarketRow(np.ones((1, 3)), np.array([0.001]), DAY)
+    row = MarketRow(np.zeros((1, 3)), np.array([0.001]), np.ones((1, 3)), DAY)
     costs = Costs(100.0, 50.0, entry=0.002, exit=0.001)
     result = step(state, np.array([[0.3, 0.2, 0.0]]), np.array([[True, True, False]]), row, OPEN, costs)
     assert result.turnover[0] == pytest.approx(0.2)
@@ -266,7 +267,7 @@ def test_fault_07_costs__a_unit_moved_from_one_to_another_is_charged_and_counted
 
 def test_fault_07_drift__weights_follow_prices_where_nothing_is_traded() -> None:
     state = replace(PortfolioState.open(1000.0, 3), assets=np.array([[500.0, 500.0, 0.0]]), idle=np.zeros(1))
-    row = MarketRow(np.array([[1.5, 1.0, 1.0]]), np.zeros(1), DAY)
+    row = MarketRow(np.zeros((1, 3)), np.zeros(1), np.array([[1.5, 1.0, 1.0]]), DAY)
     result = step(state, np.zeros((1, 3)), np.zeros((1, 3), dtype=bool), row, OPEN, FREE)
     assert result.state.weights[0].tolist() == [0.6, 0.4, 0.0]
 
@@ -392,7 +393,7 @@ def test_fault_11_annualising__compounds() -> None:
     path = path_of(np.full((366, 1), 0.365))
     limits = Limits.uniform(1, 1.0, idle_floor=0.0)
     setting = Setting(limits, FREE, DecisionRules(drift_margin=0.0))
-    yearly = run(load_policy("equal-weight"), path.rows(0, 31), setting).annual_return[0]
+    yearly = run(load_policy("equal-weight"), path.part(0, 31), setting).annual_return[0]
     assert yearly == pytest.approx(1.001**365 - 1, rel=1e-9)  # 44 %, not 36.5 %
 
 

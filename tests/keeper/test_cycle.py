@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from web3 import HTTPProvider, Web3
 
-from agent.observation import RWA, RateMemory, vector_size
+from agent.observation.memory import RateMemory
+from agent.observation.observe import RWA, vector_size
 from agent.policies.files import save_policy
 from agent.policies.integer import save_integer
 from agent.policies.quantise import quantise

@@ -13,7 +13,8 @@ from eth_utils import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.observation import Observation, RateMemory
+from agent.observation.memory import RateMemory
+from agent.observation.observe import Observation
 from agent.policies.rules import EqualWeight
 from agent.units import FloatArray
 from agent.vault.decision import DecisionRules

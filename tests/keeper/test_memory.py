@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from agent.observation import RateMemory, vector_size
+from agent.observation.memory import RateMemory
+from agent.observation.observe import vector_size
 from agent.policies.files import save_policy
 from agent.policies.memory import Recall
 from agent.policies.network import Lstm

@@ -12,9 +12,9 @@ import pytest
 
 from agent.backtest import Setting, run
 from agent.evaluation.fitted import fitted_baselines
-from agent.market.history import RateHistory
+from agent.market.history import RateHistory, daily
 from agent.market.path import MarketPath
-from agent.observation import RateMemory
+from agent.observation.memory import RateMemory
 from agent.policies.load import load_policy
 from agent.policies.rule_file import RulePolicy, save_rule
 from agent.policies.rules import Rule
@@ -43,7 +43,9 @@ def _rates(rng: np.random.Generator, days: int = DAYS) -> np.ndarray:
 
 
 def _rules(rates: np.ndarray, limits: Limits) -> list[Rule]:
-    history = RateHistory(date(2021, 1, 1), NAMES, rates / WAD, "00" * 32, "made-up.csv")
+    history = RateHistory.of(
+        daily(date(2021, 1, 1), len(rates)), NAMES, rates / WAD, source="made-up.csv", digest="00" * 32
+    )
     setting = Setting(limits, COSTS, nav=float(NAV))
     return [rule for rule in fitted_baselines(history, setting) if isinstance(rule, Rule)]
 

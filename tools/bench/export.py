@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from agent.envs.vec import VaultVecEnv
-from agent.observation import Observation
+from agent.observation.observe import Observation
 from agent.training.learner import draft
 from agent.training.preset import Preset, load_preset
 from tools.bench.figures import BenchError, Figure, Plan, Say, of_ratio

@@ -6,17 +6,17 @@ reads, from the folder: `eth_btc_hourly_2022.csv` (volatility, regimes, correlat
 `uniswap_v3_polygon_usdc_weth_005_hourly.csv` (fees of a full-range position), `compound_v2_daily.csv` (lending rates
 and utilisation since 2020-05-01), `stable_and_token_ratios_daily_2020_2023.csv` (pegs) and
 `eth_price_gas_daily.csv` (gas since 2024). It prints each statistic of the history beside the 5, 50 and 95 %
-quantiles of the same statistic over simulated histories of the same length and step; `outside` marks what the model
-does not get right.
+quantiles of the same statistic over simulated histories of the same length and step; `outside` marks where the model
+is off.
 """
 
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.digest import sha256_hex
-from agent.errors import AgentError, BadValueError, DataFileError
+from agent.errors import BadValueError, DataFileError
 from agent.market.defi import HOUR, DefiMarket
 from agent.units import DAY, FloatArray
+from tools.calibration.quality import lag, run, table
 
 HOURS = 365.0 * 24.0
 """Hours in a year."""
@@ -42,7 +43,7 @@ _RATES_SINCE, _PEGS_SINCE, _GAS_SINCE = "2020-05-01", "2020-01-01", "2024-01-01"
 
 @dataclass(frozen=True)
 class History:
-    """What is read from the files: hourly prices and fees, daily rates, pegs and gas; a column per series."""
+    """Hourly prices and fees, daily rates, pegs and gas; a column per series."""
 
     prices: FloatArray
     fees: FloatArray
@@ -62,7 +63,7 @@ def read(folder: Path) -> History:
     DataFileError
         If one cannot be read.
     BadValueError
-        If a column is missing or holds what is no number.
+        If a column is missing, or a cell is not a number.
     """
     columns: dict[str, dict[str, NDArray[np.str_]]] = {}
     files = {}
@@ -104,11 +105,6 @@ def read(folder: Path) -> History:
         gas=numbers(_GAS, ["avg_gas_gwei", "eth_usd"], _GAS_SINCE),
         files=files,
     )
-
-
-def lag(values: FloatArray, rows: int = 1) -> float:
-    """Return the autocorrelation of a series at a distance of so many rows."""
-    return float(np.corrcoef(values[rows:], values[:-rows])[0, 1])
 
 
 def _features(market: DefiMarket, rng: np.random.Generator, batch: int, length: int) -> FloatArray:
@@ -175,7 +171,7 @@ def _describe_gas(gwei: FloatArray) -> dict[str, float]:
 
 
 def fit_quality(history: History, parameters: dict[str, Any], rng: np.random.Generator, batch: int = 100) -> str:
-    """Return a table: each statistic of the history and the 5, 50 and 95 % quantiles over simulated histories."""
+    """Return the table of statistics of the history and of simulated ones."""
     hourly, daily = DefiMarket(parameters, HOUR), DefiMarket(parameters, DAY)
     year = _features(hourly, rng, batch, len(history.prices))
     month = hourly.sample(rng, batch, len(history.fees))
@@ -190,14 +186,7 @@ def fit_quality(history: History, parameters: dict[str, Any], rng: np.random.Gen
         (_describe_pegs, history.pegs[:, 1], list(pegs[:, :, 4] / pegs[:, :, 5])),
         (_describe_gas, history.gas[:, 0], [g.reshape(-1, 24).mean(1) for g in gas[:, :, 6]]),
     ]
-    lines = [f"{'':42s} {'history':>9s} {'simulated 5 %':>14s} {'50 %':>9s} {'95 %':>9s}"]
-    for describe, real, made in parts:
-        simulated = [describe(series) for series in made]
-        for key, value in describe(real).items():
-            low, middle, high = np.quantile([entry[key] for entry in simulated], [0.05, 0.5, 0.95])
-            mark = "" if low <= value <= high else "  outside"
-            lines.append(f"{key:42s} {value:9.4f} {low:14.4f} {middle:9.4f} {high:9.4f}{mark}")
-    return "\n".join(lines)
+    return table([(describe(real), [describe(series) for series in made]) for describe, real, made in parts])
 
 
 _DEPEG = 0.02  # a daily close this far below the peg is an event, not a wobble
@@ -349,21 +338,14 @@ def _plain(values: FloatArray) -> list[float]:
     return [float(value) for value in values]
 
 
-def main(arguments: list[str]) -> int:
-    """Fit the histories of a directory and write the parameters: `DATA_DIR OUT.json`."""
-    if len(arguments) != 2:
-        print("usage: python -m tools.calibration.defi DATA_DIR OUT.json", file=sys.stderr)
-        return 2
-    try:
-        history = read(Path(arguments[0]))
-        parameters = fit(history)
-    except AgentError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    Path(arguments[1]).write_text(json.dumps(parameters, indent=1) + "\n", encoding="utf-8")
-    print(fit_quality(history, parameters, np.random.default_rng(0)))
-    return 0
+def calibrate(folder: Path) -> tuple[dict[str, Any], str]:
+    """Return the parameters fitted to the files of a folder, and the report."""
+    history = read(folder)
+    parameters = fit(history)
+    return parameters, fit_quality(history, parameters, np.random.default_rng(0))
 
+
+main = partial(run, calibrate, "tools.calibration.defi")
 
 if __name__ == "__main__":
     raise SystemExit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""What happened on the days that `agent.evaluation.stress` is about, measured from history files into `stress.json`:
+"""Measures the events of `agent.evaluation.stress` from history files.
 
 python -m tools.calibration.stress ../shared/data agent/evaluation/stress.json
 """
@@ -6,18 +6,18 @@ python -m tools.calibration.stress ../shared/data agent/evaluation/stress.json
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from agent.errors import AgentError
 from agent.evaluation.stress import COINS, EVENTS
 from agent.market.replay import load_gas, load_history
 from agent.units import FloatArray
+from tools.calibration.quality import run
 
 
 def measure_events(data: Path) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _rate_multiples(data: Path, coin: str, first: date, count: int) -> FloatArra
     at = (first - history.start).days
     if at < 7 or at + count > len(history):
         return None
-    return np.asarray(history.rates[at : at + count, 0] / history.rates[at - 7 : at, 0].mean())
+    return np.asarray(history.rates[0, at : at + count, 0] / history.rates[0, at - 7 : at, 0].mean())
 
 
 def _move(prices: dict[date, dict[str, float]], coin: str, first: date, count: int, offset: int) -> float:
@@ -86,19 +86,7 @@ def _prices(file: Path) -> dict[date, dict[str, float]]:
         }
 
 
-def main(arguments: list[str]) -> int:
-    """Measure the events and write them: `DATA_FOLDER OUT.json`."""
-    if len(arguments) != 2:
-        print("usage: python -m agent.evaluation.stress DATA_FOLDER OUT.json", file=sys.stderr)
-        return 2
-    try:
-        measured = measure_events(Path(arguments[0]))
-    except (AgentError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    Path(arguments[1]).write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
-    return 0
-
+main = partial(run, lambda folder: (measure_events(folder), ""), "tools.calibration.stress")
 
 if __name__ == "__main__":
     raise SystemExit(main(sys.argv[1:]))

@@ -2,10 +2,10 @@
 
 Three things about these files decide how they are read:
 
-- *The index is that of the reserve's last update, not of the snapshot.* Quiet reserves are not touched for days; what
-  a supplier would be paid out at the snapshot is `index x (1 + supply_apr x time since the update)`, the reserve's
-  normalised income (Aave V3, `ReserveLogic.getNormalizedIncome`). Its growth from row to row is what was really earned
-  between them, whatever the rate did in between; it becomes `RateHistory.earned`.
+- *The index is that of the reserve's last update, not of the snapshot.* Quiet reserves are not touched for days; a
+  supplier would be paid out `index x (1 + supply_apr x time since the update)` at the snapshot, the reserve's
+  normalised income (Aave V3, `ReserveLogic.getNormalizedIncome`). Its growth from row to row was really earned between
+  them, whatever the rate did in between; it becomes `RateHistory.earned`.
 - *Snapshots are irregular.* Rows keep their true times. Of several in one UTC day the first is kept: the keeper decides
   once a day, the index loses nothing, and an index that is rounded to six decimals says nothing about the
   minutes between two of them.
@@ -20,7 +20,6 @@ used, so there is no depth: own deposits do not dilute these rates.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -35,13 +34,13 @@ from agent.errors import (
     UnknownMarketError,
 )
 from agent.market.formats.table import Table
-from agent.market.history import RateHistory
+from agent.market.history import RateHistory, day_of
 from agent.units import DAY, YEAR
 from agent.vault.limits import MAX_STRATEGIES
 
 NETWORK = "ethereum"
 SYMBOLS = ("USDC", "USDT", "DAI", "USDS", "USDe", "PYUSD")
-"""Reserves that are taken where none are asked for: dollars that could be supplied by the hundred million."""
+"""Reserves by default: dollars that could be supplied by the hundred million."""
 
 MAX_GAP_DAYS = 2.5
 
@@ -53,11 +52,11 @@ _ROUNDING = 2e-6  # indices have six decimals: a fall by less is not one
 class _Reading(NamedTuple):
     line: int
     rate: float
-    income: float  # what one unit supplied at the beginning of all is worth at the snapshot
+    income: float  # value at the snapshot of one unit supplied at the very beginning
 
 
-def matches(header: Sequence[str]) -> bool:
-    """Return whether these are the columns of this format."""
+def is_aave(header: Sequence[str]) -> bool:
+    """Return whether these are the columns of an Aave V3 file."""
     return "liquidity_index" in header or "snapshot_utc" in header
 
 
@@ -73,7 +72,7 @@ def read(
     markets
         Symbols or addresses, in the order of the strategies, which get these names.
     network
-        Which network.
+        Name of the network.
     max_gap_days
         Most days between two rows.
 
@@ -100,7 +99,7 @@ def read(
         if known_stamps is None:
             continue
         stamp = table.stamp(line, row[at_stamp])
-        name, day = row[at_symbol].strip(), _day(stamp)
+        name, day = row[at_symbol].strip(), day_of(stamp)
         if stamp in known_stamps:
             raise DuplicateDateError(
                 f"{table.source} line {line} ({day}, {name}): the same snapshot is already on line "
@@ -135,7 +134,7 @@ def _history(
 ) -> RateHistory:
     stamps: list[int] = []
     for stamp in sorted(set.intersection(*map(set, readings))):
-        if not stamps or _day(stamp) != _day(stamps[-1]):
+        if not stamps or day_of(stamp) != day_of(stamps[-1]):
             stamps.append(stamp)
     if len(stamps) < 2:
         raise TooFewDaysError(f"{table.source}: {', '.join(names)} have fewer than two days in common: choose others")
@@ -145,7 +144,7 @@ def _history(
     if far.size:
         after = stamps[far[0] + 1]
         raise GapError(
-            f"{table.source} line {readings[0][after].line} ({_day(after)}): {gaps[far[0]] / DAY:.1f} days after the "
+            f"{table.source} line {readings[0][after].line} ({day_of(after)}): {gaps[far[0]] / DAY:.1f} days after the "
             f"row before, but at most {max_gap_days:g} are allowed: start after it, or allow more with --max-gap-days"
         )
     income = np.array([[series[stamp].income for series in readings] for stamp in stamps])
@@ -153,22 +152,17 @@ def _history(
     if income[row + 1, market] < income[row, market] * (1.0 - _ROUNDING):
         after = stamps[row + 1]
         raise BadValueError(
-            f"{table.source} line {readings[market][after].line} ({_day(after)}, {names[market]}): the liquidity index "
-            "falls, which an Aave reserve's cannot: correct it"
+            f"{table.source} line {readings[market][after].line} ({day_of(after)}, {names[market]}): the liquidity "
+            "index falls, which an Aave reserve's cannot: correct it"
         )
     income = np.maximum.accumulate(income, axis=0)  # against rounding alone, and what is cut here is added later
     earned = (income[1:] / income[:-1] - 1.0) * (YEAR / gaps[:, None])
     rates = np.array([[series[stamp].rate for series in readings] for stamp in stamps])
-    return RateHistory(
-        start=_day(stamps[0]),
-        names=names,
-        rates=rates,
-        digest=table.digest,
+    return RateHistory.of(
+        times,
+        names,
+        rates,
         source=table.source,
-        stamps=times,
+        digest=table.digest,
         earned=np.vstack([rates[:1], earned]),  # nothing is earned up to the first row
     )
-
-
-def _day(stamp: int) -> date:
-    return datetime.fromtimestamp(stamp, UTC).date()

@@ -1,7 +1,4 @@
-"""Tables of text cells from CSV or Parquet, and cells turned into numbers, days and times, or refused.
-
-`put` and `aligned` are for daily formats: one value per day and strategy, and no day missing.
-"""
+"""Tables of text cells from CSV or Parquet, and cells turned into numbers, days and times, or refused."""
 
 from __future__ import annotations
 
@@ -10,28 +7,13 @@ import hashlib
 import io
 import math
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from agent.errors import BadValueError, DataFileError, EmptyDataError, MissingColumnError, RateRangeError
 
-from agent.errors import (
-    BadValueError,
-    DataFileError,
-    DuplicateDateError,
-    EmptyDataError,
-    GapError,
-    MissingColumnError,
-    RateRangeError,
-    TooFewDaysError,
-)
-from agent.units import FloatArray
-
-GREATEST_RATE = 1.0
-"""APR above which a rate is taken for a mistake."""
-
+_MAX_RATE = 1.0  # APR; above it a rate must be a mistake
 _PARQUET = b"PAR1"
 
 
@@ -42,7 +24,7 @@ class Table:
     Attributes
     ----------
     source
-        What to call the file.
+        Name of the file for messages.
     header
         Names of the columns.
     lines
@@ -58,12 +40,12 @@ class Table:
     digest: str
 
     def columns(self, *names: str, form: str) -> list[int]:
-        """Return where columns are.
+        """Return the positions of columns; `form` names the format in the error.
 
         Raises
         ------
         MissingColumnError
-            If one is not there; `form` says what for.
+            If one is missing.
         """
         missing = [name for name in names if name not in self.header]
         if missing:
@@ -116,7 +98,7 @@ class Table:
         where = f"{self.source} line {line} ({day}, {name})"
         if rate < 0:
             raise RateRangeError(f"{where}: the rate {rate:g} is below zero: correct it")
-        if rate > GREATEST_RATE:
+        if rate > _MAX_RATE:
             raise RateRangeError(
                 f"{where}: a rate of {rate:.0%} a year must be a mistake: rates are fractions per year (0.035 is 3.5 %)"
             )
@@ -179,39 +161,3 @@ def _text(cell: Any) -> str:
         # A day stored as a time is a day: dates have no type of their own in many tools.
         return moment.date().isoformat() if moment.time() == datetime.min.time() else moment.isoformat(" ")
     return repr(cell) if isinstance(cell, float) else str(cell)
-
-
-Series = dict[date, tuple[int, tuple[float, ...]]]
-"""A strategy's days: line, and the values read from it."""
-
-
-def put(table: Table, series: Series, day: date, line: int, name: str, *values: float) -> None:
-    """Add a strategy's day; refuse it if it is there already, or if the first value is no rate."""
-    if day in series:
-        raise DuplicateDateError(
-            f"{table.source} line {line} ({day}, {name}): the same day is already on line {series[day][0]}: "
-            "keep one of them"
-        )
-    table.check_rate(line, day, name, values[0])
-    series[day] = (line, values)
-
-
-def aligned(table: Table, series: dict[str, Series]) -> tuple[date, FloatArray]:
-    """Return the first common day and `(T, n, values)` of all days in common; refuse a gap in any series."""
-    for name, entries in series.items():
-        for before, after in pairwise(sorted(entries)):
-            missing = (after - before).days - 1
-            if missing:
-                raise GapError(
-                    f"{table.source} line {entries[after][0]} ({after}, {name}): "
-                    f"{'1 day is' if missing == 1 else f'{missing} days are'} missing after {before}: "
-                    "fill the gap in the file or start after it"
-                )
-    start = max(min(entries) for entries in series.values())
-    end = min(max(entries) for entries in series.values())
-    if end <= start:
-        raise TooFewDaysError(
-            f"{table.source}: {', '.join(series)} have fewer than two days in common: choose other ones"
-        )
-    days = [start + timedelta(days=index) for index in range((end - start).days + 1)]
-    return start, np.array([[entries[day][1] for entries in series.values()] for day in days])

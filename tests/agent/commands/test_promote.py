@@ -17,7 +17,7 @@ from agent.cli import cli
 from agent.errors import NotPromotedError, PolicyError, ResultsError, UnknownPolicyError
 from agent.evaluation.serving import judged_part
 from agent.market.history import RateHistory
-from agent.observation import vector_size
+from agent.observation.observe import vector_size
 from agent.policies.files import save_policy
 from agent.policies.integer import IntegerPolicy, save_integer
 from agent.policies.load import load_policy
@@ -31,7 +31,7 @@ START = "2021-07-01"
 
 def _write(history: RateHistory, file: Path) -> Path:
     lines = ["date," + ",".join(history.names)]
-    lines += [f"{day},{','.join(map(str, row))}" for day, row in zip(history.days, history.rates, strict=True)]
+    lines += [f"{day},{','.join(map(str, row))}" for day, row in zip(history.days, history.rates[0], strict=True)]
     file.write_text("\n".join(lines))
     return file
 
@@ -196,7 +196,7 @@ def test_judged_part__of_the_last_fold__and_another_history_is_refused(rng: np.r
         "file": replace(history, digest="11" * 32),
         "strategies": replace(history, names=("a", "b", "c")),
         "days": history.part(0, 299),
-        "gas": replace(history, gas=np.ones(300)),
+        "gas": replace(history, has_gas=True),
     }
     for what, other in others.items():
         with pytest.raises(ResultsError, match=f"another {what}"):

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from agent.envs import ENVS, make_env
-from agent.envs.defi import CAP, defi_config
 from agent.envs.engine import Engine
+from agent.envs.presets import DEFI_CAP, defi_config
 from agent.envs.scalar import VaultEnv
 from agent.errors import NotFiniteError
 from agent.market.defi import DefiMarket
 from agent.market.path import MarketPath
-from agent.observation import DEFI_FEATURES, vector_names
+from agent.observation.observe import DEFI_FEATURES, vector_names
 from agent.vault.portfolio import Costs
 from tests.agent.made_up import OnePath, path_of
 
@@ -37,7 +37,7 @@ def quiet(rows: int = 12, **features: float) -> MarketPath:
 
 def engine(path: MarketPath, **changes: Any) -> Engine:
     config = defi_config(**{"costs": FREE, "nav": 1e6, "episode_rows": 10, "deployed_share": 0.0, **changes})
-    return Engine(path.rows(0, config.path_rows), config, 1, RNG(0))  # no room to begin at another row
+    return Engine(path.part(0, config.path_rows), config, 1, RNG(0))  # no room to begin at another row
 
 
 def test_defaults__five_minutes_a_day_twenty_numbers_five_shares() -> None:
@@ -48,7 +48,7 @@ def test_defaults__five_minutes_a_day_twenty_numbers_five_shares() -> None:
     assert env.observation_space.shape == (20,)
     assert env.action_space.shape == (5,)
     assert len(vector_names(env.market.names, env.config.version)) == 20
-    assert (env.config.limits.relative_caps == CAP).all()
+    assert (env.config.limits.relative_caps == DEFI_CAP).all()
 
 
 def test_episode__other_step_and_length__by_configuration() -> None:
@@ -168,7 +168,9 @@ def test_actions__however_extreme__feasible(size: float) -> None:
         moved = env.step(actions.choice([-size, -1e-9, 0.0, 1e-9, size], (32, 5)))
         weights = moved.decision.weights
         assert (weights >= 0).all()
-        assert (weights[moved.decision.traded.any(-1)] <= CAP).all()  # where nothing is sent, positions have drifted
+        assert (
+            weights[moved.decision.traded.any(-1)] <= DEFI_CAP
+        ).all()  # where nothing is sent, positions have drifted
         assert (weights.sum(-1) <= 1 - config.limits.idle_floor).all()
         assert (np.abs(moved.observation) <= 3).all()
 

@@ -14,13 +14,13 @@ from stable_baselines3.common.env_checker import check_env as sb3_check
 from agent.backtest import Setting, run
 from agent.envs import ENVS, EnvConfig, make_env
 from agent.envs.engine import Engine
-from agent.envs.lending import lending_config
+from agent.envs.presets import lending_config
 from agent.envs.scalar import VaultEnv
 from agent.envs.vec import VaultVecEnv
 from agent.errors import MarketDataError, ObservationError, PresetError, ShapeError
+from agent.market.lending import SyntheticMarket
 from agent.market.path import MarketPath
-from agent.market.synthetic import SyntheticMarket
-from agent.observation import CHAIN, DEFI, RWA, Observation, version_of
+from agent.observation.observe import CHAIN, DEFI, RWA, Observation, version_of
 from agent.policies.actions import to_weights
 from agent.policies.load import load_policy
 from agent.vault.bucket import UNBOUNDED, Budget

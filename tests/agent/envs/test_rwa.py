@@ -9,11 +9,11 @@ import pytest
 
 from agent.envs import ENVS
 from agent.envs.engine import Engine
-from agent.envs.rwa import START, rwa_config
+from agent.envs.presets import RWA_START, rwa_config
 from agent.envs.scalar import VaultEnv
 from agent.market.path import MarketPath
 from agent.market.rwa import Choices, RwaMarket
-from agent.observation import RWA_FEATURES, vector_names
+from agent.observation.observe import RWA_FEATURES, vector_names
 from agent.units import YEAR
 from agent.vault.portfolio import Costs
 from tests.agent.made_up import OnePath, path_of
@@ -32,7 +32,7 @@ def quiet(rows: int = 12, **features: float) -> MarketPath:
 
 def engine(path: MarketPath, **changes: Any) -> Engine:
     config = rwa_config(**{"episode_rows": 10, **changes})
-    return Engine(path.rows(0, config.path_rows), config, 1, RNG(0))  # no room to begin at another row
+    return Engine(path.part(0, config.path_rows), config, 1, RNG(0))  # no room to begin at another row
 
 
 def test_defaults__an_hour_a_month_eighteen_numbers_three_logits() -> None:
@@ -48,7 +48,7 @@ def test_defaults__an_hour_a_month_eighteen_numbers_three_logits() -> None:
 def test_start__weights_and_capital_as_given() -> None:
     env = VaultEnv(RwaMarket(), rwa_config())
     seen, _ = env.reset(seed=3)
-    assert seen[-3:] == pytest.approx(START)
+    assert seen[-3:] == pytest.approx(RWA_START)
     assert env._engine is not None
     assert env._engine.state.nav[0] == pytest.approx(100_000.0)
 

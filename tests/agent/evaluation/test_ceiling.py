@@ -12,8 +12,8 @@ from agent.errors import LimitsError
 from agent.evaluation.ceiling import RESOLUTION, admissible, hindsight
 from agent.evaluation.fitted import fitted_baselines
 from agent.evaluation.metrics import growth_rate
+from agent.market.lending import SyntheticMarket
 from agent.market.path import MarketPath
-from agent.market.synthetic import SyntheticMarket
 from agent.policies.rules import BASELINES, RandomFeasible
 from agent.units import DAY, YEAR
 from agent.vault.bucket import Budget

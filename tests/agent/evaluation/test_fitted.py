@@ -15,8 +15,9 @@ from agent.backtest import Setting, run
 from agent.evaluation.covariance import min_variance, risk_parity, shrunk_covariance, within
 from agent.evaluation.fitted import fitted_baselines, mean_power
 from agent.evaluation.metrics import growth_rate
-from agent.market.synthetic import SyntheticMarket
-from agent.observation import RateMemory, observe
+from agent.market.lending import SyntheticMarket
+from agent.observation.memory import RateMemory
+from agent.observation.observe import observe
 from agent.policies.forecast import Forecast
 from agent.policies.load import Policy
 from agent.policies.rules import FixedMix, GreedyBand, best_weights

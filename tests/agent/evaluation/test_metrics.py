@@ -18,8 +18,8 @@ from agent.evaluation.metrics import (
     sharpe,
     tail_mean,
 )
+from agent.market.lending import SyntheticMarket
 from agent.market.path import MarketPath
-from agent.market.synthetic import SyntheticMarket
 from agent.policies.rules import EqualWeight, Greedy
 from agent.units import DAY
 from agent.vault.portfolio import Costs

@@ -14,7 +14,7 @@ from agent.errors import LookAheadError, PolicyDigestError, PolicyError, Results
 from agent.evaluation.promotion import judge, judge_on_history, judge_walk_forward, write_verdict
 from agent.evaluation.scores import Scores
 from agent.evaluation.study import Scenario
-from agent.observation import vector_size
+from agent.observation.observe import vector_size
 from agent.policies.files import load_policy_file, save_policy
 from agent.policies.integer import IntegerPolicy, save_integer
 from agent.policies.load import load_policy

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -27,7 +26,7 @@ from agent.evaluation.scores import Kept, Scores, load_scores, save_scores
 from agent.evaluation.scoring import Leg, score, scored_rules
 from agent.evaluation.stress import cases, outcome
 from agent.evaluation.study import Scenario
-from agent.observation import Observation
+from agent.observation.observe import Observation
 from agent.units import FloatArray
 from agent.vault.limits import Limits
 from tests.agent.made_up import history_of
@@ -54,8 +53,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as a walk-forward leaves it, in which three made-up policies play the seeds."""
     folder, rng = tmp_path_factory.mktemp("results"), np.random.default_rng(3)
     steps = rng.normal(0, 0.003, (WARM_UP + ROWS + 100, 3)).cumsum(0)
-    history = replace(history_of(np.abs(0.05 + steps)), gas=np.full(len(steps), 3e-6))
-    tested, path = history.part(100, len(history)), history.part(100, len(history)).path()
+    history = history_of(np.abs(0.05 + steps), gas=3e-6)
+    tested, path = history.part(100, len(history)), history.part(100, len(history))
     scores, limits = [], Limits.uniform(3)
     for scenario in (Scenario(1.0, 1e6), Scenario(5.0, 1e4), Scenario(1.0, 1e6, latency=1)):
         setting = scenario.setting(limits)
@@ -64,7 +63,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         *baselines, ceiling = scored_rules([history.part(0, 90)], [ROWS - 1], tested, setting, WARM_UP)
         scores.append(Scores(scenario, seeds, tuple(baselines), ceiling))
-    save_scores(folder, scores, names=history.names, rates=tested.rates[WARM_UP:])
+    save_scores(folder, scores, names=history.names, rates=tested.rates[0, WARM_UP:])
     everybody = {each.policy: each for each in (*scores[0].seeds, scores[0].baseline("equal-weight"))}
     stress = [
         {"case": case.name, "kind": case.kind, "outcomes": {n: outcome(r, case, WARM_UP) for n, r in everybody.items()}}

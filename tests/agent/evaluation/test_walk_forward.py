@@ -24,10 +24,9 @@ from agent.evaluation.scores import load_scores
 from agent.evaluation.scoring import Leg, relay, score, scored_rules
 from agent.evaluation.study import Scenario, Study
 from agent.evaluation.walk_forward import Executor, walk_forward
-from agent.market.history import RateHistory
-from agent.market.rate_model import sample_rates
-from agent.market.synthetic import shipped_market
-from agent.observation import Observation
+from agent.market.history import RateHistory, daily
+from agent.market.lending import sample_rates, shipped_market
+from agent.observation.observe import Observation
 from agent.policies.files import load_policy_file
 from agent.policies.rules import Greedy, GreedyBand, SingleAsset
 from agent.units import FloatArray
@@ -42,7 +41,7 @@ from tools.results.document import Published, write_results
 def history() -> RateHistory:
     """280 days of 2025, after those that the shipped model knows."""
     rates = sample_rates(shipped_market().model, np.random.default_rng(5), 1, 280)[0]
-    return replace(history_of(rates, date(2025, 1, 1)), gas=np.full(280, 3e-6))
+    return history_of(rates, date(2025, 1, 1), gas=3e-6)
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ def test_training_market__history_into_the_test__refused(history: RateHistory) -
     with pytest.raises(LookAheadError, match="the test begins on"):
         training_market(history.part(0, 200), history.days[199])
     with pytest.raises(LookAheadError, match="shipped one knows days up to 2023-03-06"):
-        training_market(replace(history.part(0, 100), start=date(2021, 1, 1)), date(2022, 1, 1))
+        training_market(replace(history.part(0, 100), timestamps=daily(date(2021, 1, 1), 100)), date(2022, 1, 1))
 
 
 def test_runs__every_one__knows_nothing_of_its_test(study: Study, history: RateHistory, tmp_path: Path) -> None:
@@ -128,7 +127,7 @@ def test_run__again__only_where_something_is_different(study: Study, history: Ra
     before = first.policy.stat().st_mtime_ns
     assert carry_out(made) == first
     assert first.policy.stat().st_mtime_ns == before
-    other = replace(history, gas=np.full(280, 4e-6))
+    other = replace(history, gas_cost=np.full((1, 280), 4e-6))
     assert run_of_seed(study, other, Limits.uniform(3), tmp_path, 0, 1, 0).key != made.key
     carry_out(replace(made, key="another"))
     assert first.policy.stat().st_mtime_ns > before
@@ -140,7 +139,7 @@ def test_run__again__only_where_something_is_different(study: Study, history: Ra
 def test_rules__fitted_before_the_test__change_nothing_when_the_test_does(history: RateHistory) -> None:
     """What the baselines do at the first test row must not depend on any later row."""
     changed = replace(history, rates=history.rates.copy())
-    changed.rates[231:] = changed.rates[231:, ::-1]
+    changed.rates[0, 231:] = changed.rates[0, 231:, ::-1]
     setting = Setting(Limits.uniform(3))
     one, other = (
         scored_rules([each.part(0, 200)], [49], each.part(200, 280), setting, 30)[:-1] for each in (history, changed)

@@ -8,7 +8,7 @@ import pytest
 from agent.errors import MarketDataError
 from agent.market.bootstrap import BootstrapMarket, MixedMarket
 from agent.market.history import RateHistory
-from agent.market.synthetic import SyntheticMarket
+from agent.market.lending import SyntheticMarket
 from tests.agent.made_up import history_of
 
 
@@ -17,15 +17,16 @@ def history(rng: np.random.Generator) -> RateHistory:
     """Days that can be told apart, two strategies that always move together."""
     rates = 0.001 * (1 + np.arange(200))[:, None] * [1.0, 2.0, 1.0]
     rates[:, 2] = rng.permutation(rates[:, 0])
-    return replace(history_of(rates), gas=np.arange(200.0), depth=1e6 * rates, earned=rates * 1.1)
+    history = history_of(rates, depth=1e6 * rates, earned=rates * 1.1)
+    return replace(history, gas_cost=np.arange(200.0)[None])
 
 
 def test_bootstrap__rows__whole_days_of_history(history: RateHistory, rng: np.random.Generator) -> None:
     path = BootstrapMarket(history).sample(rng, 20, 300)
     day = np.round(path.rates[..., 0] / 0.001 - 1).astype(int)
     for drawn, known in ((path.rates, history.rates), (path.earned, history.earned), (path.depth, history.depth)):
-        assert np.array_equal(drawn, known[day])
-    assert np.array_equal(path.gas_cost, history.gas[day])
+        assert np.array_equal(drawn, known[0][day])
+    assert np.array_equal(path.gas_cost, history.gas_cost[0][day])
     assert set(np.diff(path.timestamps)) == {86_400}
     assert len(np.unique(day)) == 200
 

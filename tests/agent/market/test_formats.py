@@ -62,10 +62,10 @@ def test_aave__index_of_the_last_update__brought_to_the_snapshot(put: Callable[[
     history = _load(put(_daily()))
     assert history.names == ("USDC", "USDT")
     assert history.earned is not None
-    assert np.allclose(history.earned[1:, 0], 0.0365 * np.array([1, 1 / 1.0001, 1 / 1.0002]), rtol=1e-6)
+    assert np.allclose(history.earned[0, 1:, 0], 0.0365 * np.array([1, 1 / 1.0001, 1 / 1.0002]), rtol=1e-6)
     # Touched on the first day only: the index in the file stands still, the supplier's money does not.
     income = 1 + 0.073 * np.arange(4) * DAY / YEAR
-    assert np.allclose(history.earned[1:, 1], (income[1:] / income[:-1] - 1) * 365, rtol=1e-9)
+    assert np.allclose(history.earned[0, 1:, 1], (income[1:] / income[:-1] - 1) * 365, rtol=1e-9)
 
 
 def test_aave__several_snapshots_in_a_day__first_kept_and_nothing_earned_is_lost(
@@ -79,7 +79,7 @@ def test_aave__several_snapshots_in_a_day__first_kept_and_nothing_earned_is_lost
 
 
 def test_aave__real_stamps__in_the_path(put: Callable[[list[str]], Path]) -> None:
-    path = _load(put(_daily((0, 1.4, 2, 3.5)))).path()
+    path = _load(put(_daily((0, 1.4, 2, 3.5))))
     assert np.allclose(np.diff(path.timestamps) / DAY, [1.4, 0.6, 1.5])
     assert path.growth()[0, :, 0] == pytest.approx(np.diff([1, 1.00014, 1.0002, 1.00035]) / [1, 1.00014, 1.0002] + 1)
 
@@ -87,7 +87,7 @@ def test_aave__real_stamps__in_the_path(put: Callable[[list[str]], Path]) -> Non
 def test_aave__a_day_missing__bridged_by_the_index_up_to_the_greatest_gap(put: Callable[[list[str]], Path]) -> None:
     history = _load(put(_daily((0, 1, 3, 4))))
     assert [day.day for day in history.days] == [1, 2, 4, 5]
-    assert history.path().growth()[0, :, 0].prod() == pytest.approx(1.0004, abs=1e-9)
+    assert history.growth()[0, :, 0].prod() == pytest.approx(1.0004, abs=1e-9)
     with pytest.raises(GapError, match=r"line 6 \(2025-07-04\): 2.0 days .*--max-gap-days"):
         _load(put(_daily((0, 1, 3, 4))), max_gap_days=1.5)
     with pytest.raises(GapError, match=r"3.0 days"):
@@ -99,7 +99,7 @@ def test_aave__symbol_of_two_reserves__asks_for_the_address(put: Callable[[list[
     with pytest.raises(AmbiguousMarketError, match="0xaa or 0xdd"):
         _load(put(lines))
     history = load_history(put(lines), ("0xDD", "USDT"))
-    assert history.rates[0].tolist() == [0.01, 0.073]
+    assert history.rates[0, 0].tolist() == [0.01, 0.073]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_compound__what_others_supply__is_the_depth(tmp_path: Path) -> None:
     lines += [f"2022-01-0{day},{part},{day},50,{100 * day}" for day in (1, 2, 3) for part in ("dai_1", "usdc", "usdt")]
     file = tmp_path / "compound.csv"
     file.write_text("\n".join(lines))
-    path = load_history(file).path()
+    path = load_history(file)
     assert path.depth is not None
     assert path.depth[0, :, 0].tolist() == [100, 200, 300]
     file.write_text("\n".join(lines).replace("50,200", "50,-200"))
@@ -175,7 +175,7 @@ def test_gas__joined_by_date__a_day_without_is_refused(put: Callable[[list[str]]
     gas = tmp_path / "gas.csv"
     days = ["date,eth_usd,avg_gas_gwei", "2025-07-01,3000,10", "2025-07-02,2000,10", "2025-07-03,1000,10"]
     gas.write_text("\n".join([*days, "2025-07-04,1000,20"]))
-    assert _load(put(_daily()), gas=gas).path().gas_cost[0].tolist() == pytest.approx([3e-5, 2e-5, 1e-5, 2e-5])
+    assert _load(put(_daily()), gas=gas).gas_cost[0].tolist() == pytest.approx([3e-5, 2e-5, 1e-5, 2e-5])
     gas.write_text("\n".join(days))
     with pytest.raises(GapError, match="no gas price of 2025-07-04"):
         _load(put(_daily()), gas=gas)

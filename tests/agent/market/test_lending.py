@@ -20,13 +20,11 @@ from agent.errors import (
     UnknownMarketError,
     WindowError,
 )
-from agent.market.calibrate_lending import fit, main
-from agent.market.lending_quality import describe_rates
+from agent.market.lending import RateModel, SyntheticMarket, fit, fitted_market, sample_rates
 from agent.market.path import gas_cost
-from agent.market.rate_model import RateModel, sample_rates
 from agent.market.replay import load_gas, load_history
-from agent.market.synthetic import SyntheticMarket, fitted_market
 from tests.agent.made_up import history_of, path_of
+from tools.calibration.lending import describe_rates, main
 from tools.results.data import FILES
 
 Write = Callable[[str], Path]
@@ -50,7 +48,7 @@ def test_load_history__wide__as_written(write: Write) -> None:
     history = load_history(write("\n".join(_wide())))
     assert history.names == ("a", "b", "c")
     assert (history.start, history.end, len(history)) == (date(2022, 1, 1), date(2022, 1, 5), 5)
-    assert history.rates[4].tolist() == [0.01, 0.02, 0.034]
+    assert history.rates[0, 4].tolist() == [0.01, 0.02, 0.034]
 
 
 def test_load_history__excel_flavour_and_any_order__same_rates(write: Write) -> None:
@@ -106,14 +104,14 @@ def test_load_history__compound__percent_and_common_days(write: Write) -> None:
     rows = [f"2022-01-0{d},x,{p}.csv,{d}" for p in ("dai_1", "usdc", "usdt") for d in range(1 if p == "usdc" else 2, 6)]
     history = load_history(write("\n".join(["date,utc,part,supply_apr_pct", *rows])))
     assert history.start == date(2022, 1, 2)
-    assert history.rates[0].tolist() == [0.02] * 3
+    assert history.rates[0, 0].tolist() == [0.02] * 3
 
 
 def test_window__chosen_by_start_and_days__or_refused(write: Write) -> None:
     history = load_history(write("\n".join(_wide())))
     window = history.window(date(2022, 1, 2), 3)
     assert (window.start, window.end) == (date(2022, 1, 2), date(2022, 1, 4))
-    assert window.path().timestamps[0] == 1_641_081_600  # 2022-01-02 00:00 UTC
+    assert window.timestamps[0] == 1_641_081_600  # 2022-01-02 00:00 UTC
     with pytest.raises(TooFewDaysError, match="4 days from 2022-01-02"):
         history.window(date(2022, 1, 2), 5)
     with pytest.raises(WindowError, match="runs from 2022-01-01 to 2022-01-05"):
@@ -225,6 +223,6 @@ def test_shipped_parameters__are_those_of_the_documented_command(
 def test_load_history__compound_file__whole(compound: Path) -> None:
     history = load_history(compound)
     assert (history.start, history.end) == (date(2020, 5, 1), date(2023, 3, 6))
-    assert history.rates.shape == (1040, 3)
+    assert history.rates.shape == (1, 1040, 3)
     with pytest.raises(GapError, match=r"line \d+ \(2021-07-11, wbtc_2\)"):
         load_history(compound, ("usdc", "wbtc_2"))

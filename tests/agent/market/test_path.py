@@ -41,9 +41,9 @@ def test_row__gas_and_liquidity_now_earnings_of_the_next(rng: np.random.Generato
     assert plain.factors is plain.depth is plain.liquidity is None
 
 
-def test_rows_and_take__every_field_goes_along(rng: np.random.Generator) -> None:
+def test_part_and_take__every_field_goes_along(rng: np.random.Generator) -> None:
     path = _full(rng)
-    part = path.rows(1, 3).take(np.array([2, 0, 2, 2]))
+    part = path.part(1, 4).take(np.array([2, 0, 2, 2]))
     assert (part.batch, part.length, part.feature_names) == (4, 3, path.feature_names)
     for name in ("rates", "gas_cost", "factors", "earned", "depth", "liquidity", "features"):
         assert np.array_equal(getattr(part, name), getattr(path, name)[[2, 0, 2, 2], 1:4]), name

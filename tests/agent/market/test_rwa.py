@@ -7,7 +7,7 @@ import pytest
 
 from agent.market.path import MarketPath
 from agent.market.rwa import ASSETS, PRICES, SERIES, Choices, RwaMarket
-from agent.observation import RWA_FEATURES
+from agent.observation.observe import RWA_FEATURES
 from agent.units import YEAR
 
 RNG = np.random.default_rng

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import NotFiniteError, ObservationError, ShapeError
-from agent.observation import (
+from agent.observation.memory import RateMemory
+from agent.observation.observe import (
     CHAIN,
     DEFI,
     DEFI_FEATURES,
     RWA,
     RWA_FEATURES,
     Observation,
-    RateMemory,
     observation,
     observe,
     vector_names,

@@ -24,8 +24,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.market.rate_model import sample_rates
-from agent.market.synthetic import shipped_market
+from agent.market.lending import sample_rates, shipped_market
 from agent.parallel.tasks import TaskResult, run_tasks, values
 from tests.agent.parallel.chores import Chore, do, threads
 from tests.agent.tiny import tiny_preset

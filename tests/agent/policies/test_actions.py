@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agent.errors import ObservationError
-from agent.observation import CHAIN, DEFI, RWA
+from agent.observation.observe import CHAIN, DEFI, RWA
 from agent.policies.actions import to_weights
 from agent.vault.limits import Limits
 

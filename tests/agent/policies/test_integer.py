@@ -17,8 +17,9 @@ from agent.errors import (
     PolicyVersionError,
 )
 from agent.evaluation.integer_report import integer_report, vectors
-from agent.market.synthetic import SyntheticMarket
-from agent.observation import CHAIN, Observation, RateMemory, observe, vector_size
+from agent.market.lending import SyntheticMarket
+from agent.observation.memory import RateMemory
+from agent.observation.observe import CHAIN, Observation, observe, vector_size
 from agent.policies.integer import (
     INPUT_SHIFT,
     MAX_ACTIVATION,

@@ -15,7 +15,8 @@ from agent.errors import (
     PolicyVersionError,
     UnknownPolicyError,
 )
-from agent.observation import CHAIN, RWA, Observation, RateMemory, observe, vector_size
+from agent.observation.memory import RateMemory
+from agent.observation.observe import CHAIN, RWA, Observation, observe, vector_size
 from agent.policies.files import save_policy
 from agent.policies.load import load_policy
 from agent.policies.network import NumpyPolicy

@@ -13,8 +13,9 @@ from torch import nn
 
 from agent.backtest import Setting, run, simulate
 from agent.errors import ObservationError, PolicyDigestError, PolicyFileError, PolicyMemoryError, PolicyShapeError
-from agent.market.synthetic import SyntheticMarket
-from agent.observation import Observation, RateMemory, observe, vector_size
+from agent.market.lending import SyntheticMarket
+from agent.observation.memory import RateMemory
+from agent.observation.observe import Observation, observe, vector_size
 from agent.policies.files import save_policy
 from agent.policies.load import act, load_policy
 from agent.policies.memory import Recall, act_and_recall

@@ -26,7 +26,8 @@ from agent.evaluation.fitted import fitted_baselines
 from agent.evaluation.promotion import load_trained
 from agent.evaluation.scoring import rules
 from agent.evaluation.serving import write_rule
-from agent.observation import RWA, Observation, RateMemory, observe
+from agent.observation.memory import RateMemory
+from agent.observation.observe import RWA, Observation, observe
 from agent.policies.forecast import Forecast
 from agent.policies.load import load_policy
 from agent.policies.rule_file import RulePolicy, load_rule, save_rule

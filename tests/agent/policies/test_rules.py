@@ -7,8 +7,9 @@ import pytest
 
 from agent.backtest import Setting, run
 from agent.errors import PolicyShapeError
-from agent.market.synthetic import SyntheticMarket
-from agent.observation import Observation, RateMemory, observe
+from agent.market.lending import SyntheticMarket
+from agent.observation.memory import RateMemory
+from agent.observation.observe import Observation, observe
 from agent.policies.rules import EqualWeight, Greedy, GreedyBand, RandomFeasible, SingleAsset, move_for_a_lead
 from agent.vault.limits import Limits
 from agent.vault.portfolio import Costs, PortfolioState

@@ -7,10 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agent.envs.defi import defi_config
 from agent.envs.engine import Engine, EnvConfig
-from agent.envs.presets import env_preset
-from agent.envs.rwa import rwa_config
+from agent.envs.presets import defi_config, env_preset, rwa_config
 from agent.errors import MarketDataError
 from agent.market.path import MarketPath
 from agent.market.rwa import RwaMarket
@@ -85,7 +83,7 @@ def test_surprises__not_foretold_by_what_is_seen(name: str) -> None:
 def test_surprises__of_a_path_that_is_cut__stay_with_their_rows() -> None:
     path = RwaMarket().sample(RNG(8), 3, 20)
     assert path.surprises is not None
-    part = path.rows(5, 10).take(np.array([2, 0]))
+    part = path.part(5, 15).take(np.array([2, 0]))
     assert part.surprises is not None
     assert np.array_equal(part.surprises, path.surprises[[2, 0], 5:15])
     row = path.row(4).surprises

@@ -19,7 +19,7 @@ from torch import nn
 from agent.commands.train import train as train_command
 from agent.envs.vec import VaultVecEnv
 from agent.errors import DeviceError
-from agent.market.synthetic import shipped_market
+from agent.market.lending import shipped_market
 from agent.training.learner import Learner, make_learner, price_means
 from agent.training.preset import Preset
 from tests.agent.training.drift import ENVS, Drift

@@ -11,9 +11,9 @@ import pytest
 
 from agent.envs import presets
 from agent.envs.engine import EnvConfig
-from agent.envs.lending import LendingReward
+from agent.envs.reward import LendingReward
 from agent.market.path import MarketPath
-from agent.observation.versions import RWA, RWA_FEATURES
+from agent.observation.observe import RWA, RWA_FEATURES
 from agent.training.preset import Preset
 from agent.training.train import TrainingResult, train
 from agent.units import DAY

@@ -8,11 +8,11 @@ import torch
 from pydantic import ValidationError
 
 from agent.envs.engine import Engine
-from agent.envs.rwa import rwa_config
+from agent.envs.presets import rwa_config
 from agent.envs.vec import VaultVecEnv
 from agent.errors import PresetError
 from agent.market.rwa import Choices, RwaMarket
-from agent.observation import RWA_FEATURES
+from agent.observation.observe import RWA_FEATURES
 from agent.training.imitate import Mix, imitate
 from agent.training.learner import Learner, draft, make_learner
 from agent.training.preset import Preset, WarmStartTable, load_preset

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 import agent.training.sweep as module
 from agent.cli import cli
 from agent.errors import PolicyFileError, SweepError
-from agent.market.synthetic import SyntheticMarket
+from agent.market.lending import SyntheticMarket
 from agent.parallel.tasks import TaskResult
 from agent.policies.integer import load_integer
 from agent.training.preset import Preset, load_preset, preset_names, preset_toml

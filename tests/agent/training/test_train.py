@@ -10,8 +10,8 @@ from stable_baselines3 import PPO
 
 from agent.backtest import Setting, run
 from agent.errors import PolicyFileError, PolicyShapeError, PresetError, ShapeError
+from agent.market.lending import SyntheticMarket, shipped_market
 from agent.market.path import MarketPath
-from agent.market.synthetic import SyntheticMarket, shipped_market
 from agent.policies.load import load_policy
 from agent.policies.network import forward
 from agent.training.learner import actor

@@ -16,8 +16,8 @@ from sb3_contrib import RecurrentPPO
 from agent.commands.train import train as train_command
 from agent.envs.vec import VaultVecEnv
 from agent.errors import CheckpointError, PresetError
-from agent.market.synthetic import SyntheticMarket, shipped_market
-from agent.observation.versions import CHAIN, DEFI, RWA
+from agent.market.lending import SyntheticMarket, shipped_market
+from agent.observation.observe import CHAIN, DEFI, RWA
 from agent.policies.actions import to_weights
 from agent.policies.load import load_policy
 from agent.policies.rules import BASELINES
