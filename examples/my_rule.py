@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from agent.backtest import Setting, compare
 from agent.market.replay import load_history
 from agent.observation import Observation
@@ -28,7 +30,7 @@ class Proportional(Rule):
     def act(self, observation: Observation) -> FloatArray:
         """Return wanted weights `(B, n)`."""
         score = observation.slow**self.power
-        return score / score.sum(-1, keepdims=True)
+        return np.asarray(score / score.sum(-1, keepdims=True))
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ class Operation(Scene):
             lines.append(",".join([(date(2024, 1, 1) + timedelta(row)).isoformat(), *rates]))
         (self.folder / "history.csv").write_text("\n".join(lines) + "\n")
         said = self.shell("agent export best-trailing --data history.csv --out new.npz")
-        return re.findall(r"digest  (0x[0-9a-f]{64})", said)[0]
+        return str(re.findall(r"digest  (0x[0-9a-f]{64})", said)[0])
 
 
 @pytest.fixture
