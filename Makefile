@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-SOURCES := agent keeper scripts tools tests
+SOURCES := agent keeper scripts tools tests examples
 # Ape compiles what has changed in the sources, but not when its settings have.
 FORCE = $(if $(shell find .build/__local__.json ! -newer ape-config.yaml 2>/dev/null),--force)
 # Ape's pytest plugin would start an Anvil for tests that do not use it.

@@ -1,100 +1,31 @@
 """docs/EMERGENCY.md on a fork: its commands are run as they stand, by bash and cast, on a vault in that trouble."""
 
-import os
-import re
-import shutil
-import subprocess
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import ape
 import pytest
-from ape.contracts import ContractInstance
-from web3 import Web3
 
 from keeper.inspect.limits import Limit
-from keeper.inspect.roles import ADMIN, GOVERNOR, GUARDIAN
-from keeper.inspect.state import VaultState, inspect_vault
-from scripts.protocols.anvil import connect, rpc
-from scripts.protocols.artifacts import ROOT
-from scripts.protocols.chain import node_of
+from keeper.inspect.roles import ADMIN, GUARDIAN
+from scripts.protocols.anvil import rpc
+from tests.fork.document import GAS, NEW, WAD, Document, Scene
 from tests.fork.upstream import Upstream, at
 
-WAD = 10**18
-ZERO = "0x" + "00" * 20
-NEW = "0x000000000000000000000000000000000000bEEF"
 NEW_POLICY = "0x" + "5a" * 32
-GAS = 8_000_000
-DEPOSIT_UNITS = 1_000_000
+DOCUMENT = Document.read("EMERGENCY.md")
 
 
-def blocks(text: str) -> list[str]:
-    """Return the blocks of commands."""
-    return re.findall(r"^```bash\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-
-
-def sections(path: Path) -> dict[str, list[str]]:
-    """Return the blocks of commands below each heading."""
-    found: dict[str, list[str]] = {}
-    for part in re.split(r"^## ", path.read_text(), flags=re.MULTILINE)[1:]:
-        found[part.splitlines()[0]] = blocks(part)
-    return found
-
-
-DOCUMENT = ROOT / "docs" / "EMERGENCY.md"
-PLAN = sections(DOCUMENT)
-PREAMBLE = blocks(DOCUMENT.read_text().partition("\n## ")[0])
-
-
-@dataclass
-class Emergency:
-    """The vault on the fork, its people, and a shell in which the document's commands run."""
-
-    w3: Web3
-    vault: ContractInstance
-    state: VaultState
-    me: str
-    amount: int
-    variables: dict[str, str] = field(default_factory=dict)
-
-    def inspect(self) -> VaultState:
-        return inspect_vault(node_of(self.w3), self.vault.address)
-
-    def impersonate(self, address: str) -> str:
-        rpc(self.w3, "anvil_setBalance", address, hex(10 * WAD))
-        rpc(self.w3, "anvil_impersonateAccount", address)
-        return address
-
-    def warp(self, seconds: int) -> None:
-        rpc(self.w3, "evm_increaseTime", seconds)
-        rpc(self.w3, "evm_mine")
-
-    def send(self, sender: str, name: str, *args: Any) -> None:
-        """Send a call of the vault."""
-        account = ape.accounts[self.impersonate(sender)]
-        getattr(self.vault, name)(*args, sender=account, gas_limit=GAS)
+class Emergency(Scene):
+    """The vault on the fork, and what befalls it."""
 
     def announce(self, target: str, call: str) -> None:
         """Announce a call as governance."""
         self.shell(f'cast send $AS_GOVERNANCE $MANAGER "schedule(address,bytes,uint48)" {target} {call} 0')
 
-    def invest(self, share: float = 0.9) -> None:
-        """Deposit as `me`, and spread it over the strategies as the keeper."""
-        asset = at("Vault", self.vault.asset())
-        account = ape.accounts[self.impersonate(self.me)]
-        asset.approve(self.vault, 2**256 - 1, sender=account, gas_limit=GAS)
-        self.send(self.me, "deposit", self.amount, self.me)
-        count = len(self.vault.strategies())
-        request = {
-            "epoch": self.vault.epoch(),
-            "deadline": 2**63,
-            "minTotalAssets": 0,
-            "weights": [int(share / count * WAD)] * count,
-            "policyHash": self.vault.policyHash(),
-            "decisionHash": b"\x03" * 32,
-        }
-        self.send(self.vault.keeper(), "rebalance", request)
+    def invest(self) -> None:
+        """Deposit, and spread it over the strategies."""
+        self.deposit()
+        self.rebalance(0.9)
 
     def rob(self) -> None:
         """Take nine tenths of the first strategy's aTokens away."""
@@ -113,66 +44,16 @@ class Emergency:
     def break_strategy(self) -> None:
         rpc(self.w3, "anvil_setCode", self.variables["STRATEGY"], "0x60006000fd")
 
-    def follow(self, heading: str) -> None:
-        """Run every block below a heading, waiting where it says so."""
-        assert PLAN[heading], f"no commands under {heading!r}"
-        for block in PLAN[heading]:
-            first = block.splitlines()[0]
-            if first == "# after the delay":
-                self.warp(self.state.notice("loosen") or 0)
-            elif first == "# after the silence":
-                self.warp(self.state.limits.max_silence + 60)
-            self.shell(block)
-
-    def shell(self, block: str) -> str:
-        """Run commands; what they set is there for the next ones, as in the reader's shell."""
-        bash = shutil.which("bash")
-        assert bash is not None
-        script = f"set -euo pipefail\n{block}\necho; echo =====; set -o posix; set"
-        environment = {"PATH": os.environ["PATH"], "ETH_RPC_URL": ape.chain.provider.uri, **self.variables}
-        done = subprocess.run([bash, "-c", script], env=environment, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
-        said, _, after = done.stdout.partition("=====\n")
-        assert not re.search(r"^status +0", said, flags=re.MULTILINE), f"reverted: {block}\n{said}"
-        for line in after.splitlines():
-            name, separator, value = line.partition("=")
-            if separator and re.fullmatch(r"[A-Z][A-Z_]+", name) and re.fullmatch(r"0x[0-9a-fA-F]+|\d+", value):
-                self.variables[name] = value
-        return said
-
 
 @pytest.fixture
-def emergency(upstream: Upstream) -> Emergency:
-    w3 = connect(ape.chain.provider.uri)
-    vault = at("Vault", upstream.vault)
-    state = inspect_vault(node_of(w3), upstream.vault)
-    decimals = state.snapshot.asset_decimals
-    made = Emergency(w3, vault, state, upstream.whale, DEPOSIT_UNITS * 10**decimals)
-    (guardian,) = state.authority.who(GUARDIAN)
-    (governor,) = state.authority.who(GOVERNOR)
-    people = {
-        "GUARDIAN": guardian.account,
-        "GOVERNANCE": governor.account,
-        "KEEPER": state.snapshot.keeper,
-        "ME": upstream.whale,
-    }
-    for name, address in people.items():
-        made.variables[name] = made.impersonate(address)
-        made.variables[f"AS_{name}"] = f"--unlocked --from {address}"
-    made.variables |= {"VAULT": vault.address, "STRATEGY": state.snapshot.strategies[0].target}
+def emergency(upstream: Upstream, tmp_path: Path) -> Emergency:
+    made = Emergency.open(DOCUMENT, tmp_path, upstream)
     made.variables |= {"NEW_KEEPER": NEW, "NEW_GUARDIAN": NEW, "NEW_POLICY": NEW_POLICY}
-    _, manager = PREAMBLE
-    made.shell(manager)
-    assert made.variables["MANAGER"] == state.authority.address
     return made
 
 
 def test_document__every_section_with_commands__has_a_test() -> None:
-    text = Path(__file__).read_text()
-    for heading, commands in PLAN.items():
-        assert not commands or f'emergency.follow("{heading}")' in text, heading
-    for name in ("VAULT", "STRATEGY", "AS_GUARDIAN", "AS_GOVERNANCE", "AS_KEEPER", "AS_ME"):
-        assert f"{name}=" in PREAMBLE[0]
+    assert DOCUMENT.untested(__file__) == []
 
 
 def test_keeper_key_stolen(emergency: Emergency) -> None:
