@@ -352,7 +352,7 @@ def repeat(
     Raises
     ------
     FatalError
-        When nothing can be right until somebody changes the set-up.
+        When the set-up is wrong and must be changed first.
     """
     backoff = FIRST_BACKOFF
     while not stop.is_set():

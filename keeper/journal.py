@@ -392,7 +392,7 @@ class Journal:
         return (max(row.max_fee for row in rows), max(row.tip for row in rows)) if rows else None
 
     def count_intents(self) -> dict[str, int]:
-        """Return how many intents there are in each state."""
+        """Return the number of intents in each state."""
         with self._read() as connection:
             rows = connection.execute(select(intents.c.state, func.count()).group_by(intents.c.state)).all()
         return {state.value: int(count) for state, count in rows}

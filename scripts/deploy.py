@@ -77,7 +77,7 @@ class Parsed(click.ParamType):
     type=Parsed("AMOUNT", Decimal, "write an amount as 100 or 0.5"),
     default="0",
     metavar="AMOUNT",
-    help="First deposit, in the asset, by the deployer; nobody gets it back. It keeps the vault from ever being empty.",
+    help="First deposit by the deployer, in the asset, for good: it keeps the vault from ever being empty.",
 )
 @click.option("--policy", metavar="FILE|NAME", help="Policy to commit: its file (.npz or .json), or a baseline's name.")
 @click.option("--policy-hash", metavar="0x...", help="Digest of the policy to commit, instead of --policy.")
@@ -127,7 +127,7 @@ def cli(
     from scripts.protocols.anvil import connect
 
     project.load_contracts()  # compiles what has changed
-    w3 = connect(str(provider.uri))  # of our own: no cache of Ape's in between
+    w3 = connect(str(provider.uri))  # our own connection: without Ape's caches
     devnet = _devnet(w3, book, rehearse)
     digest = _digest(policy, policy_hash)
     plan = _plan(w3, account, limits, devnet, pools, digest, delay, allow_no_delay, seed, wanted)
@@ -139,7 +139,7 @@ def _devnet(w3: "Web3", book: Path | None, rehearse: bool) -> "Devnet | None":
     from scripts.protocols.devnet import Devnet, deploy_devnet, read_book
 
     if book is not None and rehearse:
-        raise click.UsageError("--rehearse makes a devnet of its own: leave out --devnet.")
+        raise click.UsageError("--rehearse makes its own devnet: leave out --devnet.")
     if rehearse:
         return deploy_devnet(w3, lambda step: click.echo(f"rehearsal: {step}", err=True))
     return Devnet.from_book(w3, read_book(book)) if book is not None else None

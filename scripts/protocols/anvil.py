@@ -1,4 +1,4 @@
-"""One Anvil process: started on a free port, waited for, and never left behind.
+"""The one launcher of Anvil: starts a process on a free port, waits for it, and never leaves it behind.
 
 The process dies with its parent, also when the parent is killed (Linux: `PR_SET_PDEATHSIG`; elsewhere a parent that
 is killed by SIGKILL leaves it, since there is no such call).
@@ -74,7 +74,7 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port that is free now; somebody else may still take it, hence the retries in `Anvil.start`."""
+    """Return a port that is free now; another process may still take it, hence the retries in `Anvil.start`."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

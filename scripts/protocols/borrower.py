@@ -87,7 +87,7 @@ class RateMove:
 
 @dataclass(frozen=True)
 class _Reserve:
-    """Everything that determines the supply rate, at one moment."""
+    """The inputs of the supply rate, at one moment."""
 
     curve: Curve
     rate: int

@@ -1,4 +1,4 @@
-"""The outside borrower makes the supply rate what it shall be, whatever others have supplied."""
+"""The outside borrower brings the supply rate to its target, whatever others have supplied."""
 
 import numpy as np
 import pytest
