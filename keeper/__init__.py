@@ -1,1 +1,1 @@
-"""The hands: read, decide, simulate, sign, submit, remember. The agent decides; the vault's walls bind both."""
+"""The keeper: read, decide, simulate, sign, send, remember. The agent decides; the vault's limits bind both."""

@@ -12,7 +12,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 from typing import Any
 
@@ -204,10 +204,10 @@ class Keeper:
         memory, recall = self._memory(snapshot)
         plan = decide(snapshot, memory, self._policy, self.settings, signer.address if signer else None, recall)
         self._note_plan(cycle, snapshot, plan)
-        result = _results_of(cycle, live, snapshot, plan)
+        result = _result_of(cycle, live, snapshot, plan)
         sender, data = snapshot.keeper, plan.call_data
         if data is None:
-            return result(plan.action.value, plan.reason)
+            return result
 
         try:
             self._rpc.call(config.vault, data, snapshot.block, sender)
@@ -215,9 +215,9 @@ class Keeper:
                 self._rpc, to=config.vault, data=data, sender=sender, block_gas_limit=snapshot.block.gas_limit
             )
         except CallRevertedError as error:
-            return result("refused", f"the simulation reverted: {error.revert}")
+            return replace(result, outcome="refused", reason=f"the simulation reverted: {error.revert}")
         if not live:
-            return result("simulated", f"{plan.reason}; a dry run sends nothing")
+            return replace(result, outcome="simulated", reason=f"{plan.reason}; a dry run sends nothing")
 
         courier = self._courier()
         nonce = self._rpc.nonce(sender)
@@ -234,7 +234,15 @@ class Keeper:
             kind=Kind(plan.action.value),
         )
         intent = courier.carry(intent)
-        return result(*_outcome_of(intent, plan.reason), intent)
+        outcome, reason = _outcome_of(intent, plan.reason)
+        return replace(
+            result,
+            outcome=outcome,
+            reason=reason,
+            transaction_hash=intent.transaction_hash,
+            gas_used=intent.gas_used,
+            gas_price=intent.gas_price,
+        )
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
@@ -291,30 +299,23 @@ class Keeper:
         )
 
 
-def _results_of(cycle: int, live: bool, snapshot: Snapshot, plan: Plan) -> Callable[..., CycleResult]:
-    """Return a function that builds this cycle's result from its outcome, the reason and the intent."""
-
-    def build(outcome: str, reason: str, intent: Intent | None = None) -> CycleResult:
-        return CycleResult(
-            outcome,
-            reason,
-            cycle,
-            live,
-            block_number=snapshot.block.number,
-            block_timestamp=snapshot.block.timestamp,
-            epoch=snapshot.epoch,
-            nav=snapshot.total_assets,
-            strategies=tuple(strategy.label for strategy in snapshot.strategies),
-            weights=plan.weights,
-            target=plan.target,
-            at_cap=plan.at_cap,
-            request=plan.request,
-            transaction_hash=intent.transaction_hash if intent else None,
-            gas_used=intent.gas_used if intent else None,
-            gas_price=intent.gas_price if intent else None,
-        )
-
-    return build
+def _result_of(cycle: int, live: bool, snapshot: Snapshot, plan: Plan) -> CycleResult:
+    """Return the result of a cycle that ends with its plan."""
+    return CycleResult(
+        plan.action.value,
+        plan.reason,
+        cycle,
+        live,
+        block_number=snapshot.block.number,
+        block_timestamp=snapshot.block.timestamp,
+        epoch=snapshot.epoch,
+        nav=snapshot.total_assets,
+        strategies=tuple(strategy.label for strategy in snapshot.strategies),
+        weights=plan.weights,
+        target=plan.target,
+        at_cap=plan.at_cap,
+        request=plan.request,
+    )
 
 
 def _outcome_of(intent: Intent, reason: str) -> tuple[str, str]:
@@ -351,7 +352,7 @@ def repeat(
     Raises
     ------
     FatalError
-        When nothing can be right until somebody changes the set-up.
+        When the set-up is wrong and must be changed first.
     """
     backoff = FIRST_BACKOFF
     while not stop.is_set():

@@ -126,10 +126,10 @@ def refusal(snapshot: Snapshot, policy: Policy, sender: str | None) -> str | Non
 
 def explain(reason: agent_decision.Reason, snapshot: Snapshot) -> str:
     """Return the reason with the number behind it, and with the strategies that could not be read."""
-    told = _with_number(reason, snapshot)
+    text = _with_number(reason, snapshot)
     if not snapshot.dead:
-        return told
-    return f"{told}; not traded because they cannot be read: {', '.join(s.target for s in snapshot.dead)}"
+        return text
+    return f"{text}; not traded because they cannot be read: {', '.join(s.target for s in snapshot.dead)}"
 
 
 def _with_number(reason: agent_decision.Reason, snapshot: Snapshot) -> str:

@@ -1,19 +1,19 @@
 """The keeper's error taxonomy: the kind of a failure decides what the loop does next.
 
-==================  =========================================================  ==========================
-class               meaning                                                    `keeper run`
-==================  =========================================================  ==========================
-TransientError      the world may be better in a moment                        backs off and tries again
-AttentionError      a person must act, but waiting does no harm                says so, keeps its interval
-FatalError          nothing can be right until somebody changes the set-up     exits with code 1
-==================  =========================================================  ==========================
+==============  ==============================================  ==============================
+class           meaning                                         `keeper run`
+==============  ==============================================  ==============================
+TransientError  the world may be better in a moment             backs off and tries again
+AttentionError  a person must act, but waiting does no harm     reports it, keeps its interval
+FatalError      the set-up is wrong and must be changed first   exits with code 1
+==============  ==============================================  ==============================
 
 Every message says what happened and what to do next. Nothing is ever sent on a path that raised.
 """
 
 
 class KeeperError(Exception):
-    """Base of everything the keeper reports to its user without a stack trace."""
+    """Base of all errors that the keeper reports to its user without a stack trace."""
 
 
 class TransientError(KeeperError):
@@ -62,7 +62,7 @@ class FeeTooHighError(TransientError):
 
 
 class WrongKeyError(AttentionError):
-    """The key at hand is not the one the vault accepts."""
+    """The configured key is not the one that the vault accepts."""
 
 
 class InsufficientFundsError(AttentionError):

@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
@@ -28,7 +28,9 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Connection,
+    Dialect,
     Engine,
+    Enum,
     ForeignKey,
     Integer,
     LargeBinary,
@@ -37,6 +39,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     create_engine,
     event,
     func,
@@ -55,76 +58,6 @@ _ADVISORY_LOCK = 0x62756C6B  # "bulk": one keeper per PostgreSQL database
 
 
 # --- tables and rows -------------------------------------------------------------------------------------------------
-
-metadata = MetaData()
-_wei = String(78)  # uint256 in decimal: no database integer holds it
-
-
-def _id() -> Column[int]:
-    return Column("id", Integer, primary_key=True)
-
-
-meta = Table(
-    "meta",
-    metadata,
-    Column("key", String(32), primary_key=True),
-    Column("value", String(128), nullable=False),
-)
-cycles = Table(
-    "cycles",
-    metadata,
-    _id(),
-    Column("started_at", BigInteger, nullable=False),
-    Column("live", Boolean, nullable=False),
-    Column("block_number", BigInteger),
-    Column("block_timestamp", BigInteger),
-    Column("snapshot_digest", String(66)),
-    Column("policy_digest", String(66)),
-    Column("nav", _wei),
-    Column("outcome", String(16), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("decision", Text),  # JSON: observation, weights before and after, request, decision hash
-)
-intents = Table(
-    "intents",
-    metadata,
-    _id(),
-    Column("cycle_id", ForeignKey("cycles.id"), nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("kind", String(16), nullable=False),
-    Column("sender", String(42), nullable=False),
-    Column("nonce", BigInteger, nullable=False),
-    Column("epoch", BigInteger, nullable=False),
-    Column("deadline", BigInteger, nullable=False),
-    Column("gas", BigInteger, nullable=False),
-    Column("call_data", LargeBinary, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("in_flight", Integer, CheckConstraint("in_flight = 1"), unique=True),
-    Column("transaction_hash", String(66)),
-    Column("block_number", BigInteger),
-    Column("gas_used", BigInteger),
-    Column("gas_price", _wei),
-)
-attempts = Table(
-    "attempts",
-    metadata,
-    _id(),
-    Column("intent_id", ForeignKey("intents.id"), nullable=False, index=True),
-    Column("created_at", BigInteger, nullable=False),
-    Column("sent_at", BigInteger),
-    Column("transaction_hash", String(66), nullable=False, unique=True),
-    Column("raw", LargeBinary, nullable=False),
-    Column("max_fee", _wei, nullable=False),
-    Column("tip", _wei, nullable=False),
-)
-rate_memory = Table(
-    "rate_memory",
-    metadata,
-    Column("strategies", String(66), primary_key=True),  # digest of the strategies' addresses, in order
-    Column("cycle_id", ForeignKey("cycles.id"), nullable=False),
-    Column("state", Text, nullable=False),
-)
 
 
 class Kind(StrEnum):
@@ -149,6 +82,91 @@ class State(StrEnum):
     def is_open(self) -> bool:
         """Whether one of its transactions may still be mined."""
         return self in (State.PLANNED, State.SIGNED, State.SENT)
+
+
+class _Wei(TypeDecorator[int]):
+    """A uint256, in decimal: no database integer holds it."""
+
+    impl = String(78)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:
+        return None if value is None else int(value)
+
+
+def _word(kind: type[StrEnum]) -> Enum:
+    return Enum(kind, native_enum=False, length=16, values_callable=lambda members: [each.value for each in members])
+
+
+def _id() -> Column[int]:
+    return Column("id", Integer, primary_key=True)
+
+
+metadata = MetaData()
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("value", String(128), nullable=False),
+)
+cycles = Table(
+    "cycles",
+    metadata,
+    _id(),
+    Column("started_at", BigInteger, nullable=False),
+    Column("live", Boolean, nullable=False),
+    Column("block_number", BigInteger),
+    Column("block_timestamp", BigInteger),
+    Column("snapshot_digest", String(66)),
+    Column("policy_digest", String(66)),
+    Column("nav", String(78)),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("decision", Text),  # JSON: observation, weights before and after, request, decision hash
+)
+intents = Table(
+    "intents",
+    metadata,
+    _id(),
+    Column("cycle_id", ForeignKey("cycles.id"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("kind", _word(Kind), nullable=False),
+    Column("sender", String(42), nullable=False),
+    Column("nonce", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("deadline", BigInteger, nullable=False),
+    Column("gas", BigInteger, nullable=False),
+    Column("call_data", LargeBinary, nullable=False),
+    Column("state", _word(State), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("in_flight", Integer, CheckConstraint("in_flight = 1"), unique=True),
+    Column("transaction_hash", String(66)),
+    Column("block_number", BigInteger),
+    Column("gas_used", BigInteger),
+    Column("gas_price", _Wei),
+)
+attempts = Table(
+    "attempts",
+    metadata,
+    _id(),
+    Column("intent_id", ForeignKey("intents.id"), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger),
+    Column("transaction_hash", String(66), nullable=False, unique=True),
+    Column("raw", LargeBinary, nullable=False),
+    Column("max_fee", _Wei, nullable=False),
+    Column("tip", _Wei, nullable=False),
+)
+rate_memory = Table(
+    "rate_memory",
+    metadata,
+    Column("strategies", String(66), primary_key=True),  # digest of the strategies' addresses, in order
+    Column("cycle_id", ForeignKey("cycles.id"), nullable=False),
+    Column("state", Text, nullable=False),
+)
 
 
 @dataclass(frozen=True)
@@ -190,34 +208,12 @@ def _intent(connection: Connection, intent_id: int) -> Intent:
     row = connection.execute(select(intents).where(intents.c.id == intent_id)).mappings().one()
     tries = connection.execute(select(attempts).where(attempts.c.intent_id == intent_id).order_by(attempts.c.id))
     return Intent(
-        id=row["id"],
-        kind=Kind(row["kind"]),
-        cycle_id=row["cycle_id"],
-        sender=row["sender"],
-        nonce=row["nonce"],
-        epoch=row["epoch"],
-        deadline=row["deadline"],
-        gas=row["gas"],
-        call_data=bytes(row["call_data"]),
-        state=State(row["state"]),
-        reason=row["reason"],
-        transaction_hash=row["transaction_hash"],
-        block_number=row["block_number"],
-        gas_used=row["gas_used"],
-        gas_price=None if row["gas_price"] is None else int(row["gas_price"]),
-        attempts=tuple(_attempt(item) for item in tries.mappings()),
+        **_fields(row, Intent), attempts=tuple(Attempt(**_fields(each, Attempt)) for each in tries.mappings())
     )
 
 
-def _attempt(row: RowMapping) -> Attempt:
-    return Attempt(
-        id=row["id"],
-        intent_id=row["intent_id"],
-        transaction_hash=row["transaction_hash"],
-        raw=bytes(row["raw"]),
-        max_fee=int(row["max_fee"]),
-        tip=int(row["tip"]),
-    )
+def _fields(row: RowMapping, kind: type) -> dict[str, Any]:
+    return {field.name: row[field.name] for field in fields(kind) if field.name in row}
 
 
 # --- the journal -----------------------------------------------------------------------------------------------------
@@ -333,8 +329,8 @@ class Journal:
             "created_at": int(time.time()),
             "transaction_hash": transaction_hash,
             "raw": raw,
-            "max_fee": str(max_fee),
-            "tip": str(tip),
+            "max_fee": max_fee,
+            "tip": tip,
         }
         with self._write() as connection:
             _inserted(connection, attempts, row)
@@ -374,7 +370,7 @@ class Journal:
                     transaction_hash=transaction_hash,
                     block_number=block_number,
                     gas_used=gas_used,
-                    gas_price=None if gas_price is None else str(gas_price),
+                    gas_price=gas_price,
                 )
             )
             return _intent(connection, intent.id)
@@ -393,13 +389,13 @@ class Journal:
                 .join(intents)
                 .where(intents.c.sender == sender, intents.c.nonce == nonce)
             ).all()
-        return (max(int(row.max_fee) for row in rows), max(int(row.tip) for row in rows)) if rows else None
+        return (max(row.max_fee for row in rows), max(row.tip for row in rows)) if rows else None
 
     def count_intents(self) -> dict[str, int]:
-        """Return how many intents there are in each state."""
+        """Return the number of intents in each state."""
         with self._read() as connection:
             rows = connection.execute(select(intents.c.state, func.count()).group_by(intents.c.state)).all()
-        return {str(state): int(count) for state, count in rows}
+        return {state.value: int(count) for state, count in rows}
 
     # --- plumbing ------------------------------------------------------------------------------------------------
 

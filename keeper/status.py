@@ -91,7 +91,7 @@ def _vault(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _walls(snapshot: Snapshot) -> dict[str, Any]:
-    """Return what is left of each limit at the block: shares of NAV, of the mark, and seconds."""
+    """Return the unused part of each limit at the block: shares of NAV, of the mark, and seconds."""
     limits = snapshot.limits
     return {
         "drawdown": snapshot.drawdown,

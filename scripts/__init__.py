@@ -1,1 +1,1 @@
-"""Ape commands (`ape run ...`) and what they share. Nothing else in the project imports from here."""
+"""Ape commands (`ape run ...`) and the code behind them. Only tests import from here."""

@@ -1,4 +1,4 @@
-"""`make demo`: the whole path on a local chain, from nothing to a trained policy that steers a vault, and a bad day."""
+"""`make demo`: the whole path on a local chain: a devnet, a trained policy that steers a vault, and a bad day."""
 
 import logging
 import shutil
@@ -103,7 +103,7 @@ def _run(
     out: Path,
     began: float,
 ) -> list[str]:
-    """Play all acts; return what did not come out as it must."""
+    """Play all acts; return the checks that failed."""
     last = series.start + timedelta(days=len(series.rates) - 1)
     console.print(f"[bold]1. Series[/bold]   {series.source}; {series.start} to {last}")
 
@@ -210,7 +210,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _go_on() -> None:
-    """Raise again what a signal raised: inside a destructor or a callback Python drops the exception."""
+    """Raise the interrupt again: Python drops an exception that is raised inside a destructor or a callback."""
     if _interrupted.is_set():
         raise KeyboardInterrupt
 

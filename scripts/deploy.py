@@ -1,7 +1,7 @@
 """`ape run deploy`: a vault with chosen limits on any network, verified on chain afterwards."""
 
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,30 +21,18 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-class Span(click.ParamType):
-    """A span of time, in seconds."""
+class Parsed(click.ParamType):
+    """A click type from a parsing function; the hint tells what to write."""
 
-    name = "SPAN"
+    def __init__(self, name: str, parse: Callable[[str], Any], hint: str) -> None:
+        self.name, self._parse, self._hint = name, parse, hint
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the seconds."""
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value."""
         try:
-            return parse_span(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Amount(click.ParamType):
-    """An amount of money, in whole units."""
-
-    name = "AMOUNT"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        """Return the amount."""
-        try:
-            return Decimal(str(value))
-        except InvalidOperation:
-            self.fail(f"{value!r} is no amount: write it as 100 or 0.5", param, ctx)
+            return self._parse(str(value))
+        except (ValueError, ArithmeticError):
+            self.fail(f"{value!r}: {self._hint}", param, ctx)
 
 
 @click.command(cls=NetworkCommand, short_help="Deploy a vault with chosen limits, and verify it")
@@ -75,15 +63,21 @@ class Amount(click.ParamType):
     help="May tighten limits, halt, cut the keeper off and cancel what is announced; at once.  "
     "[with --devnet: account 10]",
 )
-@click.option("--delay", type=Span(), default="2d", show_default=True, help="Of governance: 2d, 36h or seconds.")
+@click.option(
+    "--delay",
+    type=Parsed("SPAN", parse_span, "write seconds, or 2d, 36h, 90m"),
+    default="2d",
+    show_default=True,
+    help="Of governance: 2d, 36h or seconds.",
+)
 @click.option("--no-delay", "allow_no_delay", is_flag=True, help="Let --delay be 0, on a local chain.")
 @click.option("--fee-recipient", metavar="ADDRESS", help="Gets the performance fee, where the limits file has one.")
 @click.option(
     "--seed",
-    type=Amount(),
+    type=Parsed("AMOUNT", Decimal, "write an amount as 100 or 0.5"),
     default="0",
     metavar="AMOUNT",
-    help="First deposit, in the asset, by the deployer; nobody gets it back. It keeps the vault from ever being empty.",
+    help="First deposit by the deployer, in the asset, for good: it keeps the vault from ever being empty.",
 )
 @click.option("--policy", metavar="FILE|NAME", help="Policy to commit: its file (.npz or .json), or a baseline's name.")
 @click.option("--policy-hash", metavar="0x...", help="Digest of the policy to commit, instead of --policy.")
@@ -133,7 +127,7 @@ def cli(
     from scripts.protocols.anvil import connect
 
     project.load_contracts()  # compiles what has changed
-    w3 = connect(str(provider.uri))  # of our own: no cache of Ape's in between
+    w3 = connect(str(provider.uri))  # our own connection: without Ape's caches
     devnet = _devnet(w3, book, rehearse)
     digest = _digest(policy, policy_hash)
     plan = _plan(w3, account, limits, devnet, pools, digest, delay, allow_no_delay, seed, wanted)
@@ -145,7 +139,7 @@ def _devnet(w3: "Web3", book: Path | None, rehearse: bool) -> "Devnet | None":
     from scripts.protocols.devnet import Devnet, deploy_devnet, read_book
 
     if book is not None and rehearse:
-        raise click.UsageError("--rehearse makes a devnet of its own: leave out --devnet.")
+        raise click.UsageError("--rehearse makes its own devnet: leave out --devnet.")
     if rehearse:
         return deploy_devnet(w3, lambda step: click.echo(f"rehearsal: {step}", err=True))
     return Devnet.from_book(w3, read_book(book)) if book is not None else None

@@ -1,1 +1,1 @@
-"""Everything that talks to a chain: reads, revert decoding, signing, transactions."""
+"""The chain library: ABIs and reverts, JSON-RPC, signers, transactions."""

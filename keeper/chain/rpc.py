@@ -114,7 +114,7 @@ class Rpc:
         return self._read(_data, "eth_getCode", address, "latest" if number is None else hex(number))
 
     def logs(self, address: str, first: int, last: int) -> list[Log]:
-        """Return what a contract logged in a range of blocks, oldest first; nodes refuse a range that is too wide."""
+        """Return a contract's events in a range of blocks, oldest first; nodes refuse a range that is too wide."""
         wanted = {"address": address, "fromBlock": hex(first), "toBlock": hex(last)}
         return self._read(_logs, "eth_getLogs", wanted)
 
@@ -173,7 +173,7 @@ class Rpc:
         return self._read(_number, "eth_getBalance", address, "latest")
 
     def nonce(self, address: str) -> int:
-        """Return how many of an account's transactions are mined: the nonce of the next one to be mined."""
+        """Return the number of an account's mined transactions, which is the nonce of the next one."""
         return self._read(_number, "eth_getTransactionCount", address, "latest")
 
     def fee_history(self, blocks: int = 10, percentile: float = 50.0) -> tuple[int, list[int]]:

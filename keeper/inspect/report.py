@@ -15,29 +15,29 @@ from keeper.snapshot import StrategySnapshot
 
 def alarms(state: VaultState) -> list[str]:
     """Return the warnings: arrangements that leave depositors unprotected."""
-    told = []
+    found = []
     authority = state.authority
     if authority.problem is not None:
         return [f"WARNING: the vault's authority is {authority.address}; {authority.problem}."]
-    told += [
+    found += [
         f"WARNING: the keeper also has the role {authority.name(member.role)}."
         for member in authority.members
         if member.account == state.snapshot.keeper
     ]
     for member in authority.who(ADMIN):
         if member.delay == 0:
-            told.append(f"WARNING: {member.account} is admin without a delay: it can change everything at once.")
+            found.append(f"WARNING: {member.account} is admin without a delay: it can change everything at once.")
     for name in (*GOVERNOR_FUNCTIONS, *GUARDIAN_FUNCTIONS):
         role = authority.functions[state.snapshot.vault, name]
         if role == PUBLIC:
-            told.append(f"WARNING: anybody may call {name}.")
+            found.append(f"WARNING: anybody may call {name}.")
         elif name in GOVERNOR_FUNCTIONS and role != ADMIN:
-            told += [
+            found += [
                 f"WARNING: {member.account} may {name} without a delay."
                 for member in authority.who(role)
                 if member.delay == 0
             ]
-    return told
+    return found
 
 
 _ANYBODY = (ADMIN, PUBLIC)
@@ -47,7 +47,7 @@ def lines(state: VaultState) -> Iterator[str]:
     """Yield the whole report."""
     vault = state.snapshot
     yield f"Chain {vault.chain_id}, block {vault.block.number}, {moment(vault.block.timestamp)}."
-    for title, told in (
+    for title, found in (
         ("What the vault enforces", limit_lines(state)),
         ("How it stands", book_lines(state)),
         ("Who may do what", role_lines(state)),
@@ -55,24 +55,24 @@ def lines(state: VaultState) -> Iterator[str]:
         ("Given up for ever", abdicated_lines(state)),
     ):
         yield f"\n{title}:"
-        yield from (f"  - {line}" for line in told)
+        yield from (f"  - {line}" for line in found)
 
 
 def limit_lines(state: VaultState) -> list[str]:
     """Return the limits in plain words, one sentence each."""
     vault = state.snapshot
     unit = (vault.asset_decimals, state.asset_symbol)
-    told = [f"{state.name} ({state.symbol}) at {vault.vault} holds {state.asset_symbol} ({vault.asset})."]
+    found = [f"{state.name} ({state.symbol}) at {vault.vault} holds {state.asset_symbol} ({vault.asset})."]
     if vault.has_keeper:
-        told.append(f"Only the keeper {vault.keeper} moves funds, and only between the strategies below and idle.")
+        found.append(f"Only the keeper {vault.keeper} moves funds, and only between the strategies below and idle.")
     else:
-        told.append("There is no keeper: nobody can rebalance until governance sets one.")
-    told += [
+        found.append("There is no keeper: nobody can rebalance until governance sets one.")
+    found += [
         f"After every rebalance {caps(each.relative_cap, each.absolute_cap, *unit)} in {_name(each)} ({each.target})."
         for each in vault.strategies
     ]
-    told += state.limits.lines()
-    told += [
+    found += state.limits.lines()
+    found += [
         _fee_line(state),
         f"Only decisions of the policy {vault.policy_hash} are carried out.",
         _notice_line(state),
@@ -80,8 +80,8 @@ def limit_lines(state: VaultState) -> list[str]:
         "part of idle and of every strategy's shares, when a strategy cannot pay or cannot be valued.",
     ]
     if vault.halted:
-        told.append("THE VAULT IS HALTED: no deposits, no rebalances; withdraw.")
-    return told
+        found.append("THE VAULT IS HALTED: no deposits, no rebalances; withdraw.")
+    return found
 
 
 def book_lines(state: VaultState) -> list[str]:
@@ -89,22 +89,22 @@ def book_lines(state: VaultState) -> list[str]:
     vault = state.snapshot
     unit = (vault.asset_decimals, state.asset_symbol)
     nav = max(vault.total_assets, 1)
-    told = [f"NAV {money(vault.total_assets, *unit)}, idle {money(vault.idle, *unit)} ({vault.idle / nav:.2%})."]
+    found = [f"NAV {money(vault.total_assets, *unit)}, idle {money(vault.idle, *unit)} ({vault.idle / nav:.2%})."]
     for entry in vault.strategies:
         if not entry.live:
-            told.append(f"{_name(entry)} ({entry.target}): CANNOT BE READ.")
+            found.append(f"{_name(entry)} ({entry.target}): CANNOT BE READ.")
             continue
         rate = "" if not entry.has_rate else f", pays {entry.supply_rate / WAD:.2%} a year"
-        told.append(
+        found.append(
             f"{_name(entry)}: {money(entry.assets, *unit)} ({entry.assets / nav:.2%}), of which "
             f"{money(entry.max_withdraw, *unit)} can be withdrawn now{rate}."
         )
     if not vault.valued:
-        told.append(
+        found.append(
             "QUARANTINE: a strategy cannot be valued. Deposits, rebalances and trip wait; redeemInKind is the fair way "
             "out; withdrawals forgo what cannot be valued."
         )
-    told += [
+    found += [
         f"Share price {vault.share_price / WAD:.6f}, high-water mark {vault.high_water_mark / WAD:.6f}: drawdown "
         f"{vault.drawdown:.2%} of {percent(state.limits.max_drawdown)}.",
         f"Left of the loss budget {percent(vault.loss_budget)} of {percent(state.limits.loss_capacity)}.",
@@ -113,13 +113,13 @@ def book_lines(state: VaultState) -> list[str]:
         + (f", the last {moment(vault.last_rebalance)}." if vault.last_rebalance else "."),
     ]
     ago = span(max(0, vault.block.timestamp - vault.last_seen))
-    told.append(
+    found.append(
         f"A keeper was last seen {ago} ago. "
         + ("IT IS SILENT: anybody may unwind." if vault.is_silent else f"Silent from {moment(vault.silent_from)} on.")
     )
     if vault.share_price < vault.drawdown_floor and not vault.halted and vault.valued:
-        told.append("THE SHARE PRICE IS PAST THE DRAWDOWN LIMIT: anybody may call trip().")
-    return told
+        found.append("THE SHARE PRICE IS PAST THE DRAWDOWN LIMIT: anybody may call trip().")
+    return found
 
 
 def role_lines(state: VaultState) -> list[str]:
@@ -131,7 +131,7 @@ def role_lines(state: VaultState) -> list[str]:
     for (target, function), role in authority.functions.items():
         if target == state.snapshot.vault:
             by_role.setdefault(role, []).append(function)
-    told = [f"AccessManager {authority.address}."]
+    found = [f"AccessManager {authority.address}."]
     for role in sorted({*by_role, *(member.role for member in authority.members)}):
         members = ", ".join(_member(member.account, member.delay, member.since) for member in authority.who(role))
         may = ", ".join(by_role.get(role, [])) or "nothing of the vault"
@@ -141,38 +141,38 @@ def role_lines(state: VaultState) -> list[str]:
             members = "ANYBODY"
         cancel = authority.guardians.get(role, ADMIN)
         also = f"; {authority.name(cancel)} can cancel it" if cancel not in _ANYBODY else ""
-        told.append(f"{authority.name(role)}: {members or 'nobody'}: {may}{also}.")
+        found.append(f"{authority.name(role)}: {members or 'nobody'}: {may}{also}.")
     if authority.closed:
-        told.append("THE VAULT IS CLOSED in the AccessManager: nobody may call these functions.")
-    return told + alarms(state)
+        found.append("THE VAULT IS CLOSED in the AccessManager: nobody may call these functions.")
+    return found + alarms(state)
 
 
 def pending_lines(state: VaultState) -> list[str]:
     """Return the announced calls in plain words, soonest first."""
     if state.authority.problem is not None:
         return ["Cannot be told."]
-    told = []
+    found = []
     for operation in state.authority.pending:
         when = f"from {moment(operation.ready_at)} on"
         if operation.ready_at <= state.snapshot.block.timestamp:
             when = "NOW"
-        told.append(
+        found.append(
             f"{describe(state, operation)}; by {operation.caller}, can be carried out {when}, until "
             f"{moment(operation.expires_at)}. To cancel it, as guardian where there is one: "
             f'cast send {state.authority.address} "cancel(address,address,bytes)" {operation.caller} '
             f"{operation.target} 0x{operation.data.hex()}"
         )
-    return told or ["Nothing."]
+    return found or ["Nothing."]
 
 
 def abdicated_lines(state: VaultState) -> list[str]:
     """Return the limits that can never be loosened again."""
-    told = [
+    found = [
         f"Nobody can ever loosen {limit.words} ({limit.show(state.limits.of(limit))})." for limit in state.abdicated
     ]
     if state.caps_abdicated:
-        told.append("Nobody can ever loosen the caps or add a strategy.")
-    return told or ["Nothing."]
+        found.append("Nobody can ever loosen the caps or add a strategy.")
+    return found or ["Nothing."]
 
 
 def _fee_line(state: VaultState) -> str:
@@ -236,7 +236,7 @@ def _vault_call(state: VaultState, name: str, args: dict[str, Any]) -> str:
         what = "add the strategy" if name == "addStrategy" else "change the caps of"
         caps_ = caps(args["relativeCap"], args["absoluteCap"], *unit)
         return f"{what} {_strategy(state, args['strategy'])}: {caps_}"
-    told = {
+    found = {
         "abdicateCaps": "give up for ever the right to loosen caps and to add strategies",
         "removeStrategy": f"remove the strategy {_strategy(state, args.get('strategy'))}",
         "writeOff": f"write off {_strategy(state, args.get('strategy'))}: its shares count for nothing then",
@@ -246,7 +246,7 @@ def _vault_call(state: VaultState, name: str, args: dict[str, Any]) -> str:
     }
     if name == "commitPolicy":
         return f"commit the policy 0x{args['newPolicyHash'].hex()}"
-    return told.get(name) or f"call {name} with {args}"
+    return found.get(name) or f"call {name} with {args}"
 
 
 def _manager_call(state: VaultState, name: str, args: dict[str, Any]) -> str:

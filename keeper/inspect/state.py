@@ -34,7 +34,7 @@ class VaultState:
     def notice(self, *functions: str) -> int | None:
         """Return the least delay before anybody can call one of these functions, however they come by the role.
 
-        None when nobody ever can. Not to be asked where the authority has a `problem`.
+        None when nobody ever can. Must not be called where the authority has a `problem`.
         """
         table = self.authority.functions
         return self.authority.notice([table[self.snapshot.vault, name] for name in functions])

@@ -1,1 +1,1 @@
-"""The stages of `make demo`: the series, the stage, the replay, the bad day, and what is shown of them."""
+"""The parts of `make demo`: series, stage, replay, bad day, results and picture."""

@@ -1,4 +1,4 @@
-"""What the demo shows at its end: the summary for scripts and the table for people."""
+"""The demo's results: the summary for scripts and the table for people."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ BASELINES = ("equal-weight", "hold", "greedy")
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that a run came to."""
+    """All results of one run."""
 
     series: DemoSeries
     limits: LimitsFile
@@ -93,7 +93,7 @@ class Summary:
 
     @property
     def failures(self) -> list[str]:
-        """What did not come out as it must, in words; empty for a good run."""
+        """The checks that failed, in words; empty for a good run."""
         checks = {
             f"{self.rebalances_failed} rebalances failed": self.rebalances_failed == 0,
             f"{self.cap_violations} cap violations": self.cap_violations == 0,

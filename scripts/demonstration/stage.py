@@ -1,4 +1,4 @@
-"""The stage: a devnet with a vault on it, depositors who have paid in, and a keeper with a key of its own."""
+"""The stage of the demo: a devnet with a vault, its depositors, and a keeper with its own key."""
 
 import math
 import secrets
@@ -31,7 +31,7 @@ NO_POLICY = "0x" + "ff" * 32  # committed at deployment, before there is a polic
 
 @dataclass(frozen=True)
 class Stage:
-    """What the replay and the bad day play on."""
+    """Devnet and vault on which the replay and the bad day take place."""
 
     devnet: Devnet
     deployment: Deployment
@@ -90,7 +90,7 @@ class Stage:
         chain.send(authority.execute(self.vault.address, call), sender=governance)
 
     def keeper(self, policy: str) -> Keeper:
-        """Return the keeper, from a configuration file like any user's."""
+        """Write a configuration file like any user's, and return its keeper."""
         config = self.folder / "keeper.toml"
         password = self.folder / "keystore.password"
         password.touch(mode=0o600)
@@ -120,7 +120,7 @@ def set_stage(w3: Web3, limits: LimitsFile, folder: Path, say: Callable[[str], N
     limits
         Limits of the vault; its strategies name the devnet's markets.
     folder
-        Where keystore and address books go.
+        Folder for keystore and address books.
     say
         Called with a line about each step.
     """

@@ -58,14 +58,10 @@ class Deployment:
             "lens": self.lens.address,
             "authority": self.authority.address,
             "asset": {"address": plan.asset, "symbol": plan.asset_symbol, "decimals": plan.asset_decimals},
-            "name": plan.name,
-            "symbol": plan.symbol,
-            "keeper": plan.keeper,
-            "governance": plan.governance,
-            "guardian": plan.guardian,
-            "delay": plan.delay,
-            "fee_recipient": plan.fee_recipient,
-            "deployer": plan.deployer,
+            **{
+                key: getattr(plan, key)
+                for key in ("name", "symbol", "keeper", "governance", "guardian", "delay", "fee_recipient", "deployer")
+            },
             "policy_hash": plan.policy_hash,
             "limits": {
                 key: value if key in ("cooldown", "max_silence") else value / WAD

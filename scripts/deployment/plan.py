@@ -56,12 +56,12 @@ class DeploymentPlan:
     fee_recipient: ChecksumAddress | None
     strategies: tuple[PlannedStrategy, ...]
     seed: int = 0
-    """First deposit, base units; its shares go to nobody, so that the vault is never empty again."""
+    """First deposit, base units; nobody can redeem its shares, so that the vault is never empty again."""
 
     def lines(self) -> list[str]:
         """Return the plan as text, one item a line."""
         unit = 10**self.asset_decimals
-        told = [
+        text = [
             f"Plan for chain {self.chain_id}:",
             f"  deployer    {self.deployer}",
             f"  vault       {self.name} ({self.symbol}) of {self.asset_symbol} {self.asset}",
@@ -79,32 +79,32 @@ class DeploymentPlan:
             f"turnover {_budget(self.limits.turnover_capacity, self.limits.turnover_refill)}",
         ]
         if self.seed:
-            told.append(f"  seed        {self.seed / unit:,} {self.asset_symbol}, whose shares go to nobody")
+            text.append(f"  seed        {self.seed / unit:,} {self.asset_symbol}, whose shares go to nobody")
         if self.fee_recipient is not None:
-            told.append(f"  fee         {percent(self.limits.performance_fee)} of gains to {self.fee_recipient}")
+            text.append(f"  fee         {percent(self.limits.performance_fee)} of gains to {self.fee_recipient}")
         for strategy in self.strategies:
             venue = f"new strategy on Aave V3 pool {strategy.pool}" if strategy.pool else f"ERC-4626 {strategy.target}"
             cap = "no absolute cap"
             if strategy.absolute_cap < NO_CAP:
                 cap = f"{strategy.absolute_cap / unit:,.0f} {self.asset_symbol}"
-            told.append(f"  strategy    {strategy.name}: {venue}; at most {strategy.relative_cap / WAD:.2%}, {cap}")
-        return told + [f"  warning     {line}" for line in self.warnings()]
+            text.append(f"  strategy    {strategy.name}: {venue}; at most {strategy.relative_cap / WAD:.2%}, {cap}")
+        return text + [f"  warning     {line}" for line in self.warnings()]
 
     def warnings(self) -> list[str]:
         """Return the choices that are allowed, but unwise."""
-        told = []
+        found = []
         if self.guardian == self.governance:
-            told.append(
-                "guardian and governance are the same address: nobody else can cancel what a thief of it announces"
+            found.append(
+                "guardian and governance are the same address: nobody else could cancel what a thief of its key announces"
             )
         if self.delay == 0:
-            told.append("governance has no delay: depositors have no notice of anything; for play only")
+            found.append("governance has no delay: depositors have no notice of anything; for local chains only")
         if self.seed == 0:
-            told.append(
+            found.append(
                 "the vault starts empty: whoever deposits little and then gives as much would put the share price "
                 "ahead of its high-water mark; give it a first deposit with --seed, or make one before others do"
             )
-        return told
+        return found
 
 
 def _budget(capacity: int, refill: int) -> str:
@@ -154,7 +154,7 @@ def make_plan(
     name, symbol
         Of the vault's shares; made from the asset's symbol when left out.
     seed
-        First deposit, whole asset units, out of the deployer's own; nobody gets it back.
+        First deposit, whole asset units, paid by the deployer for good.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""One Anvil process: started on a free port, waited for, and never left behind.
+"""The one launcher of Anvil: starts a process on a free port, waits for it, and never leaves it behind.
 
 The process dies with its parent, also when the parent is killed (Linux: `PR_SET_PDEATHSIG`; elsewhere a parent that
 is killed by SIGKILL leaves it, since there is no such call).
@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -73,7 +74,7 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port that is free now; somebody else may still take it, hence the retries in `Anvil.start`."""
+    """Return a port that is free now; another process may still take it, hence the retries in `Anvil.start`."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -179,14 +180,16 @@ class Anvil:
         raise AssertionError("unreachable")
 
     def _start_once(self, binary: str, port: int, seconds: float) -> Web3:
-        if self.log is not None:
+        if self.log is None:
+            self._output = tempfile.TemporaryFile()  # noqa: SIM115  closed by `stop`
+        else:
             self.log.parent.mkdir(parents=True, exist_ok=True)
-            self._output = self.log.open("wb")
+            self._output = self.log.open("w+b")
         self._process = subprocess.Popen(
             [binary, "--port", str(port), *self._options],
             stdin=subprocess.DEVNULL,
-            stdout=self._output or subprocess.DEVNULL,
-            stderr=subprocess.STDOUT if self._output else subprocess.PIPE,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches us alone; we then stop it in order
             preexec_fn=_die_with_parent(),
         )
@@ -195,7 +198,9 @@ class Anvil:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if not self.alive:
-                code, said = self._process.returncode, self._last_words()
+                self._output.seek(0)
+                said = self._output.read().decode(errors="replace")[-500:].strip() or "it said nothing"
+                code = self._process.returncode
                 self.stop()
                 self.port = None
                 raise AnvilFailedError(f"Anvil ended at once with exit code {code}: {said}")
@@ -209,26 +214,16 @@ class Anvil:
             f"Anvil did not answer on port {port} within {seconds:.0f} s. Is the machine overloaded?"
         )
 
-    def _last_words(self) -> str:
-        if self.log is not None and self.log.exists():
-            return self.log.read_text(errors="replace")[-500:].strip() or "it said nothing"
-        if self._process is not None and self._process.stderr is not None:
-            return self._process.stderr.read().decode(errors="replace")[-500:].strip() or "it said nothing"
-        return "it said nothing"
-
     def stop(self) -> None:
         """Stop the process if it runs; safe to call at any time and more than once."""
         process, self._process = self._process, None
-        if process is not None:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(timeout=5)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
-            if process.stderr is not None:
-                process.stderr.close()
+        if process is not None and process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         if self._output is not None:
             self._output.close()
             self._output = None

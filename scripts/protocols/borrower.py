@@ -1,7 +1,7 @@
 """The outside borrower: makes a market's on-chain supply rate follow a series, by borrowing and repaying for real.
 
-A borrow moves liquidity into debt and a repayment moves it back, so their sum stays and the supply rate is a growing
-function of the debt alone. The debt that gives the wanted rate is found by bisection over Aave's own integer
+A borrow moves liquidity into debt and a repayment moves it back, so their sum stays, and the supply rate increases with
+the debt alone. The debt that gives the wanted rate is found by bisection over Aave's own integer
 arithmetic, hence exactly, for any supply that others (the vault too) left in the market.
 """
 
@@ -32,38 +32,33 @@ class Curve:
     slope2: int
     reserve_factor: int
 
-    def supply_rate(
-        self, debt: int, liquidity: int, stable_debt: int = 0, stable_rate: int = 0, unbacked: int = 0
-    ) -> int:
+    def supply_rate(self, debt: int, liquidity: int) -> int:
         """Supply rate in ray: `DefaultReserveInterestRateStrategy.calculateInterestRates`, operation by operation.
+
+        Without stable debt and bridged supply, which the devnet's markets do not have.
 
         Parameters
         ----------
-        debt, stable_debt
-            Variable and stable debt, base units; `stable_rate` is the average rate of the latter, ray.
+        debt
+            Variable debt, base units.
         liquidity
             Underlying that the aToken holds, base units.
-        unbacked
-            aTokens minted against nothing through Aave's bridge, base units.
         """
-        total = debt + stable_debt
-        if total == 0:
+        if debt == 0:
             return 0
-        usage = ray_div(total, liquidity + total)
-        supply_usage = ray_div(total, liquidity + total + unbacked)
+        usage = ray_div(debt, liquidity + debt)
         if usage > self.optimal:
             excess = ray_div(usage - self.optimal, RAY - self.optimal)
             rate = self.base + self.slope1 + ray_mul(self.slope2, excess)
         else:
             rate = self.base + ray_div(ray_mul(self.slope1, usage), self.optimal)
-        weighted = ray_mul(debt * _WAD_RAY, rate) + ray_mul(stable_debt * _WAD_RAY, stable_rate)
-        overall = ray_div(weighted, total * _WAD_RAY)
-        return (ray_mul(overall, supply_usage) * (_FACTOR - self.reserve_factor) + _FACTOR // 2) // _FACTOR
+        overall = ray_div(ray_mul(debt * _WAD_RAY, rate), debt * _WAD_RAY)
+        return (ray_mul(overall, usage) * (_FACTOR - self.reserve_factor) + _FACTOR // 2) // _FACTOR
 
 
 @dataclass(frozen=True)
 class RateMove:
-    """What `follow_supply_rate` did.
+    """The result of `follow_supply_rate`.
 
     Parameters
     ----------
@@ -74,7 +69,7 @@ class RateMove:
     clamped
         The target was out of reach; `rate` is the nearest that was not.
     liquidity
-        Base units that suppliers can take out now.
+        Base units that suppliers can withdraw now.
     """
 
     market: str
@@ -92,22 +87,18 @@ class RateMove:
 
 @dataclass(frozen=True)
 class _Reserve:
-    """What determines the supply rate, read at one moment."""
+    """The inputs of the supply rate, at one moment."""
 
     curve: Curve
     rate: int
     debt: int
     own: int  # the part of `debt` that is the borrower's
-    stable_debt: int
-    stable_rate: int
     liquidity: int
-    unbacked: int
     unit: int  # base units in one whole unit of the asset
 
     def rate_at(self, debt: int) -> int:
         """Supply rate (ray) if the variable debt were `debt` and the difference were borrowed or repaid."""
-        liquidity = self.liquidity + self.debt - debt
-        return self.curve.supply_rate(debt, liquidity, self.stable_debt, self.stable_rate, self.unbacked)
+        return self.curve.supply_rate(debt, self.liquidity + self.debt - debt)
 
     def debt_for(self, rate: int, low: int, high: int) -> int:
         """Smallest variable debt in [low, high] whose rate is at least `rate`; `high` if there is none."""
@@ -204,17 +195,12 @@ def _read(market: AaveMarket) -> _Reserve:
     key = (reserve.interestRateStrategyAddress, configuration)  # a strategy's parameters are immutable
     if key not in market.cache:
         market.cache[key] = read_curve(market, reserve)
-    data = market.data_provider.functions.getReserveData(market.asset.address).call()
-    _, _, _, stable_debt, debt, _, _, _, stable_rate, *_ = data
     return _Reserve(
         curve=market.cache[key],
         rate=reserve.currentLiquidityRate,
-        debt=debt,
+        debt=market.variable_debt_token.functions.totalSupply().call(),
         own=market.variable_debt_token.functions.balanceOf(market.borrower.address).call(),
-        stable_debt=stable_debt,
-        stable_rate=stable_rate,
         liquidity=market.asset.functions.balanceOf(market.a_token.address).call(),
-        unbacked=reserve.unbacked,
         unit=10 ** (configuration >> 48 & 0xFF),
     )
 
@@ -222,8 +208,7 @@ def _read(market: AaveMarket) -> _Reserve:
 def _range(market: AaveMarket, reserve: _Reserve, max_utilisation: float) -> tuple[int, int]:
     """Return the smallest and largest variable debt of the market that its borrower can bring about."""
     lowest = max(reserve.debt - reserve.own, 0)
-    total = reserve.liquidity + reserve.debt + reserve.stable_debt
-    ceiling = int(total * max_utilisation) - reserve.stable_debt
+    ceiling = int((reserve.liquidity + reserve.debt) * max_utilisation)
     _, _, credit, *_ = market.pool.functions.getUserAccountData(market.borrower.address).call()
     price = market.oracle.functions.getAssetPrice(market.asset.address).call()
     affordable = reserve.debt + credit * reserve.unit // price

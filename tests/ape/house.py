@@ -1,4 +1,4 @@
-"""The devnet and the vault in the hands of a test: who does what, in one line each."""
+"""The devnet and the vault for a test: each action of each person in one line."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""AaveV3Strategy on Aave's own bytecode: its previews are what happens, its `max*` are what Aave pays and takes."""
+"""AaveV3Strategy on Aave's own bytecode: exact previews, and `max*` that Aave really pays and takes."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ class Position:
         return int(self.house.usdc.functions.balanceOf(self.market.a_token.address).call())
 
     def foresee(self, timestamp: int, call: ContractFunction) -> Any:
-        """Return what `call` says in an empty block of that time, and take the block back."""
+        """Return the result of `call` in an empty block of that time, and take the block back."""
         snapshot = rpc(self.w3, "evm_snapshot")
         rpc(self.w3, "evm_setNextBlockTimestamp", timestamp)
         rpc(self.w3, "evm_mine")
@@ -114,7 +114,7 @@ def test_previews__dust_and_nothing__never_more_than_aave_holds(position: Positi
 
 
 def _check_books(position: Position) -> None:
-    """What shareholders can claim is there: in the books, and at Aave."""
+    """Assert that the shareholders' claims are covered: in the books, and at Aave."""
     held = position.market.a_token.functions.scaledBalanceOf(position.strategy.address).call()
     assert position.call.scaledAssets().call() <= held
     claims = sum(

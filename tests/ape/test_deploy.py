@@ -1,4 +1,4 @@
-"""Deployment: what is refused before anything is sent, and that the check afterwards would notice."""
+"""Deployment: bad plans are refused before anything is sent, and the check afterwards notices any difference."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""`ape run inspect`: any vault in plain words, also one that is halted, silent, broken or badly governed."""
+"""`ape run inspect` and its report: any vault, also one that is halted, silent, broken or badly governed."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Who may do what with the vault: the guardian only tightens and cancels, governance only acts after its delay."""
+"""Roles of the vault: the guardian only tightens and cancels, governance only acts after its delay."""
 
 from typing import Any
 

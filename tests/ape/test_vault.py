@@ -1,4 +1,4 @@
-"""The vault over three real Aave markets, end to end: who may do what, and what the walls refuse by name."""
+"""The vault over three real Aave markets, end to end: roles, and limits that refuse by name."""
 
 import ape
 import pytest

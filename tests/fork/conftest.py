@@ -1,9 +1,9 @@
-"""Fork tests. One line, no internet: an Anvil that plays mainnet is made, and Ape's `mainnet-fork` forks it.
+"""Fork tests, without the internet: one Anvil plays mainnet, and Ape's `mainnet-fork` forks it.
 
     ape test tests/fork --network ethereum:mainnet-fork:foundry
 
 With an upstream of your own (chain id 1) set `WEB3_PROVIDER_URI` to its URL, `BULKHEAD_DEPLOYMENT` to the address book
-of the vault there (default deployments/1.json) and `BULKHEAD_WHALE` to somebody who holds the vault's asset.
+of the vault there (default deployments/1.json) and `BULKHEAD_WHALE` to an account that holds the vault's asset.
 """
 
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""docs/EMERGENCY.md on a fork: its commands are run as they stand, by bash and cast, on a vault in that trouble."""
+"""docs/EMERGENCY.md on a fork: bash and cast run its commands as written, on a vault in that emergency."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rebalance logic tried on a fork of the chain where the vault lives; that chain stays as it is."""
+"""Rebalancing on a fork of the vault's chain, which stays untouched."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +26,7 @@ def vault(upstream: Upstream) -> ContractInstance:
 
 @pytest.fixture(autouse=True)
 def untouched(upstream: Upstream, vault: ContractInstance) -> Iterator[None]:
-    """Whatever a test does on the fork, the upstream has the same block and the vault there the same books after it."""
+    """Assert that the upstream keeps its block and the vault there its books, whatever a test does on the fork."""
 
     def state() -> tuple[Any, ...]:
         there = upstream.w3.eth.contract(to_checksum_address(upstream.vault), abi=_abi(vault)).functions
@@ -40,7 +40,7 @@ def untouched(upstream: Upstream, vault: ContractInstance) -> Iterator[None]:
 
 @pytest.fixture
 def whale(upstream: Upstream, vault: ContractInstance) -> AccountAPI:
-    """Somebody with money on the upstream, impersonated on the fork, with the vault's asset approved."""
+    """A rich account of the upstream, impersonated on the fork, with the vault's asset approved."""
     account = impersonate(upstream.whale)
     at("Vault", vault.asset()).approve(vault, 2**256 - 1, sender=account, gas_limit=GAS)
     return account

@@ -1,4 +1,4 @@
-"""The chain that is forked: one of the user's own, or one that is made here, so that no internet is needed."""
+"""The chain that is forked: the user's own, or one that is started here, so that no internet is needed."""
 
 import json
 import os
@@ -30,7 +30,7 @@ MAINNET = 1
 
 @dataclass(frozen=True)
 class Upstream:
-    """A chain, a vault on it, and somebody there who holds the vault's asset."""
+    """A chain, a vault on it, and an account that holds the vault's asset."""
 
     w3: Web3
     vault: str

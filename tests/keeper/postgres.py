@@ -1,4 +1,4 @@
-"""A real PostgreSQL server of this machine's, in a folder of its own, reached by a socket in it."""
+"""A real PostgreSQL server in a temporary folder, reached by a socket in it."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def test_rejection__is_not_tried_again(node: FakeNode) -> None:
     assert len(node.asked) == 1
 
 
-def test_wrong_chain(node: FakeNode) -> None:
+def test_check_chain__another_chain__is_refused(node: FakeNode) -> None:
     node.answers["eth_chainId"] = {"result": "0x5"}
     with pytest.raises(WrongChainError, match="chain 5"):
         Rpc(node.url).check_chain(1)

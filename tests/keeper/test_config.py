@@ -1,4 +1,4 @@
-"""Configuration: every wrong thing is one clear line that names the key and what to do."""
+"""Configuration: every mistake is one clear line that names the key and the remedy."""
 
 from __future__ import annotations
 

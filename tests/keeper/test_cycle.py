@@ -1,4 +1,4 @@
-"""One wake of the keeper on a real chain: what is sent, what is not, and why."""
+"""One cycle of the keeper on a real chain: which transactions are sent, which are not, and why."""
 
 from __future__ import annotations
 

@@ -245,7 +245,7 @@ def test_request__call_data__is_the_vaults() -> None:
 
 
 def refused_by_the_vault(weights: tuple[int, ...], state: Snapshot, growth: list[int] | None = None) -> str | None:
-    """What `Vault.rebalance` checks, in its integers; `growth` (per 1e12) happens between the read and the block."""
+    """Name the error of `Vault.rebalance`, in its integers; `growth` (per 1e12) comes between read and block."""
     values = [s.assets * (10**12 + (growth[i] if growth else 0)) // 10**12 for i, s in enumerate(state.strategies)]
     nav = state.idle + sum(values)
     targets = [value if weight == HOLD else nav * weight // WAD for weight, value in zip(weights, values, strict=True)]
@@ -259,7 +259,7 @@ def refused_by_the_vault(weights: tuple[int, ...], state: Snapshot, growth: list
 
 
 def turnover_of(weights: tuple[int, ...], state: Snapshot, growth: list[int] | None = None) -> int:
-    """What `Vault._move` and `_spendTurnover` make of it, in their integers."""
+    """Compute the turnover as `Vault._move` and `_spendTurnover` do, in their integers."""
     values = [s.assets * (10**12 + (growth[i] if growth else 0)) // 10**12 for i, s in enumerate(state.strategies)]
     nav = state.idle + sum(values)
     withdrawn = deposited = 0

@@ -1,4 +1,4 @@
-"""The journal: one intent in flight, one keeper at a time, nothing half-written."""
+"""The journal: one intent in flight, one keeper at a time, nothing half written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A policy with memory, live: a keeper that is restarted goes on with what it remembered."""
+"""A policy with memory, live: a restarted keeper continues with its memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fitted rule, live: from its file the keeper decides what the backtest decided, to the bit."""
+"""A fitted rule, live: from its file the keeper decides exactly as the backtest did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vault's walls as the keeper meets them on a real chain: cooldown, budgets, quarantine, dead man's switch."""
+"""The vault's limits as the keeper meets them on a real chain: cooldown, budgets, quarantine, dead man's switch."""
 
 from __future__ import annotations
 
