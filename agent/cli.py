@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from agent.commands.common import extra_missing
+from agent.commands.common import run
 from agent.commands.data import data
 from agent.commands.evaluate import evaluate
 from agent.commands.export import export
@@ -20,7 +20,6 @@ from agent.commands.report import report
 from agent.commands.sweep import sweep
 from agent.commands.train import train
 from agent.commands.walk_forward import walk_forward
-from agent.errors import AgentError
 
 _EXAMPLES = """\b
 Examples:
@@ -46,19 +45,5 @@ for _command in (train, sweep, evaluate, walk_forward, promote, export, report, 
 
 
 def main() -> NoReturn:
-    """Run the command; an error that the user can mend is one line."""
-    try:
-        try:
-            cli(standalone_mode=False)
-        except ModuleNotFoundError as error:
-            raise extra_missing(error) from error
-    except AgentError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("error: stopped", err=True)
-        sys.exit(1)
-    sys.exit(0)
+    """Run the command and exit."""
+    sys.exit(run(cli))

@@ -99,8 +99,26 @@ def writable(path: Path) -> None:
         raise AgentError(f"cannot write {path}: {error.strerror or error}; choose another --out") from error
 
 
+def run(command: click.Command) -> int:
+    """Run a command and return its exit code; an error that the user can mend is one line on standard error."""
+    try:
+        try:
+            return int(command.main(standalone_mode=False) or 0)
+        except ModuleNotFoundError as error:
+            raise extra_missing(error) from error
+    except AgentError as error:
+        click.echo(f"error: {error}", err=True)
+        return 1
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("error: stopped", err=True)
+        return 1
+
+
 def extra_missing(error: ModuleNotFoundError) -> ExtraMissingError:
-    """Return the error that names the extra to install; a module of our own that is missing is a bug, and raised."""
+    """Return the error that names the extra to install; a missing module of our own is a bug, and raised."""
     package = (error.name or "").partition(".")[0]
     if package in ("", "agent"):
         raise error

@@ -1,7 +1,7 @@
 """Make `docs/RESULTS.md`: both walk-forwards, the gate, the reports, and the document.
 
-Run it as `make results DATA=../shared/data`; see `--help` for the rest. What is finished is kept under `out/results`
-and not done again.
+Run it as `make results DATA=FOLDER`; `--help` lists the options. `python -m tools.results.data FOLDER` makes the
+history files. Finished runs are kept under `out/results`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import click
 
-from agent.errors import AgentError, DataFileError
+from agent.commands.common import run
+from agent.errors import DataFileError
 
 STUDIES = {
     "aave": ("Aave V3 on Ethereum, six dollars", "aave_v3_daily.csv"),
@@ -30,9 +31,9 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option(
     "--document", type=click.Path(path_type=Path, dir_okay=False), default=Path("docs/RESULTS.md"), show_default=True
 )
-@click.option("--only", type=click.Choice(list(STUDIES)), help="One of the studies only.")
+@click.option("--only", type=click.Choice(list(STUDIES)), help="Run one of the studies only.")
 @click.option("--seeds", type=click.IntRange(min=1), help="Training runs per fold. [default: 10]")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Most time of each. [default: 90]")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Longest time of a run. [default: 90]")
 @click.option("--workers", type=click.IntRange(min=1), help="Runs at a time. [default: one per core]")
 @click.option("--ray", help="Address of a Ray cluster to run on.")
 @click.option("--quiet", is_flag=True, help="No progress.")
@@ -47,7 +48,7 @@ def results(
     ray: str | None,
     quiet: bool,
 ) -> None:
-    """Run the published walk-forwards on the history files in a folder and write what they found."""
+    """Run the published walk-forwards on the history files in a folder, and write the document."""
     from agent.evaluation.evidence import results_of
     from agent.evaluation.folder import CANDIDATE, load_about
     from agent.evaluation.promotion import judge_walk_forward, write_verdict
@@ -66,10 +67,10 @@ def results(
     chosen = [name for name in STUDIES if only in (None, name)]
     for file in (*(STUDIES[name][1] for name in chosen), GAS):
         if not (data / file).is_file():
-            raise DataFileError(
-                f"{data / file} is not there: give the folder that holds {file} with --data (DATA= of make)"
-            )
-    hands = Executor(workers, ray, progress=not quiet, say=lambda text: None if quiet else click.echo(text, err=True))
+            raise DataFileError(f"{data / file} is not there: `python -m tools.results.data {data}` says how to get it")
+    executor = Executor(
+        workers, ray, progress=not quiet, say=lambda text: None if quiet else click.echo(text, err=True)
+    )
     published = []
     for name in chosen:
         title, file = STUDIES[name]
@@ -78,7 +79,7 @@ def results(
         folder = out / name
         history = load_history(data / file, gas=data / GAS)
         limits = Limits.uniform(len(history.names))
-        walk_forward(plan, history, limits, folder, hands)
+        walk_forward(plan, history, limits, folder, executor)
         summary, _ = results_of(folder)
         report = write_report(folder, folder / "report")
         candidate, about, scenario = folder / CANDIDATE, load_about(folder), plan.scenarios[0]
@@ -86,37 +87,18 @@ def results(
         outcome = "promoted" if verdict.promoted else "refused"
         write_verdict(candidate, verdict, candidate.with_suffix(f".{outcome}.npz"))
         if not verdict.promoted and verdict.serve not in BASELINES:
-            known = judged_part(about, history, limits)
             rule = folder / f"{verdict.serve}.npz"
-            write_rule(verdict.serve, known, scenario.setting(limits), rule)
-            click.echo(f"{name}: what serves instead is in {rule}")
+            write_rule(verdict.serve, judged_part(about, history, limits), scenario.setting(limits), rule)
+            click.echo(f"{name}: the rule that serves instead is in {rule}")
         log = folder / "tuning.json"
         tuning = json.loads(log.read_text(encoding="utf-8")) if log.exists() else None
         published.append(Published(title, summary, verdict, report.page.parent, tuning))
         click.echo(f"{name}: {verdict.sentence}")
-    command = "make results DATA=../shared/data"
-    changed = {"SEEDS": seeds, "SECONDS": seconds, "ONLY": only}
-    command += "".join(f" {key}={value:g}" if not isinstance(value, str) else f" {key}={value}"
-                       for key, value in changed.items() if value is not None)  # fmt: skip
+    given = {"SEEDS": seeds, "SECONDS": seconds and f"{seconds:g}", "ONLY": only}
+    command = " ".join(["make results DATA=../history", *(f"{key}={value}" for key, value in given.items() if value)])
     written = write_results(published, command, (time.monotonic() - started) / 60.0, document)
     click.echo(f"\ndocument  {written}\npages     {', '.join(str(study.report / 'index.html') for study in published)}")
 
 
-def main() -> int:
-    """Run the command; what the user can mend is said on one line."""
-    try:
-        results(standalone_mode=False)
-    except AgentError as error:
-        click.echo(f"error: {error}", err=True)
-        return 1
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("error: stopped; what is finished is kept and not done again", err=True)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(results))

@@ -26,7 +26,8 @@ from pathlib import Path
 
 import click
 
-from agent.errors import AgentError, DataFileError
+from agent.commands.common import run
+from agent.errors import DataFileError
 
 LAST_DAY = "2026-02-28"
 """The files end on this day; the repositories that grow have later ones."""
@@ -294,15 +295,5 @@ def data(folder: Path, clones: Path | None, every: bool, slice_out: Path | None,
         raise click.exceptions.Exit(1)
 
 
-def main() -> int:
-    """Run the command; an error that the user can mend is one line."""
-    try:
-        data()
-    except AgentError as error:
-        click.echo(f"error: {error}", err=True)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(data))
