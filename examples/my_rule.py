@@ -22,7 +22,6 @@ class Proportional(Rule):
     """Weights in proportion to a power of the slow mean rate: 0 is equal weight, a high power the best alone."""
 
     name: ClassVar[str] = "proportional"
-    rule: ClassVar[str] = "weights in proportion to slow mean ** power"
     version: ClassVar[int] = 1  # another one whenever the rule decides otherwise
 
     power: float = 2.0
