@@ -5,10 +5,11 @@ from typing import Any
 from web3 import Web3
 from web3.exceptions import Web3Exception
 
+from agent.units import span
+from agent.vault.limits import Limit
 from keeper.inspect.authority import Operation
-from keeper.inspect.limits import Limit
 from keeper.inspect.state import VaultState
-from keeper.inspect.words import caps, span
+from keeper.inspect.words import caps
 from scripts.deployment.contracts import access_manager, load_contract
 
 
@@ -44,7 +45,8 @@ def _vault_call(state: VaultState, name: str, args: dict[str, Any]) -> str:
             limit = Limit(args["limit_"])
         except ValueError:
             return f"{name} a limit that does not exist"
-        return f"{name}: change {limit.words} from {limit.show(state.limits.of(limit))} to {limit.show(args['value'])}"
+        old, new = (limit.show(limit.from_chain(value)) for value in (state.limits.of(limit), args["value"]))
+        return f"{name}: change {limit.words} from {old} to {new}"
     if name == "abdicate":
         return f"give up for ever the right to loosen {Limit(args['limit_']).words}"
     if name in ("loosenCaps", "addStrategy"):

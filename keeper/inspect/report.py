@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from agent.units import span
 from keeper.inspect.calls import describe
 from keeper.inspect.roles import ADMIN, GOVERNOR_FUNCTIONS, GUARDIAN_FUNCTIONS, LOOSENING_FUNCTIONS, PUBLIC
 from keeper.inspect.state import VaultState
-from keeper.inspect.words import DAY, WAD, caps, moment, money, percent, span
+from keeper.inspect.words import DAY, WAD, caps, moment, money, percent
 
 
 def alarms(state: VaultState) -> list[str]:
@@ -162,7 +163,8 @@ def pending_lines(state: VaultState) -> list[str]:
 def abdicated_lines(state: VaultState) -> list[str]:
     """Return what can never be loosened again."""
     told = [
-        f"Nobody can ever loosen {limit.words} ({limit.show(state.limits.of(limit))})." for limit in state.abdicated
+        f"Nobody can ever loosen {limit.words} ({limit.show(limit.from_chain(state.limits.of(limit)))})."
+        for limit in state.abdicated
     ]
     if state.caps_abdicated:
         told.append("Nobody can ever loosen the caps or add a strategy.")

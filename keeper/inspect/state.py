@@ -8,8 +8,9 @@ from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import Web3Exception
 
+from agent.vault.limits import Limit
 from keeper.inspect.authority import Authority, read_authority
-from keeper.inspect.limits import Limit, LimitValues
+from keeper.inspect.limits import LimitValues
 from keeper.inspect.roles import GOVERNOR_FUNCTIONS, GUARDIAN_FUNCTIONS
 from keeper.inspect.words import WAD
 from scripts.deployment.contracts import load_contract, load_runtime

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, astuple, dataclass
+from typing import Any, Self
 
 from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from agent.vault.limits import Limit
+from agent.vault.limits_file import LimitsFile
 from keeper.chain.abi import decode_result, encode_call
 from keeper.chain.rpc import Block, CallRevertedError, Rpc
 from keeper.errors import StaleBlockError, WrongContractError
@@ -38,7 +40,7 @@ class StrategySnapshot:
 
 @dataclass(frozen=True)
 class LimitsSnapshot:
-    """The vault's limits at the block; ratios in WAD, refills in WAD per second. See IVault."""
+    """The vault's limits in its own integers: `IVault.Limits`, field by field in the order of `Limit`."""
 
     idle_floor: int
     max_drawdown: int
@@ -50,6 +52,24 @@ class LimitsSnapshot:
     turnover_capacity: int
     turnover_refill: int
     performance_fee: int
+
+    @classmethod
+    def from_chain(cls, struct: Iterable[int]) -> Self:
+        """Return the struct that `limits()` and the lens give."""
+        return cls(*(int(value) for value in struct))
+
+    @classmethod
+    def from_file(cls, limits: LimitsFile) -> Self:
+        """Return what a limits file asks for."""
+        return cls(*(limit.to_chain(limit.of(limits)) for limit in Limit))
+
+    def struct(self) -> tuple[int, ...]:
+        """Return the struct as the vault's constructor takes it."""
+        return astuple(self)
+
+    def of(self, limit: Limit) -> int:
+        """Return the value of one limit."""
+        return self.struct()[limit]
 
 
 @dataclass(frozen=True)
@@ -170,7 +190,6 @@ def _diagnose(rpc: Rpc, lens: str, vault: str, error: Exception) -> WrongContrac
 
 
 def _snapshot(raw: dict[str, Any], block: Block, read_at: int) -> Snapshot:
-    walls = raw["limits"]
     return Snapshot(
         chain_id=raw["chainId"],
         block=block,
@@ -193,18 +212,7 @@ def _snapshot(raw: dict[str, Any], block: Block, read_at: int) -> Snapshot:
         drawdown_floor=raw["drawdownFloor"],
         loss_budget=raw["lossBudget"],
         turnover_budget=raw["turnoverBudget"],
-        limits=LimitsSnapshot(
-            idle_floor=walls["idleFloor"],
-            max_drawdown=walls["maxDrawdown"],
-            mark_growth_rate=walls["markGrowthRate"],
-            cooldown=walls["cooldown"],
-            max_silence=walls["maxSilence"],
-            loss_capacity=walls["lossCapacity"],
-            loss_refill=walls["lossRefill"],
-            turnover_capacity=walls["turnoverCapacity"],
-            turnover_refill=walls["turnoverRefill"],
-            performance_fee=walls["performanceFee"],
-        ),
+        limits=LimitsSnapshot.from_chain(raw["limits"].values()),
         strategies=tuple(
             StrategySnapshot(
                 target=to_checksum_address(item["target"]),

@@ -11,7 +11,7 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 from web3.contract import Contract
 
-from keeper.inspect.limits import Limit
+from agent.vault.limits import Limit
 from keeper.inspect.roles import hand_over
 from keeper.inspect.state import VaultState
 from keeper.inspect.words import WAD

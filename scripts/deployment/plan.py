@@ -7,9 +7,11 @@ from decimal import Decimal
 from eth_typing import ChecksumAddress
 from web3 import Web3
 
+from agent.units import span
+from agent.vault.limits import to_wad
 from agent.vault.limits_file import LimitsFile
-from keeper.inspect.limits import LimitValues, check_limits, to_wad
-from keeper.inspect.words import DAY, UINT128_MAX, WAD, percent, span
+from keeper.inspect.limits import LimitValues
+from keeper.inspect.words import DAY, UINT128_MAX, WAD, percent
 from scripts.deployment.chain_checks import (
     check_erc4626,
     check_funds,
@@ -20,6 +22,7 @@ from scripts.deployment.chain_checks import (
     read_asset,
 )
 from scripts.deployment.errors import PlanRefusedError
+from scripts.deployment.limits import check_limits
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def make_plan(
     Parameters
     ----------
     limits
-        From `agent.limits.load_limits`.
+        From `agent.vault.limits_file.load_limits`.
     keeper
         The one address that may rebalance.
     governance

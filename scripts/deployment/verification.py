@@ -6,7 +6,7 @@ from typing import Any
 from eth_typing import ChecksumAddress
 from web3 import Web3
 
-from keeper.inspect.limits import Limit
+from agent.vault.limits import Limit
 from keeper.inspect.roles import ADMIN, GOVERNOR, GUARDIAN, ROLE_NAMES, function_roles, memberships
 from keeper.inspect.state import VaultState, inspect_vault
 from scripts.deployment.contracts import access_manager, load_contract

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from agent.vault.limits import Limit
 from agent.vault.limits_file import LimitsFile
-from keeper.inspect.limits import Limit, LimitValues
+from keeper.inspect.limits import LimitValues
 from keeper.inspect.report import alarms, limit_lines
 from keeper.inspect.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN, selector
 from scripts.deployment import Deployment, DeploymentPlan, deploy_vault, inspect_vault, make_plan, verify

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from agent.vault.limits import Limit
 from agent.vault.limits_file import LimitsFile
-from keeper.inspect.limits import Limit
 from keeper.inspect.report import lines, to_json
 from keeper.inspect.roles import ADMIN, GUARDIAN, GUARDIAN_FUNCTIONS, PUBLIC, selector
 from scripts.deployment import inspect_vault

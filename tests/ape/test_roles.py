@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from web3.contract.contract import ContractFunction
 
+from agent.vault.limits import Limit
 from keeper.inspect.calls import describe
-from keeper.inspect.limits import Limit
 from keeper.inspect.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN, GUARDIAN_FUNCTIONS
 from scripts.protocols.devnet import ROLES
 from tests.ape.house import UNIT, WAD, House, data_of

@@ -13,7 +13,7 @@ import pytest
 from ape.contracts import ContractInstance
 from web3 import Web3
 
-from keeper.inspect.limits import Limit
+from agent.vault.limits import Limit
 from keeper.inspect.roles import ADMIN, GOVERNOR, GUARDIAN
 from scripts.deployment import VaultState, inspect_vault
 from scripts.protocols.anvil import connect, rpc
