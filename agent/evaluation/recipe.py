@@ -238,7 +238,7 @@ def _run(
         None if known.gas is None else float(known.gas.sum()),
         None if validation is None else [validation.start.isoformat(), validation.end.isoformat()],
         ends_before.isoformat(),
-        [limits.relative_caps.tolist(), limits.idle_floor, limits.max_drawdown],
+        limits.record(),
         dict(configuration),
         seconds,
         seed,

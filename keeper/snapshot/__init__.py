@@ -5,6 +5,15 @@
 """
 
 from keeper.snapshot.snapshot import WAD, LimitsSnapshot, Snapshot, StrategySnapshot, read_snapshot
-from keeper.snapshot.view import NO_CAP, View
+from keeper.snapshot.view import NO_CAP, View, enforced_limits
 
-__all__ = ["NO_CAP", "WAD", "LimitsSnapshot", "Snapshot", "StrategySnapshot", "View", "read_snapshot"]
+__all__ = [
+    "NO_CAP",
+    "WAD",
+    "LimitsSnapshot",
+    "Snapshot",
+    "StrategySnapshot",
+    "View",
+    "enforced_limits",
+    "read_snapshot",
+]
