@@ -5,7 +5,8 @@ them at once, governance can loosen them after its delay. So they are compared a
 
 - Looser than judged, nothing is traded (`OtherLimitsError`): the policy was never seen without that wall. The guardian
   cannot cause this, and governance announces it, so there is time to judge the policy anew or to set
-  `accept_other_limits`. A policy that holds a position does no harm meanwhile; leaving is always possible.
+  `accept_other_limits`. Meanwhile depositors can leave, and as nobody gives the sign of life, anybody may unwind once
+  the vault's patience with a silent keeper is over.
 - Tighter than judged, the keeper warns and goes on: the walls only take away from what the policy may do, the decision
   is projected onto them, and stopping would let a guardian's precaution leave the vault unattended.
 - The two limits that no backtest feels, the fee and the silence that lets anybody unwind, are told and never stop
@@ -24,7 +25,7 @@ import structlog
 from agent.errors import AgentError
 from agent.observation import CHAIN
 from agent.policies.load import Policy, load_policy
-from agent.policies.rules import BASELINES
+from agent.policies.rules import BASELINES, Rule, as_committed
 from agent.vault.limits import Difference, Limits
 from keeper.config import KeeperConfig
 from keeper.errors import OtherLimitsError, PolicyError
@@ -55,7 +56,7 @@ class ServedPolicy:
     _told: tuple[Difference, ...] = ()
 
     def at(self, snapshot: Snapshot) -> Policy:
-        """Return the policy to ask at this block.
+        """Return the policy to ask at this block, a rule under the digest that the vault has committed to.
 
         A difference between the limits is logged when it is new.
 
@@ -81,7 +82,7 @@ class ServedPolicy:
                     tighter=_told([each for each in found if not each.looser]) or "none",
                 )
             self._told = found
-        return self.policy
+        return as_committed(self.policy, snapshot.policy_hash) if isinstance(self.policy, Rule) else self.policy
 
 
 def _told(differences: list[Difference]) -> str:

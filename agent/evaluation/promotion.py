@@ -34,8 +34,8 @@ from agent.evaluation.scoring import Leg, score, scored_rules
 from agent.evaluation.statistics import Comparison, compare_paired
 from agent.evaluation.study import Scenario
 from agent.market.history import RateHistory
-from agent.policies.files import save_policy
-from agent.policies.integer import IntegerPolicy, save_integer
+from agent.policies.files import save_integer, save_policy
+from agent.policies.integer import IntegerPolicy
 from agent.policies.load import load_policy
 from agent.policies.network import NumpyPolicy
 from agent.policies.rules import RandomFeasible

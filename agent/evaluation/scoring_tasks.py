@@ -12,7 +12,8 @@ from agent.evaluation.scoring import Leg, score, scored_rules
 from agent.evaluation.stress import cases, run_case
 from agent.evaluation.study import Fold, Scenario, Study
 from agent.market.history import RateHistory
-from agent.policies.load import Policy, load_policy_file
+from agent.policies.files import load_policy_file
+from agent.policies.load import Policy
 from agent.policies.rules import BASELINES
 from agent.vault.limits import Limits
 

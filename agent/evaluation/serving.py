@@ -17,7 +17,7 @@ from agent.errors import ResultsError, UnknownPolicyError
 from agent.evaluation.fitted import fitted_baselines
 from agent.evaluation.folder import judged_limits
 from agent.market.history import RateHistory
-from agent.policies.rule_file import RulePolicy, save_rule
+from agent.policies.files import RulePolicy, save_rule
 from agent.policies.rules import BASELINES, Rule
 from agent.vault.limits import Limits
 

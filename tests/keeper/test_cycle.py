@@ -11,8 +11,7 @@ import pytest
 from web3 import HTTPProvider, Web3
 
 from agent.observation import RWA, RateMemory, vector_size
-from agent.policies.files import save_policy
-from agent.policies.integer import save_integer
+from agent.policies.files import save_integer, save_policy
 from agent.policies.quantise import quantise
 from agent.policies.rules import Greedy
 from keeper.errors import (

@@ -18,8 +18,8 @@ from agent.errors import NotPromotedError, PolicyError, ResultsError, UnknownPol
 from agent.evaluation.serving import judged_part
 from agent.market.history import RateHistory
 from agent.observation import vector_size
-from agent.policies.files import save_policy
-from agent.policies.integer import IntegerPolicy, save_integer
+from agent.policies.files import save_integer, save_policy
+from agent.policies.integer import IntegerPolicy
 from agent.policies.load import load_policy
 from agent.policies.quantise import quantise
 from agent.vault.limits import Limits

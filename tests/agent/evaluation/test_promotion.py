@@ -15,8 +15,8 @@ from agent.evaluation.promotion import judge, judge_on_history, judge_walk_forwa
 from agent.evaluation.scores import Scores
 from agent.evaluation.study import Scenario
 from agent.observation import vector_size
-from agent.policies.files import load_policy_file, save_policy
-from agent.policies.integer import IntegerPolicy, save_integer
+from agent.policies.files import load_policy_file, save_integer, save_policy
+from agent.policies.integer import IntegerPolicy
 from agent.policies.load import load_policy
 from agent.policies.network import NumpyPolicy
 from agent.policies.quantise import quantise

@@ -16,7 +16,7 @@ from agent.cli import cli
 from agent.errors import PolicyFileError, SweepError
 from agent.market.synthetic import SyntheticMarket
 from agent.parallel.tasks import TaskResult
-from agent.policies.integer import load_integer
+from agent.policies.files import load_integer
 from agent.training.preset import Preset, load_preset, preset_names
 from agent.training.sweep import Search, run_trial, sweep
 from agent.training.sweep_space import own_parameters, preset_toml, with_parameters
