@@ -118,7 +118,7 @@ def judged_limits(about: Mapping[str, Any], given: Limits | None = None) -> Limi
             f"the results do not say under which limits they were made ({error}), so nothing can be promoted by them: "
             "run `agent walk-forward` again"
         ) from error
-    if given is not None and given.digest != limits.digest:
+    if given is not None and (given.count != limits.count or limits.differences(given)):
         told = (
             f"limits for {limits.count} strategies, not {given.count}"
             if given.count != limits.count

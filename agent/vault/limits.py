@@ -213,6 +213,8 @@ _BEYOND: Mapping[Limit, float] = {
 }
 """Limits that a simulated vault may go without, and how far they reach then."""
 
+_CAPACITY = {Limit.LOSS_REFILL: Limit.LOSS_CAPACITY, Limit.TURNOVER_REFILL: Limit.TURNOVER_CAPACITY}
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -251,7 +253,7 @@ class Limits:
     Attributes
     ----------
     relative_caps
-        `(n,)` largest share of NAV in each strategy, in (0, 1].
+        `(n,)` largest share of NAV in each strategy, in [0, 1]; a zero closes the strategy.
     absolute_caps
         `(n,)` largest amount in each strategy, whole asset units; `inf` where there is none.
     idle_floor
@@ -296,8 +298,8 @@ class Limits:
                 f"caps must be two lists of 1 to {MAX_STRATEGIES} numbers, one of each per strategy, "
                 f"but have the shapes {relative.shape} and {absolute.shape}"
             )
-        if not (np.all(relative > 0) and np.all(relative <= 1)):
-            raise LimitsError(f"relative caps must be in (0, 1], but are {relative.tolist()}")
+        if not (np.all(relative >= 0) and np.all(relative <= 1)):
+            raise LimitsError(f"relative caps must be in [0, 1], but are {relative.tolist()}")
         if not np.all(absolute >= 0):
             raise LimitsError(f"absolute caps must be zero or more, but are {absolute.tolist()}")
         for limit in Limit:
@@ -364,7 +366,7 @@ class Limits:
             raise LimitsError(f"not every limit was recorded, or others were (missing: {', '.join(missing) or 'none'})")
         try:
             return cls(**{name: _parsed(value) for name, value in record.items()})
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise LimitsError(f"the record of the limits is damaged: {error}") from error
 
     def differences(
@@ -392,13 +394,16 @@ class Limits:
         found = [
             Difference(f"the {kind} of {label}", show(old), show(new), new > old)
             for kind, show, pairs in (
-                ("relative cap", percent, zip(self.relative_caps, now.relative_caps, strict=True)),
-                ("absolute cap", _money, zip(self.absolute_caps, now.absolute_caps, strict=True)),
+                ("relative cap", percent, zip(self.relative_caps.tolist(), now.relative_caps.tolist(), strict=True)),
+                ("absolute cap", _money, zip(self.absolute_caps.tolist(), now.absolute_caps.tolist(), strict=True)),
             )
             for label, (old, new) in zip(labels, pairs, strict=True)
             if not math.isclose(old, new, rel_tol=tolerance)
         ]
         for limit in Limit:
+            capacity = _CAPACITY.get(limit)
+            if capacity is not None and math.inf in (capacity.of(self), capacity.of(now)):
+                continue  # a budget without a bound needs no refill
             old, new = limit.of(self), limit.of(now)
             if not math.isclose(old, new, rel_tol=tolerance):
                 found.append(

@@ -75,14 +75,13 @@ def _allowance(snapshot: Snapshot) -> Allowance:
 
 
 def enforced_limits(snapshot: Snapshot) -> Limits:
-    """Return the limits that the vault enforces, in the agent's units; a closed strategy (cap 0) may hold nothing."""
+    """Return the limits that the vault enforces, in the agent's units."""
     unit = 10**snapshot.asset_decimals
-    closed = [s.relative_cap == 0 for s in snapshot.strategies]
     numbers = {limit: limit.from_chain(snapshot.limits.of(limit)) for limit in Limit}
     return Limits(
-        relative_caps=np.array([s.relative_cap / WAD or 1.0 for s in snapshot.strategies]),
-        absolute_caps=np.where(
-            closed, 0.0, [np.inf if s.absolute_cap >= NO_CAP else s.absolute_cap / unit for s in snapshot.strategies]
+        relative_caps=np.array([s.relative_cap / WAD for s in snapshot.strategies]),
+        absolute_caps=np.array(
+            [np.inf if s.absolute_cap >= NO_CAP else s.absolute_cap / unit for s in snapshot.strategies]
         ),
         # At the end of their range these two mean that nothing may be invested, and that any fall halts.
         idle_floor=min(numbers[Limit.IDLE_FLOOR], _BELOW_ONE),
@@ -106,7 +105,6 @@ def _usable_limits(snapshot: Snapshot) -> Limits:
     unread = snapshot.unread_assets / snapshot.total_assets if snapshot.total_assets else 0.0
     return replace(
         limits,
-        relative_caps=np.where(dead, 1.0, limits.relative_caps),
-        absolute_caps=np.where(dead, 0.0, limits.absolute_caps),
+        relative_caps=np.where(dead, 0.0, limits.relative_caps),
         idle_floor=min(limits.idle_floor + unread, _BELOW_ONE),
     )
