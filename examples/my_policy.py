@@ -4,11 +4,11 @@ python examples/my_policy.py
 """
 
 import numpy as np
-from agent.market.synthetic import shipped_market
 
 from agent.backtest import Setting, compare
 from agent.digest import digest_of
-from agent.observation import Observation
+from agent.market.lending import shipped_market
+from agent.observation.observe import Observation
 from agent.policies.rules import BASELINES
 from agent.units import FloatArray
 from agent.vault.limits import Limits

@@ -11,7 +11,7 @@ import numpy as np
 
 from agent.backtest import Setting, compare
 from agent.market.replay import load_history
-from agent.observation import Observation
+from agent.observation.observe import Observation
 from agent.policies.rules import BASELINES, Rule
 from agent.units import FloatArray
 from agent.vault.limits import Limits

@@ -70,6 +70,7 @@ class KeeperConfig(BaseModel):
     vault: Address
     lens: Address
     policy: Annotated[str, Field(min_length=1)]
+    accept_other_limits: bool = False
     journal: Annotated[str, Field(min_length=1)] = "sqlite:///keeper.sqlite"
 
     keystore: Path | None = None

@@ -6,20 +6,21 @@ Outwards: WAD, rounded so that no weight is ever carried over a limit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
-from agent.units import DAY, BoolArray, FloatArray
+from agent.units import BoolArray, FloatArray
 from agent.vault.bucket import Budget
-from agent.vault.limits import Limits
+from agent.vault.limits import Limit, Limits
 from agent.vault.portfolio import Allowance
 from keeper.errors import MissingRateError, VaultNotReadyError
 from keeper.snapshot import NO_CAP, WAD, Snapshot
 
 HOLD = 2**256 - 1
 """Weight that tells the vault to leave a position as it is."""
+_BELOW_ONE = float(np.nextafter(1.0, 0.0))
 ROUNDING = 2  # base units that moving a position may lose to rounding, at most
 
 
@@ -64,7 +65,7 @@ class View:
             nav=np.array([nav / unit]),
             drawdown=np.array([snapshot.drawdown]),
             rates=np.array([[s.supply_rate / WAD for s in strategies]]),
-            limits=_limits(snapshot, unit),
+            limits=_usable_limits(snapshot),
             allowance=_allowance(snapshot),
         )
 
@@ -79,26 +80,39 @@ def _allowance(snapshot: Snapshot) -> Allowance:
     )
 
 
-def _limits(snapshot: Snapshot, unit: int) -> Limits:
-    # A strategy that is dead or closed (cap 0) may hold nothing more: an absolute cap of zero says so.
-    closed = [not s.live or s.relative_cap == 0 for s in snapshot.strategies]
-    pairs = list(zip(snapshot.strategies, closed, strict=True))
-    walls = snapshot.limits
-    unread = snapshot.unread_assets / snapshot.total_assets if snapshot.total_assets else 0.0
+def enforced_limits(snapshot: Snapshot) -> Limits:
+    """Return the limits that the vault enforces, in the agent's units."""
+    unit = 10**snapshot.asset_decimals
+    numbers = {limit: limit.from_chain(snapshot.limits.of(limit)) for limit in Limit}
     return Limits(
-        relative_caps=np.array([1.0 if shut else s.relative_cap / WAD for s, shut in pairs]),
+        relative_caps=np.array([s.relative_cap / WAD for s in snapshot.strategies]),
         absolute_caps=np.array(
-            [0.0 if shut else np.inf if s.absolute_cap >= NO_CAP else s.absolute_cap / unit for s, shut in pairs]
+            [np.inf if s.absolute_cap >= NO_CAP else s.absolute_cap / unit for s in snapshot.strategies]
         ),
-        # What sits in strategies that cannot be read is as little to be spent as the floor.
-        idle_floor=min(walls.idle_floor / WAD + unread, np.nextafter(1.0, 0.0)),
-        max_drawdown=max(walls.max_drawdown / WAD, float(np.finfo(float).tiny)),
-        mark_growth_rate=walls.mark_growth_rate / WAD,
-        cooldown=float(walls.cooldown),
-        max_silence=float(walls.max_silence),
-        loss_budget=Budget(walls.loss_capacity / WAD, walls.loss_refill / WAD * DAY),
-        turnover_budget=Budget(walls.turnover_capacity / WAD, walls.turnover_refill / WAD * DAY),
-        performance_fee=walls.performance_fee / WAD,
+        # At the end of their range these two mean that nothing may be invested, and that any fall halts.
+        idle_floor=min(numbers[Limit.IDLE_FLOOR], _BELOW_ONE),
+        max_drawdown=max(numbers[Limit.MAX_DRAWDOWN], float(np.finfo(float).tiny)),
+        mark_growth_rate=numbers[Limit.MARK_GROWTH_RATE],
+        cooldown=numbers[Limit.COOLDOWN],
+        max_silence=numbers[Limit.MAX_SILENCE],
+        loss_budget=Budget(numbers[Limit.LOSS_CAPACITY], numbers[Limit.LOSS_REFILL]),
+        turnover_budget=Budget(numbers[Limit.TURNOVER_CAPACITY], numbers[Limit.TURNOVER_REFILL]),
+        performance_fee=numbers[Limit.PERFORMANCE_FEE],
+    )
+
+
+def _usable_limits(snapshot: Snapshot) -> Limits:
+    """Return the enforced limits, tightened by what cannot be read.
+
+    A dead strategy may hold nothing more. What it holds already is as little to be spent as the idle floor.
+    """
+    limits = enforced_limits(snapshot)
+    dead = [not s.live for s in snapshot.strategies]
+    unread = snapshot.unread_assets / snapshot.total_assets if snapshot.total_assets else 0.0
+    return replace(
+        limits,
+        relative_caps=np.where(dead, 0.0, limits.relative_caps),
+        idle_floor=min(limits.idle_floor + unread, _BELOW_ONE),
     )
 
 

@@ -122,7 +122,7 @@ class Keeper:
         self._config = config
         self._clock = clock
         self._sleep = sleep
-        self._policy = load_served(config)
+        self._served = load_served(config)
         self._rpc = Rpc(config.rpc_url.get_secret_value(), config.rpc_timeout_seconds, config.safe_rpc_url)
         self._signer: Signer | None = None
         self.settings = Settings(
@@ -201,9 +201,10 @@ class Keeper:
                 interval_seconds=config.interval_seconds,
                 max_silence=snapshot.limits.max_silence,
             )
+        policy = self._served.at(snapshot)
         memory, recall = self._memory(snapshot)
-        plan = decide(snapshot, memory, self._policy, self.settings, signer.address if signer else None, recall)
-        self._note_plan(cycle, snapshot, plan)
+        plan = decide(snapshot, memory, policy, self.settings, signer.address if signer else None, recall)
+        self._note_plan(cycle, snapshot, policy.digest, plan)
         result = _result_of(cycle, live, snapshot, plan)
         sender, data = snapshot.keeper, plan.call_data
         if data is None:
@@ -276,7 +277,7 @@ class Keeper:
         except (ObservationError, ValueError) as error:
             raise JournalError(f"The journal's rate memory is damaged ({error}). Start a new journal.") from error
 
-    def _note_plan(self, cycle: int, snapshot: Snapshot, plan: Plan) -> None:
+    def _note_plan(self, cycle: int, snapshot: Snapshot, policy_digest: str, plan: Plan) -> None:
         decision = {
             "observation": plan.vector,
             "weights": plan.weights,
@@ -291,7 +292,7 @@ class Keeper:
             block_number=snapshot.block.number,
             block_timestamp=snapshot.block.timestamp,
             snapshot_digest=snapshot.digest,
-            policy_digest=self._policy.digest,
+            policy_digest=policy_digest,
             nav=str(snapshot.total_assets),
             decision=json.dumps(decision),
             outcome=plan.action.value,

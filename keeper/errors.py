@@ -77,6 +77,10 @@ class MissingRateError(AttentionError):
     """A live strategy publishes no supply rate, which the observation needs."""
 
 
+class OtherLimitsError(AttentionError):
+    """The vault's limits are looser than those that the policy was judged under."""
+
+
 class TransactionRefusedError(AttentionError):
     """The node does not take the signed transaction."""
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, astuple, dataclass, fields
+from typing import Any, Self
 
 from eth_utils.crypto import keccak
 
+from agent.vault.limits import Limit
+from agent.vault.limits_file import LimitsFile
 from keeper.chain.abi import lens_code
 from keeper.chain.rpc import UNREADABLE, Block, Rpc
 from keeper.errors import InspectionError, KeeperError, RpcRejectedError, StaleBlockError, WrongContractError
@@ -48,7 +50,7 @@ class StrategySnapshot:
 
 @dataclass(frozen=True)
 class LimitsSnapshot:
-    """The vault's limits at the block; ratios in WAD, refills in WAD per second. See IVault."""
+    """The vault's limits in its own integers: `IVault.Limits`, field by field in the order of `Limit`."""
 
     idle_floor: int
     max_drawdown: int
@@ -60,6 +62,19 @@ class LimitsSnapshot:
     turnover_capacity: int
     turnover_refill: int
     performance_fee: int
+
+    @classmethod
+    def from_file(cls, limits: LimitsFile) -> Self:
+        """Return what a limits file asks for."""
+        return cls(*(limit.to_chain(limit.of(limits)) for limit in Limit))
+
+    def struct(self) -> tuple[int, ...]:
+        """Return the struct as the vault's constructor takes it."""
+        return astuple(self)
+
+    def of(self, limit: Limit) -> int:
+        """Return the value of one limit."""
+        return self.struct()[limit]
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def _export_integer(
     from agent.errors import IntegerFormError
     from agent.evaluation.integer_report import integer_report, vectors
     from agent.market.lending import shipped_market
-    from agent.policies.integer import save_integer
+    from agent.policies.files import save_integer
     from agent.policies.load import load_policy
     from agent.policies.network import NumpyPolicy
     from agent.policies.quantise import quantise

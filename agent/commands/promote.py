@@ -13,10 +13,8 @@ from agent.errors import NotPromotedError
 
 if TYPE_CHECKING:
     from agent.backtest import Setting
-    from agent.evaluation.promotion import Trained, Verdict
-    from agent.evaluation.study import Scenario
+    from agent.evaluation.promotion import Verdict
     from agent.market.history import RateHistory
-    from agent.vault.limits import Limits
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -33,7 +31,12 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--start", type=DAY, help="First day of the test on --data; all that is fitted ends before it.")
 @click.option("--cost-bp", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Cost of each leg, bp.")
 @click.option("--nav", type=click.FloatRange(min=0, min_open=True), default=1e7, show_default=True, help="Assets.")
-@click.option("--limits", "limits_file", type=PATH, help="Limits file (TOML) of the vault. [default: caps of 60 %]")
+@click.option(
+    "--limits",
+    "limits_file",
+    type=PATH,
+    help="Limits file (TOML) of the vault. [default: caps of 60 %; with --results the walk-forward's]",
+)
 @click.option("--out", type=PATH, help="Where the judged policy goes. [default: POLICY.promoted.npz or .refused.npz]")
 @click.option(
     "--serve-out",
@@ -56,14 +59,18 @@ def promote(
 ) -> None:
     """Apply the rule for promotion to POLICY and write it anew with the verdict in its manifest.
 
-    Promoted is what beats the best baseline out of sample: the lower 95 % bound of its net excess is above zero and its
-    drawdown is no worse. Otherwise the baseline that should serve is named and the exit code is 1; where it has fitted
-    numbers, it is written to a file, fitted as it was judged. The judged file has a digest of its own: that, or the
-    rule's, is the one for governance to commit.
+    A policy is promoted if it beats the best baseline out of sample: the lower 95 % bound of its net excess is above
+    zero and its drawdown is no worse. Otherwise the baseline that should serve is named and the exit code is 1; a
+    baseline with fitted numbers is written to a file, fitted as it was judged. The judged file has a digest of its own:
+    that, or the rule's, is the one for governance to commit. The verdict holds the limits that the policy was judged
+    under: the keeper refuses to trade where the vault's are looser.
 
     POLICY is a file of `agent train`, or its integer form, which is judged with --data and --start.
     """
-    from agent.evaluation.promotion import load_trained, write_verdict
+    from agent.evaluation.folder import judged_limits, load_about
+    from agent.evaluation.promotion import judge_on_history, judge_walk_forward, load_trained, write_verdict
+    from agent.evaluation.scores import load_scores
+    from agent.evaluation.serving import judged_part
     from agent.evaluation.study import Scenario
 
     if (results is None) == (start is None) or (start is not None and data is None):
@@ -72,8 +79,16 @@ def promote(
         raise click.UsageError("--serve-out, --parts, --network and --gas are about the history of --data: give it too")
     judged, scenario = load_trained(policy), Scenario(cost_bp, nav)
     history = None if data is None else reading.load(data)
-    limits = limits_of(limits_file, judged.count if history is None else len(history.names))
-    verdict, known = _verdict(judged, results, history, start, scenario, limits)
+    given = limits_of(limits_file, judged.count if history is None else len(history.names))
+    if results is None:
+        assert history is not None and start is not None  # noqa: S101, PT018  checked above
+        verdict = judge_on_history(judged, history, start.date(), scenario, given)
+        known, limits = history.before(start.date()), given
+    else:
+        about = load_about(results)
+        limits = judged_limits(about, None if limits_file is None else given)
+        verdict = judge_walk_forward(judged, about, load_scores(results).scores, scenario)
+        known = None if history is None else judged_part(about, history, limits)
     outcome = "promoted" if verdict.promoted else "refused"
     target = policy.with_suffix(f".{outcome}.npz") if out is None else out
     writable(target)
@@ -91,33 +106,10 @@ def promote(
         click.echo(f"{verdict.sentence}\n\npolicy  {target}\ndigest  {written.digest}")
 
 
-def _verdict(
-    judged: Trained,
-    results: Path | None,
-    history: RateHistory | None,
-    start: datetime | None,
-    scenario: Scenario,
-    limits: Limits,
-) -> tuple[Verdict, RateHistory | None]:
-    """Return the gate's verdict, and what the rules that were judged were fitted to, where it is at hand."""
-    from agent.evaluation.folder import load_about
-    from agent.evaluation.promotion import judge_on_history, judge_walk_forward
-    from agent.evaluation.scores import load_scores
-    from agent.evaluation.serving import judged_part
-
-    if results is not None:
-        about = load_about(results)
-        known = None if history is None else judged_part(about, history, limits)
-        return judge_walk_forward(judged, about, load_scores(results).scores, scenario), known
-    assert history is not None and start is not None  # noqa: S101, PT018  the command has checked it
-    day = start.date()
-    return judge_on_history(judged, history, day, scenario, limits), history.before(day)
-
-
 def _serving(
     verdict: Verdict, known: RateHistory | None, setting: Setting, policy: Path, out: Path | None
 ) -> tuple[dict[str, str | None], str]:
-    """Write the rule that should serve, where it needs a file; return what to configure, and that in words."""
+    """Write the rule that should serve, where it needs a file; return the keeper's configuration, and it in words."""
     from agent.evaluation.serving import write_rule
     from agent.policies.load import load_policy
     from agent.policies.rules import BASELINES

@@ -1,17 +1,18 @@
-"""The folder that a walk-forward leaves: what it says about itself, its candidate, and what stress did."""
+"""The folder that a walk-forward leaves: its description, its candidate and the outcomes of the stress cases."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.errors import ResultsError
+from agent.errors import LimitsError, ResultsError
 from agent.evaluation.recipe import Finished
 from agent.evaluation.scoring import StudyInputs
 from agent.policies.files import load_policy_file
+from agent.vault.limits import Limits
 
 CANDIDATE = "candidate.npz"
 """The policy that a gate may promote: of the last fold and the first seed, fixed before anything was run."""
@@ -24,14 +25,14 @@ def describe(
     finished: Sequence[Finished],
     files: Sequence[tuple[Path, ...]],
 ) -> None:
-    """Write what the walk-forward was, and put the candidate beside it; this comes last.
+    """Write the description of a walk-forward, and the candidate beside it; this comes last.
 
     Parameters
     ----------
     out
         The folder.
     ground
-        What it was carried out on.
+        Study, history and limits.
     chosen
         Number of the configuration of each fold.
     finished
@@ -55,7 +56,7 @@ def describe(
             "gas": "daily prices" if history.has_gas else "1 gwei at 3000 per ETH",
             "depth": history.depth is not None,
         },
-        "limits": {"relative_caps": limits.relative_caps.tolist(), "idle_floor": limits.idle_floor},
+        "limits": limits.record(),
         "folds": [
             {
                 "train": [history.start.isoformat(), history.days[fold.train_end - 1].isoformat()],
@@ -79,12 +80,12 @@ def describe(
 
 
 def write_stress(out: Path, stress: Sequence[dict[str, Any]]) -> None:
-    """Write what the stress cases did."""
+    """Write the outcomes of the stress cases."""
     (out / "stress.json").write_text(json.dumps(list(stress), indent=1) + "\n", encoding="utf-8")
 
 
 def load_about(folder: Path) -> dict[str, Any]:
-    """Return what a walk-forward says about itself.
+    """Read the description of a walk-forward.
 
     Raises
     ------
@@ -95,8 +96,44 @@ def load_about(folder: Path) -> dict[str, Any]:
     return about
 
 
+def judged_limits(about: Mapping[str, Any], given: Limits | None = None) -> Limits:
+    """Return the limits that a walk-forward was run under.
+
+    Parameters
+    ----------
+    about
+        Its description, from `load_about`.
+    given
+        Limits that must be the same, if any.
+
+    Raises
+    ------
+    ResultsError
+        If the folder does not record every limit, as those of earlier versions, or those given are others.
+    """
+    try:
+        limits = Limits.from_record(about.get("limits", {}))
+    except LimitsError as error:
+        raise ResultsError(
+            f"the results do not say under which limits they were made ({error}), so nothing can be promoted by them: "
+            "run `agent walk-forward` again"
+        ) from error
+    if given is not None and (given.count != limits.count or limits.differences(given)):
+        told = (
+            f"limits for {limits.count} strategies, not {given.count}"
+            if given.count != limits.count
+            else "; ".join(
+                each.told("then", "given") for each in limits.differences(given, about["data"]["strategies"])
+            )
+        )
+        raise ResultsError(
+            f"the walk-forward was run under other limits ({told}): give --limits as `agent walk-forward` was given it"
+        )
+    return limits
+
+
 def load_stress(folder: Path) -> list[dict[str, Any]]:
-    """Return what the stress cases of a walk-forward did.
+    """Read the outcomes of the stress cases of a walk-forward.
 
     Raises
     ------

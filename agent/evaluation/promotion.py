@@ -27,14 +27,15 @@ import numpy as np
 
 from agent.backtest import Backtest
 from agent.errors import LookAheadError, PolicyError, ResultsError, UnknownMarketError
+from agent.evaluation.folder import judged_limits
 from agent.evaluation.metrics import drawdowns, growth_rate
 from agent.evaluation.scores import Scores
 from agent.evaluation.scoring import Leg, score, scored_rules
 from agent.evaluation.statistics import Comparison, compare_paired
 from agent.evaluation.study import Scenario
 from agent.market.history import RateHistory
-from agent.policies.files import save_policy
-from agent.policies.integer import IntegerPolicy, save_integer
+from agent.policies.files import save_integer, save_policy
+from agent.policies.integer import IntegerPolicy
 from agent.policies.load import load_policy
 from agent.policies.network import NumpyPolicy
 from agent.policies.rules import RandomFeasible
@@ -44,7 +45,7 @@ from agent.vault.limits import Limits
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate found.
+    """The gate's finding.
 
     Attributes
     ----------
@@ -64,6 +65,9 @@ class Verdict:
         Who should serve: the policy, or else the best baseline that can.
     evidence
         Where these figures are from.
+    limits
+        Record of the limits that everybody was tested under (`agent.vault.limits.Limits.record`); the keeper compares
+        them with the vault's. None in figures that no file of a policy carries.
     """
 
     promoted: bool
@@ -76,10 +80,11 @@ class Verdict:
     best_drawdown: float
     serve: str
     evidence: Mapping[str, Any]
+    limits: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for a manifest."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "limits" or value is not None}
 
     @property
     def sentence(self) -> str:
@@ -94,7 +99,7 @@ class Verdict:
 
 
 Trained = NumpyPolicy | IntegerPolicy
-"""What the gate judges: networks, in floats or in integers. A rule serves without it."""
+"""A policy that the gate can judge: a network, in floats or in integers. A rule serves without it."""
 
 
 def load_trained(source: Path | str) -> Trained:
@@ -146,7 +151,7 @@ _SAME = 1e-9  # drawdowns of two ways to hold the same differ by rounding
 
 
 def average_returns(results: Sequence[Backtest]) -> FloatArray:
-    """Return the `(T - 1,)` mean of the log returns of several runs: what a seed drawn by lot is expected to earn."""
+    """Return the `(T - 1,)` mean of the log returns of several runs: the expectation of a seed drawn by lot."""
     return np.asarray(np.mean([each.log_returns[0] for each in results], axis=0))
 
 
@@ -169,6 +174,7 @@ def judge(
     scenario: Scenario,
     evidence: Mapping[str, Any],
     comparison: Comparison | None = None,
+    limits: Limits | None = None,
 ) -> Verdict:
     """Apply the rule.
 
@@ -177,15 +183,17 @@ def judge(
     name
         Name of the policy.
     policy
-        What it did, once per seed; the drawdown is the mean of the seeds'.
+        Its backtests, one per seed; the drawdown is the mean of the seeds'.
     baselines
-        What each baseline did on the same rows.
+        The backtest of each baseline on the same rows.
     scenario
-        Under which conditions.
+        Costs and assets of these backtests.
     evidence
         Where this is from, for the manifest.
     comparison
         The paired test, if it is known already.
+    limits
+        Limits of these backtests; none only where the verdict goes into no policy file.
     """
     tested = compare_all(policy, baselines) if comparison is None else comparison
     growth = {each.policy: float(growth_rate(each)[0]) for each in baselines}
@@ -205,6 +213,7 @@ def judge(
         best_drawdown=worst,
         serve=name if passed else max(able, key=lambda each: growth[each]),
         evidence=evidence,
+        limits=None if limits is None else limits.record(),
     )
 
 
@@ -213,14 +222,14 @@ def judge_walk_forward(
 ) -> Verdict:
     """Judge a policy by the walk-forward that it comes from: its recipe, over all folds and seeds.
 
-    An integer form decides otherwise now and then, and no walk-forward tried it: it is judged on days of its own.
+    An integer form sometimes decides otherwise, and no walk-forward tried it: it is judged on days of its own.
 
     Raises
     ------
     PolicyError
         If the policy does not come from that walk-forward.
     ResultsError
-        If the scenario was not tried in it.
+        If the scenario was not tried in it, or it does not record every limit.
     """
     if policy.digest not in [digest for each in about["policies"].values() for digest in each]:
         raise PolicyError(
@@ -239,7 +248,7 @@ def judge_walk_forward(
         "seeds": about["seeds"],
         "trials": about["trials"],
     }
-    return judge(policy.name, found[0].seeds, found[0].baselines, scenario, evidence)
+    return judge(policy.name, found[0].seeds, found[0].baselines, scenario, evidence, limits=judged_limits(about))
 
 
 def judge_on_history(
@@ -277,4 +286,4 @@ def judge_on_history(
         "sha256": history.digest,
         "test": [history.days[len(known)].isoformat(), history.end.isoformat()],
     }
-    return judge(policy.name, [own], others, scenario, evidence)
+    return judge(policy.name, [own], others, scenario, evidence, limits=limits)

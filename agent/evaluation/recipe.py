@@ -238,7 +238,7 @@ def _run(
         float(known.gas_cost[0].sum()) if known.has_gas else None,
         None if validation is None else [validation.start.isoformat(), validation.end.isoformat()],
         ends_before.isoformat(),
-        [limits.relative_caps.tolist(), limits.idle_floor, limits.max_drawdown],
+        limits.record(),
         dict(configuration),
         seconds,
         seed,

@@ -1,7 +1,7 @@
-"""What serves where no learned policy may: a rule that is fitted to history, written to a file that the keeper loads.
+"""The stand-in for a policy that was not promoted: a rule fitted to history, in a file that the keeper loads.
 
-What is written depends on the rule's name, the history and the setting alone, so that whoever has the history can make
-the same file again, and finds the digest that governance committed.
+The file depends on the rule's name, the history and the setting alone. So whoever has the history can make the same
+file again, and finds the digest that governance committed.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy as np
 from agent.backtest import Setting
 from agent.errors import ResultsError, UnknownPolicyError
 from agent.evaluation.fitted import fitted_baselines
+from agent.evaluation.folder import judged_limits
 from agent.market.history import RateHistory
-from agent.policies.rule_file import RulePolicy, save_rule
+from agent.policies.files import RulePolicy, save_rule
 from agent.policies.rules import BASELINES, Rule
 from agent.vault.limits import Limits
 
@@ -29,7 +30,7 @@ def write_rule(name: str, known: RateHistory, setting: Setting, out: Path | str)
     name
         As in `agent.evaluation.fitted`: `forecast-var1`, `best-trailing` and so on.
     known
-        What it is fitted to, all of it.
+        History; the rule is fitted to all of it.
     setting
         Limits, costs and assets that it is fitted under.
     out
@@ -50,20 +51,21 @@ def write_rule(name: str, known: RateHistory, setting: Setting, out: Path | str)
 
 
 def judged_part(about: Mapping[str, Any], history: RateHistory, limits: Limits) -> RateHistory:
-    """Return what the rules of a walk-forward's last fold were fitted to, the fold that its candidate is of.
+    """Return the history that the rules of a walk-forward's last fold, the candidate's, were fitted to.
 
     Parameters
     ----------
     about
-        What the walk-forward says about itself (`agent.evaluation.folder.load_about`).
+        Description of the walk-forward (`agent.evaluation.folder.load_about`).
     history, limits
-        Must be those that it was run on.
+        Must be those of the walk-forward.
 
     Raises
     ------
     ResultsError
-        If they are others.
+        If they are others, or the walk-forward did not record every limit.
     """
+    judged_limits(about, limits)
     data = about["data"]
     gas = "daily prices" if history.has_gas else "1 gwei at 3000 per ETH"
     checks = {
@@ -71,21 +73,19 @@ def judged_part(about: Mapping[str, Any], history: RateHistory, limits: Limits) 
         "strategies": (list(history.names), data["strategies"]),
         "days": ([history.start.isoformat(), history.end.isoformat()], [data["first_day"], data["last_day"]]),
         "gas": (gas, data["gas"]),
-        "caps": (limits.relative_caps.tolist(), about["limits"]["relative_caps"]),
-        "idle floor": (limits.idle_floor, about["limits"]["idle_floor"]),
     }
     for what, (given, judged) in checks.items():
         if given != judged:
             raise ResultsError(
-                f"the rules were judged with another {what} ({judged}, not {given}): give --data, --parts, --gas and "
-                "--limits as `agent walk-forward` was given them"
+                f"the rules were judged with another {what} ({judged}, not {given}): give --data, --parts and --gas as "
+                "`agent walk-forward` was given them"
             )
     days = [day.isoformat() for day in history.days]
     return history.part(0, days.index(about["folds"][-1]["train"][1]) + 1)
 
 
 def _about(known: RateHistory, setting: Setting) -> dict[str, Any]:
-    """Return what a rule was fitted to and under what, as trained policies say it of theirs."""
+    """Return the history and the setting of a fit, for the manifest; trained policies have the like."""
     return {
         "market": {
             "kind": "history",
@@ -99,7 +99,6 @@ def _about(known: RateHistory, setting: Setting) -> dict[str, Any]:
             "nav": setting.nav,
             "entry": np.asarray(setting.costs.entry).tolist(),
             "exit": np.asarray(setting.costs.exit).tolist(),
-            "caps": setting.limits.caps(setting.nav).tolist(),
-            "idle_floor": setting.limits.idle_floor,
+            "limits": setting.limits.record(),
         },
     }

@@ -1,15 +1,15 @@
 """Forecast the rates, then move where the forecast pays for it: the classical rival of a learned policy.
 
-Rates are taken for an autoregression of order one around their means, each for itself (AR) or all together (VAR). What
-a position will earn over the horizon is then known up to noise, and the best portfolio follows from a linear programme
-(`agent.policies.rules`): earnings less the cost of every leg, within the caps and the idle floor.
+Rates are modelled as an autoregression of order one around their means, each for itself (AR) or all together (VAR).
+The earnings of a position over the horizon are then known up to noise, and the best portfolio follows from a linear
+programme (`agent.policies.rules`): earnings less the cost of every leg, within the caps and the idle floor.
 `agent.evaluation.fitted` fits the numbers; numpy alone is needed to act.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -24,6 +24,9 @@ Kind = Literal["ar1", "var1"]
 class Forecast(Rule):
     """Moves to the best portfolio under forecast rates where the gain over the horizon is more than costs and gas.
 
+    The forecast is `mean + decay (rate - mean)`, and the best portfolio maximises `forecast w horizon` less the legs
+    over `0 <= w <= caps`, `sum(w) <= budget`.
+
     Attributes
     ----------
     kind
@@ -31,19 +34,14 @@ class Forecast(Rule):
     mean
         `n` means of the rates, APR.
     decay
-        `n x n`: what of a deviation from the means is left on average over the horizon.
+        `n x n`: the part of a deviation from the means that is left on average over the horizon.
     horizon_days
-        How long a position is taken to be held.
+        Days that a position is taken to be held.
     entry, exit
         `n` costs of a leg, shares of the amount.
     caps, budget
         `n` most shares of NAV, and the most in all.
     """
-
-    rule: ClassVar[str] = (
-        "maximise (mean + decay (rate - mean)) w horizon - entry (w - now)+ - exit (now - w)+ over 0 <= w <= caps, "
-        "sum(w) <= budget; move there if that is better than now by more than the gas share"
-    )
 
     kind: Kind
     mean: tuple[float, ...]
@@ -56,7 +54,7 @@ class Forecast(Rule):
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Name in tables."""
         return f"forecast-{self.kind}"
 
     def act(self, observation: Observation) -> FloatArray:

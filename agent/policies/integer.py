@@ -1,38 +1,34 @@
-"""A small ReLU network in integers: exactly what a contract would compute, and the policy that runs it.
+"""A small ReLU network in integers, to the bit as a contract would compute it, and the policy that runs it.
 
 `Network` is the definition: int8 weights, eight 32-bit lanes per 256-bit word, as a contract would multiply them.
-`IntegerPolicy` shows it observations; `save_integer` and `load_integer` are its file.
+`IntegerPolicy` shows it observations.
 """
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from agent.digest import sha256_hex
-from agent.errors import IntegerFormError, NotFiniteError, PolicyShapeError
-from agent.observation.observe import Observation, vector_size
+from agent.errors import IntegerFormError, NotFiniteError
+from agent.observation.observe import Observation
 from agent.policies.actions import to_weights
-from agent.policies.files import read_pair, stored_arrays, write_pair
 from agent.policies.network import check_shown
 from agent.units import FloatArray, IntArray
 from agent.vault.limits import MAX_STRATEGIES
 
 INPUT_ONE = 1 << 15
-"""What 1.0 is as an input, before the shift."""
+"""An input of 1.0, before the shift."""
 
 INPUT_SHIFT = 3 * INPUT_ONE
 """Added to inputs, which makes them unsigned; also the bound of their magnitude."""
 
 MAX_ACTIVATION = (1 << 18) - 1
 OUTPUT_ONE = 1 << 16
-"""What 1.0 is as an output."""
+"""An output of 1.0."""
 
 MAX_INPUTS, MAX_HIDDEN, MAX_LAYERS = 24, 64, 3
 _BIAS = 128
@@ -191,9 +187,6 @@ def _lanes(code: bytes, count: int) -> tuple[IntArray, bytes]:
     return words.ravel().astype(np.int64), code[4 * count :]
 
 
-FORMAT = "bulkhead-integer-1"
-
-
 @dataclass(frozen=True)
 class IntegerPolicy:
     """A policy whose network runs in integers; after the input nothing is rounded except as `Network` defines.
@@ -227,42 +220,3 @@ class IntegerPolicy:
         """
         check_shown(self.name, self.version, self.count, observation)
         return to_weights(self.version, self.network.run(as_inputs(observation.vector())) / OUTPUT_ONE)
-
-
-def save_integer(path: Path | str, policy: IntegerPolicy) -> IntegerPolicy:
-    """Write the network's code (`.npz`) and the manifest (`.json` beside it); return the policy as it will be loaded.
-
-    The manifest is the policy's own with format, layer shapes, the code's SHA-256 and digests added.
-    """
-    target = Path(path).with_suffix(".npz")
-    code = policy.network.code()
-    buffer = io.BytesIO()
-    np.savez(buffer, code=np.frombuffer(code, dtype=np.uint8))
-    content = {
-        **policy.manifest,
-        "name": policy.name,
-        "format": FORMAT,
-        "observation": policy.version,
-        "layers": [list(layer.weights.shape) for layer in policy.network.layers],
-        "code_sha256": sha256_hex(code),
-    }
-    write_pair(target, buffer.getvalue(), content)
-    return load_integer(target)
-
-
-def load_integer(path: Path | str) -> IntegerPolicy:
-    """Read an integer policy and refuse anything that is not exactly what its manifest says.
-
-    Raises
-    ------
-    PolicyError
-        A subclass says what is wrong.
-    """
-    raw, manifest = read_pair(path, FORMAT)
-    with stored_arrays(raw, path, "the code of a network") as arrays:
-        code = np.asarray(arrays["code"], dtype=np.uint8).tobytes()
-    network = Network.from_code(code)
-    strategies, version = len(manifest["strategies"]), str(manifest["observation"])
-    if network.outputs != strategies or network.inputs != vector_size(strategies, version):
-        raise PolicyShapeError(f"{path}: {network.inputs} inputs and {network.outputs} outputs for {strategies}")
-    return IntegerPolicy(str(manifest["name"]), str(manifest["digest"]), network, manifest, version)

@@ -1,8 +1,7 @@
-"""What decides: the policy interface, with and without memory, and the one place to get a policy from."""
+"""The policy interface, with and without memory, and the one place to get a policy from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -10,30 +9,13 @@ import numpy as np
 
 from agent.errors import PolicyDigestError, PolicyShapeError, PolicyVersionError, UnknownPolicyError
 from agent.observation.observe import Observation
-from agent.policies.files import format_of, load_policy_file, save_policy
-from agent.policies.integer import FORMAT as INTEGER
-from agent.policies.integer import load_integer
-from agent.policies.network import Lstm, NumpyPolicy, forward
-from agent.policies.rule_file import FORMAT as RULE
-from agent.policies.rule_file import load_rule
-from agent.policies.rules import BASELINES
+from agent.policies.files import load_any
+from agent.policies.rules import BASELINES, as_committed
 from agent.units import FloatArray
-
-__all__ = [
-    "Lstm",
-    "NumpyPolicy",
-    "Policy",
-    "RecurrentPolicy",
-    "act",
-    "forward",
-    "load_policy",
-    "load_policy_file",
-    "save_policy",
-]
 
 
 class Policy(Protocol):
-    """Anything that looks at an observation and says what it wants."""
+    """Anything that turns an observation into wanted weights."""
 
     @property
     def name(self) -> str:
@@ -47,28 +29,12 @@ class Policy(Protocol):
         """Return wanted weights `(B, n)`: any numbers; `agent.vault.decision` makes them admissible."""
 
 
-class _FilePolicy(Policy, Protocol):
-    """A policy from a file, which says what it is for."""
-
-    @property
-    def count(self) -> int:
-        """Number of strategies."""
-
-    @property
-    def version(self) -> str:
-        """Observation version."""
-
-
-_READERS: dict[str, Callable[[str], _FilePolicy]] = {INTEGER: load_integer, RULE: load_rule}
-"""What reads a file of each format; `load_policy_file` reads trained networks, and says what is wrong with others."""
-
-
 class RecurrentPolicy(Policy, Protocol):
-    """A policy that remembers: what it wants depends on what it was shown before."""
+    """A policy with a memory: its weights depend on earlier observations too."""
 
     @property
     def memory_size(self) -> int:
-        """How many numbers it remembers of each vault; zero for none."""
+        """Count of numbers that it remembers of each vault; zero for none."""
 
     @property
     def step_seconds(self) -> float | None:
@@ -81,21 +47,21 @@ class RecurrentPolicy(Policy, Protocol):
 def act(
     policy: Policy, observation: Observation, memory: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray | None]:
-    """Ask any policy what it wants.
+    """Ask any policy for its weights.
 
     Parameters
     ----------
     policy
         With or without memory.
     observation
-        What is known now.
+        The present observation.
     memory
-        What the last call returned; none at the start.
+        Memory that the last call returned; none at the start.
 
     Returns
     -------
     tuple
-        Wanted weights `(B, n)`, and what to pass as `memory` next time.
+        Wanted weights `(B, n)`, and the `memory` for the next call.
     """
     size = getattr(policy, "memory_size", 0)
     if size == 0:
@@ -120,7 +86,8 @@ def load_policy(
     strategies
         Number of strategies it must be for, if known.
     digest
-        Digest it must have (the one committed on chain), if known.
+        Digest it must have (the one committed on chain), if known. A baseline also answers to the digest that it had
+        before rules had versions, and then bears it.
     version
         Observation version it must be for, if known; baselines are for all.
 
@@ -133,9 +100,10 @@ def load_policy(
     text = str(path_or_name)
     policy: Policy
     if text in BASELINES:
-        policy = BASELINES[text]()
+        rule = BASELINES[text]()
+        policy = rule if digest is None else as_committed(rule, digest)
     elif Path(text).suffix in (".npz", ".json"):
-        loaded = _READERS.get(format_of(text), load_policy_file)(text)
+        loaded = load_any(text)
         if strategies is not None and loaded.count != strategies:
             raise PolicyShapeError(
                 f"policy {text} is for {loaded.count} strategies but the vault has {strategies}: choose one for as many"

@@ -1,14 +1,19 @@
-"""Simple rules as policies: what a learned policy has to beat, and what serves where it does not.
+"""Simple rules as policies: the bar for a learned policy, and its stand-in where it does not clear it.
 
 The baselines need no fitting and go by name. Rules with fitted numbers (`FixedMix`, `BestTrailing`, `TunedBand` and
 others) get them from `agent.evaluation.fitted` and travel in policy files. All are numpy only: the keeper runs them.
+
+A vault commits to a rule by its digest, which is of name, version and parameters. So a rule that decides anything
+differently must raise its `version`; `tests/agent/policies/decisions.json` holds the decisions of every version, and a
+test compares them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Literal
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -30,7 +35,7 @@ def best_weights(
 
     A linear programme, solved exactly by filling in order of value: a position up to its present size is worth its
     value and the cost of leaving that it saves, beyond it its value less the cost of entering, and one budget binds
-    them all. What is worth less than nothing stays idle.
+    them all. Whatever is worth less than nothing stays idle.
 
     Parameters
     ----------
@@ -71,19 +76,26 @@ Source = Literal["rates", "fast", "slow"]
 
 
 class Rule:
-    """Digest of a rule; parameters are the dataclass fields of the class that inherits."""
+    """A rule with a digest; its parameters are the dataclass fields of the class that inherits.
 
-    rule: ClassVar[str]
+    Attributes
+    ----------
+    version
+        Number of the behaviour: raised whenever the rule decides anything differently, and never otherwise.
+    """
+
+    version: ClassVar[int] = 1
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Name in tables and configurations."""
         raise NotImplementedError
 
     @property
     def digest(self) -> str:
-        """32 bytes hex, the same for ever as long as rule and parameters are."""
-        return digest_of({"kind": "baseline", "name": self.name, "rule": self.rule, "parameters": asdict(self)})  # type: ignore[call-overload]
+        """`0x` and 64 hex digits: the same for ever as long as name, version and parameters are."""
+        parameters: dict[str, Any] = asdict(self)  # type: ignore[call-overload]
+        return digest_of({"kind": "rule", "name": self.name, "version": self.version, "parameters": parameters})
 
     def act(self, observation: Observation) -> FloatArray:
         """Return wanted weights `(B, n)`."""
@@ -92,10 +104,9 @@ class Rule:
 
 @dataclass(frozen=True)
 class EqualWeight(Rule):
-    """Every strategy gets the same share."""
+    """Every strategy gets the same share, always."""
 
     name: ClassVar[str] = "equal-weight"
-    rule: ClassVar[str] = "1 / n in every strategy, always"
 
     def act(self, observation: Observation) -> FloatArray:
         """Return wanted weights `(B, n)`."""
@@ -104,10 +115,9 @@ class EqualWeight(Rule):
 
 @dataclass(frozen=True)
 class Hold(Rule):
-    """Equal weight once, when nothing is deployed; then no trade ever again."""
+    """Equal weight once, while less than `least_deployed` is deployed; then no trade ever again."""
 
     name: ClassVar[str] = "hold"
-    rule: ClassVar[str] = "1 / n in every strategy while less than least_deployed is deployed, else as it is"
 
     least_deployed: float = 0.01
 
@@ -119,10 +129,9 @@ class Hold(Rule):
 
 @dataclass(frozen=True)
 class Greedy(Rule):
-    """Fill the best rate up to its cap, then the next best, and so on."""
+    """Fill the best rate up to its cap, then the next best, and so on; equal rates share."""
 
     name: ClassVar[str] = "greedy"
-    rule: ClassVar[str] = "strategies in the order of their present rate, each filled to its cap; ties share"
 
     def act(self, observation: Observation) -> FloatArray:
         """Return wanted weights `(B, n)`."""
@@ -131,12 +140,12 @@ class Greedy(Rule):
 
 @dataclass(frozen=True)
 class GreedyBand(Rule):
-    """Greedy that moves only for an advantage that pays for the move within a horizon.
+    """Greedy that moves only for an advantage that pays for the move within a horizon; see `move_for_a_lead`.
 
     Attributes
     ----------
     band
-        Advantage that is wanted beyond the cost, APR: rates are noisy, and a lead may be gone tomorrow.
+        Advantage beyond the cost that a move takes, APR: rates are noisy, and a lead may be gone tomorrow.
     horizon_days
         Days of the better rate that must pay for the move.
     source
@@ -144,11 +153,6 @@ class GreedyBand(Rule):
     """
 
     name: ClassVar[str] = "greedy-band"
-    rule: ClassVar[str] = (
-        "as it is, unless the best portfolio under these rates, all caps taken for as large as the largest position, "
-        "earns more by (band x amount moved) x horizon + move cost x amount moved + gas share over the horizon; "
-        "then its strategies in the order of their sizes, each filled to its cap"
-    )
 
     band: float = 0.0025
     horizon_days: float = 14.0
@@ -164,7 +168,7 @@ class GreedyBand(Rule):
 
 @dataclass(frozen=True)
 class SingleAsset(Rule):
-    """All in one strategy, always; what its cap leaves over is shared by the others, since idle earns nothing.
+    """All in one strategy, always; the others share the rest that its cap leaves, since idle earns nothing.
 
     Attributes
     ----------
@@ -172,13 +176,11 @@ class SingleAsset(Rule):
         Which strategy, from zero.
     """
 
-    rule: ClassVar[str] = "strategy index filled to its cap, always; the rest shared equally by the others"
-
     index: int
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Name in tables."""
         return f"single-{self.index}"
 
     def act(self, observation: Observation) -> FloatArray:
@@ -197,7 +199,7 @@ class SingleAsset(Rule):
 class RandomFeasible:
     """A new random portfolio at every decision, uniform over those that sum to one before the limits are applied.
 
-    What trading without skill costs. It is stateful, so it is for evaluation only and not in `BASELINES`.
+    It shows the cost of trading without skill. It is stateful, so it is for evaluation only and not in `BASELINES`.
 
     Parameters
     ----------
@@ -206,12 +208,17 @@ class RandomFeasible:
     """
 
     name = "random-feasible"
+    version = 1
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
         self.digest = digest_of(
-            {"kind": "baseline", "name": self.name, "rule": "Dirichlet(1, ..., 1) anew at every decision"}
-            | {"generator": str(rng.bit_generator.state)}
+            {
+                "kind": "rule",
+                "name": self.name,
+                "version": self.version,
+                "parameters": {"generator": str(rng.bit_generator.state)},
+            }
         )
 
     def act(self, observation: Observation) -> FloatArray:
@@ -233,10 +240,10 @@ def move_for_a_lead(
 ) -> FloatArray:
     """Return wanted weights `(B, n)`: the present ones, or those filled in a better order where that pays.
 
-    An observation does not say what the caps are. So the better portfolio is found under the assumption that all are
-    as large as the largest position; its strategies are then wanted in the order of their sizes in it, and the
-    projection fills them to what their caps really are. Where it does not pay, what is held is wanted as it is: money
-    that came in since is spread over it evenly, and over the others, best first, once it is full.
+    An observation does not hold the caps. So the better portfolio is found under the assumption that all are as large
+    as the largest position; its strategies are then wanted in the order of their sizes in it, and the projection fills
+    them to their real caps. Where a move does not pay, the present positions are wanted as they are: money that came in
+    since is spread over them evenly, and over the others, best first, once they are full.
 
     Parameters
     ----------
@@ -270,11 +277,6 @@ def _ranks(scores: FloatArray) -> FloatArray:
 
 _TIE = 1e-9  # equal sizes go by their scores
 
-BASELINES: dict[str, Callable[[], EqualWeight | Hold | Greedy | GreedyBand]] = {
-    rule.name: rule for rule in (EqualWeight, Hold, Greedy, GreedyBand)
-}
-"""Every baseline without parameters by its name: what the command line and the keeper's configuration call it."""
-
 
 @dataclass(frozen=True)
 class FixedMix(Rule):
@@ -288,14 +290,12 @@ class FixedMix(Rule):
         `n` shares of NAV.
     """
 
-    rule: ClassVar[str] = "these weights, always"
-
     label: str
     weights: tuple[float, ...]
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Name in tables."""
         return self.label
 
     def act(self, observation: Observation) -> FloatArray:
@@ -314,7 +314,6 @@ class HoldBestTrailing(Rule):
     """
 
     name: ClassVar[str] = "hold-best-trailing"
-    rule: ClassVar[str] = "strategies in the order of what they earned over the history, each filled to its cap"
 
     earned: tuple[float, ...]
 
@@ -339,3 +338,59 @@ class TunedBand(GreedyBand):
     """Greedy with a band, its parameters tuned on history."""
 
     name: ClassVar[str] = "greedy-band-tuned"
+
+
+BASELINES: Mapping[str, Callable[[], EqualWeight | Hold | Greedy | GreedyBand]] = MappingProxyType(
+    {rule.name: rule for rule in (EqualWeight, Hold, Greedy, GreedyBand)}
+)
+"""Every baseline without parameters by its name, as the command line and the keeper's configuration give it."""
+
+_COMMITTED = frozenset(
+    {
+        (  # equal-weight
+            "0x1af9dcdb05344d1560d29859d707db172671130c3a76272a6fc4c26ebde09d63",
+            "0x7f60a23aaea300ab8efba140ea47afc232fe403670dd9e3f2a12634b3980fa37",
+        ),
+        (  # hold
+            "0xe0c0a6ad2791aba0e4528c395c7776c040433f992aac0912b7138dd20c59623e",
+            "0xfd1a7cd5b07ac337946a5ddbc6349d83af1bc5119cce732bbfc5f0c6f3ede3a7",
+        ),
+        (  # greedy
+            "0xdc227c2beded8608e2ee38a717f0967987f6ae135e9eb86e366ebd7199807e78",
+            "0xc76695eda5a23e06d237135f8ebb09d0154b4041f8e85368aaa4a2be87c4e61c",
+        ),
+        (  # greedy-band
+            "0x8227de2e5c7ba5229c6439f11b74f985e0d7bfb520e33214b4d8e40408631b93",
+            "0xfeaa1faa7b341d1f605d2a3f6c1a1bb44877725463f8bdfe5b57d1fdd9724222",
+        ),
+    }
+)
+"""Digests of baselines from before rules had versions, which were of a description in words, and those of version 1.
+
+Vaults have committed to the former. They stand for no other version and no other parameters.
+"""
+
+
+@dataclass(frozen=True)
+class CommittedRule:
+    """A rule under another digest: the one that a vault committed to before rules had versions."""
+
+    rule: Rule
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """Name of the rule."""
+        return self.rule.name
+
+    def act(self, observation: Observation) -> FloatArray:
+        """Return wanted weights `(B, n)`."""
+        return self.rule.act(observation)
+
+
+def as_committed(rule: Rule, digest: str) -> Rule | CommittedRule:
+    """Return the rule under the digest that a vault has committed to, if that stands for exactly this rule.
+
+    Otherwise the rule comes back as it is; whoever asked compares the digests.
+    """
+    return CommittedRule(rule, digest.lower()) if (digest.lower(), rule.digest) in _COMMITTED else rule

@@ -174,7 +174,7 @@ def train(
         "name": preset.algorithm,
         "strategies": list(labels),
         "inputs": list(vector_names(labels, config.version)),
-        "limits": _limits_json(config.limits),
+        "limits": config.limits.record(),
         "step_seconds": float(test_path.timestamps[1] - test_path.timestamps[0]),
         "training": {
             "market": _market_json(source),
@@ -203,13 +203,13 @@ def _market(preset: Preset, names: tuple[str, ...] | None) -> Market:
 
 
 def run_key(preset: Preset, limits: Limits | None, market: Market) -> str:
-    """Return the digest that identifies a run: its preset without the budget, its limits and its market."""
-    walls = _limits_json(preset.env_config(limits).limits)
-    return digest_of({"preset": _identity(preset), "limits": walls, "market": _market_json(market)})
+    """Return the digest of a run: preset without its budget, every limit, and market."""
+    behind = preset.env_config(limits).limits.record()
+    return digest_of({"preset": _identity(preset), "limits": behind, "market": _market_json(market)})
 
 
 def _identity(preset: Preset) -> dict[str, Any]:
-    """Return the part of a preset that may not change when a run goes on: everything but its budget."""
+    """Return the part of a preset that may not change when a run goes on: all but its budget."""
     return preset.model_dump(mode="json", exclude={"seconds", "steps"})
 
 
@@ -221,13 +221,3 @@ def _market_json(market: Market) -> dict[str, Any]:
         return description
     digest = getattr(market, "digest", None) or digest_of(list(market.names))
     return {"kind": type(market).__name__, "digest": digest}
-
-
-def _limits_json(limits: Limits) -> dict[str, Any]:
-    return {
-        "relative_caps": limits.relative_caps.tolist(),
-        "absolute_caps": [cap if np.isfinite(cap) else None for cap in limits.absolute_caps.tolist()],
-        "idle_floor": limits.idle_floor,
-        "max_drawdown": limits.max_drawdown,
-        "mark_growth_rate": limits.mark_growth_rate,
-    }

@@ -10,12 +10,16 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agent.errors import LimitsFileError
-from agent.units import DAY
 from agent.vault.bucket import Budget
-from agent.vault.limits import MAX_STRATEGIES, WEEK, Limits
+from agent.vault.limits import MAX_STRATEGIES, WEEK, Limit, Limits
 
-_Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-_Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+def _range(limit: Limit) -> Any:
+    """Return the range of a limit as pydantic checks it."""
+    low, high = limit.least, limit.most
+    return Field(
+        ge=low, le=high, gt=low if low == limit.excluded else None, lt=high if high == limit.excluded else None
+    )
 
 
 class StrategyLimits(BaseModel):
@@ -25,7 +29,7 @@ class StrategyLimits(BaseModel):
 
     name: str | None = Field(default=None, min_length=1)
     address: str | None = Field(default=None, pattern=r"^0x[0-9a-fA-F]{40}$")
-    relative_cap: _Share
+    relative_cap: Annotated[float, Field(gt=0, le=1)]
     absolute_cap: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
@@ -45,8 +49,8 @@ class LossBudget(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    capacity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.005
-    refill_per_day: Annotated[float, Field(ge=0, le=DAY, allow_inf_nan=False)] = 0.001
+    capacity: Annotated[float, _range(Limit.LOSS_CAPACITY)] = 0.005
+    refill_per_day: Annotated[float, _range(Limit.LOSS_REFILL)] = 0.001
 
 
 class TurnoverBudget(BaseModel):
@@ -54,21 +58,21 @@ class TurnoverBudget(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    capacity: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 2.0
-    refill_per_day: Annotated[float, Field(ge=0, le=10 * DAY, allow_inf_nan=False)] = 1.0
+    capacity: Annotated[float, _range(Limit.TURNOVER_CAPACITY)] = 2.0
+    refill_per_day: Annotated[float, _range(Limit.TURNOVER_REFILL)] = 1.0
 
 
 class LimitsFile(BaseModel):
-    """A limits file as written; the one input of training, backtest and deployment. Ranges are the vault's."""
+    """A limits file as written. Ranges are those of `Limit`, and a drawdown of 100 %, which never halts, is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    idle_floor: _Fraction
-    max_drawdown: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
-    mark_growth_rate: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
-    cooldown: Annotated[int, Field(ge=0, le=30 * DAY)] = 3600
-    max_silence: Annotated[int, Field(ge=3600, le=365 * DAY)] = WEEK
-    performance_fee: Annotated[float, Field(ge=0, le=0.3, allow_inf_nan=False)] = 0.0
+    idle_floor: Annotated[float, _range(Limit.IDLE_FLOOR)]
+    max_drawdown: Annotated[float, _range(Limit.MAX_DRAWDOWN), Field(lt=1)]
+    mark_growth_rate: Annotated[float, _range(Limit.MARK_GROWTH_RATE)]
+    cooldown: Annotated[int, _range(Limit.COOLDOWN)] = 3600
+    max_silence: Annotated[int, _range(Limit.MAX_SILENCE)] = WEEK
+    performance_fee: Annotated[float, _range(Limit.PERFORMANCE_FEE)] = 0.0
     loss_budget: LossBudget = LossBudget()
     turnover_budget: TurnoverBudget = TurnoverBudget()
     strategies: Annotated[list[StrategyLimits], Field(min_length=1, max_length=MAX_STRATEGIES)]
@@ -131,7 +135,7 @@ def load_limits(path: Path | str) -> LimitsFile:
 
 
 def describe(error: ValidationError) -> str:
-    """Return pydantic's findings as one line: `key: what is wrong; ...`."""
+    """Return the findings of pydantic as one line: `key: message; ...`."""
     findings = []
     for item in error.errors():
         where = ".".join(str(part) for part in item["loc"]) or "file"

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from agent.units import span
+from agent.vault.limits import Limit
 from keeper.chain.abi import decode_call
 from keeper.inspect.authority import Operation
-from keeper.inspect.limits import Limit
 from keeper.inspect.roles import ADMIN, GOVERNOR_FUNCTIONS, GUARDIAN_FUNCTIONS, LOOSENING_FUNCTIONS, PUBLIC
 from keeper.inspect.state import VaultState
-from keeper.inspect.words import DAY, WAD, WEEK, caps, moment, money, percent, span
+from keeper.inspect.words import DAY, WAD, WEEK, caps, moment, money, percent
 from keeper.snapshot import StrategySnapshot
 
 
@@ -166,9 +167,10 @@ def pending_lines(state: VaultState) -> list[str]:
 
 
 def abdicated_lines(state: VaultState) -> list[str]:
-    """Return the limits that can never be loosened again."""
+    """Return what can never be loosened again."""
     found = [
-        f"Nobody can ever loosen {limit.words} ({limit.show(state.limits.of(limit))})." for limit in state.abdicated
+        f"Nobody can ever loosen {limit.words} ({limit.show(limit.from_chain(state.limits.of(limit)))})."
+        for limit in state.abdicated
     ]
     if state.caps_abdicated:
         found.append("Nobody can ever loosen the caps or add a strategy.")
@@ -229,7 +231,8 @@ def _vault_call(state: VaultState, name: str, args: dict[str, Any]) -> str:
             limit = Limit(args["limit_"])
         except ValueError:
             return f"{name} a limit that does not exist"
-        return f"{name}: change {limit.words} from {limit.show(state.limits.of(limit))} to {limit.show(args['value'])}"
+        old, new = (limit.show(limit.from_chain(value)) for value in (state.limits.of(limit), args["value"]))
+        return f"{name}: change {limit.words} from {old} to {new}"
     if name == "abdicate":
         return f"give up for ever the right to loosen {Limit(args['limit_']).words}"
     if name in ("loosenCaps", "addStrategy"):

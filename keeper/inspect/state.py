@@ -1,15 +1,16 @@
 """A vault for its report: the keeper's snapshot, and what the lens does not show."""
 
 import time
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from agent.vault.limits import Limit
 from keeper.chain.rpc import UNREADABLE, Rpc
 from keeper.config import checked_address
 from keeper.errors import WrongContractError
 from keeper.inspect.authority import Authority, read_authority
-from keeper.inspect.limits import Limit, LimitValues
+from keeper.inspect.limits import LimitValues
 from keeper.snapshot import Snapshot, read_snapshot
 
 
@@ -29,7 +30,7 @@ class VaultState:
     @property
     def limits(self) -> LimitValues:
         """The snapshot's limits, with their words."""
-        return LimitValues.from_chain(astuple(self.snapshot.limits))
+        return LimitValues(*self.snapshot.limits.struct())
 
     def notice(self, *functions: str) -> int | None:
         """Return the least delay before anybody can call one of these functions, however they come by the role.

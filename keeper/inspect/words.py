@@ -17,16 +17,6 @@ def percent(wad: int) -> str:
     return f"{wad / WAD * 100:.6g} %"
 
 
-def span(seconds: int) -> str:
-    """Return a number of seconds as `2 days`, `1 hour 30 minutes`: the two largest units that it fills."""
-    parts = []
-    for name, length in (("day", DAY), ("hour", HOUR), ("minute", 60), ("second", 1)):
-        count, seconds = divmod(seconds, length)
-        if count:
-            parts.append(f"{count:,} {name}{'' if count == 1 else 's'}")
-    return " ".join(parts[:2]) or "no time"
-
-
 def parse_span(text: str) -> int:
     """Return the seconds of `172800`, `48h`, `2d` or `1d12h`; raises `ValueError` when it is none of these."""
     if text.isdigit():

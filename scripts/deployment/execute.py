@@ -12,8 +12,8 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 from web3.contract import Contract
 
+from agent.vault.limits import Limit
 from keeper.chain.abi import encode_call, selector
-from keeper.inspect.limits import Limit
 from keeper.inspect.roles import ADMIN, GOVERNOR, GUARDIAN, ROLE_NAMES, function_roles, memberships
 from keeper.inspect.state import VaultState, inspect_vault
 from keeper.inspect.words import WAD

@@ -8,12 +8,15 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 from web3.exceptions import Web3Exception
 
+from agent.units import span
+from agent.vault.limits import to_wad
 from agent.vault.limits_file import LimitsFile
 from keeper.chain.rpc import UNREADABLE, Rpc
 from keeper.config import checked_address
-from keeper.inspect.limits import LimitValues, check_limits, to_wad
-from keeper.inspect.words import DAY, WAD, percent, span
+from keeper.inspect.limits import LimitValues
+from keeper.inspect.words import DAY, WAD, percent
 from keeper.snapshot import NO_CAP
+from scripts.deployment.limits import check_limits
 from scripts.errors import PlanRefusedError
 from scripts.protocols.aave import POOL, ZERO
 from scripts.protocols.chain import contract_at, node_of
@@ -95,7 +98,7 @@ class DeploymentPlan:
         found = []
         if self.guardian == self.governance:
             found.append(
-                "guardian and governance are the same address: nobody else could cancel what a thief of its key announces"
+                "guardian and governance are the same address: nobody else could cancel what a thief announces"
             )
         if self.delay == 0:
             found.append("governance has no delay: depositors have no notice of anything; for local chains only")

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from agent.vault.limits import Limit
 from agent.vault.limits_file import LimitsFile
 from keeper.chain.abi import selector
-from keeper.inspect.limits import Limit, LimitValues
+from keeper.inspect.limits import LimitValues
 from keeper.inspect.report import alarms, limit_lines, to_json
 from keeper.inspect.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN
 from keeper.inspect.state import inspect_vault

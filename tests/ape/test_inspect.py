@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from agent.vault.limits import Limit
 from agent.vault.limits_file import LimitsFile
 from keeper.chain.abi import selector
 from keeper.errors import WrongContractError
-from keeper.inspect.limits import Limit
 from keeper.inspect.report import lines, to_json
 from keeper.inspect.roles import ADMIN, GUARDIAN, GUARDIAN_FUNCTIONS, PUBLIC
 from keeper.inspect.state import inspect_vault

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from web3.contract.contract import ContractFunction
 
-from keeper.inspect.limits import Limit
+from agent.vault.limits import Limit
 from keeper.inspect.report import describe
 from keeper.inspect.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN, GUARDIAN_FUNCTIONS
 from scripts.protocols.devnet import ROLES

@@ -4,7 +4,7 @@ import ape
 import pytest
 from ape.api import AccountAPI
 
-from keeper.inspect.limits import Limit
+from agent.vault.limits import Limit
 from scripts.errors import TransactionFailedError
 from scripts.protocols.borrower import follow_supply_rate
 from scripts.protocols.devnet import ROLES

@@ -5,7 +5,7 @@ from pathlib import Path
 import ape
 import pytest
 
-from keeper.inspect.limits import Limit
+from agent.vault.limits import Limit
 from keeper.inspect.roles import ADMIN, GUARDIAN
 from scripts.protocols.anvil import rpc
 from tests.fork.document import GAS, NEW, WAD, Document, Scene

@@ -8,9 +8,9 @@ from pathlib import Path
 import ape
 import pytest
 
+from agent.vault.limits import Limit
 from keeper.chain.abi import lens_code
 from keeper.config import KeeperConfig
-from keeper.inspect.limits import Limit
 from scripts.protocols.anvil import rpc
 from scripts.protocols.artifacts import ROOT, load_contract
 from scripts.protocols.chain import Chain, Unlocked

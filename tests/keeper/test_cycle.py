@@ -12,8 +12,7 @@ from web3 import HTTPProvider, Web3
 
 from agent.observation.memory import RateMemory
 from agent.observation.observe import RWA, vector_size
-from agent.policies.files import save_policy
-from agent.policies.integer import save_integer
+from agent.policies.files import save_integer, save_policy
 from agent.policies.quantise import quantise
 from agent.policies.rules import Greedy
 from keeper.errors import (

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from agent.vault.limits import Limit
 from keeper.chain.rpc import Rpc
 from keeper.errors import InspectionError, RpcRejectedError
-from keeper.inspect.limits import Limit
 from keeper.inspect.report import lines, to_json
 from keeper.inspect.state import VaultState, inspect_vault
 from scripts.deployment.execute import hand_over

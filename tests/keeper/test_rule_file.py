@@ -15,8 +15,8 @@ from agent.evaluation.fitted import fitted_baselines
 from agent.market.history import RateHistory, daily
 from agent.market.path import MarketPath
 from agent.observation.memory import RateMemory
+from agent.policies.files import RulePolicy, save_rule
 from agent.policies.load import load_policy
-from agent.policies.rule_file import RulePolicy, save_rule
 from agent.policies.rules import Rule
 from agent.units import DAY
 from agent.vault.limits import Limits

@@ -7,13 +7,12 @@ import os
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.keeper.harness import KEEPER, UNIT, Anvil, World, deploy_world
+from tests.keeper.harness import KEEPER, World, deploy_world
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_MEGABYTES = 300
@@ -53,10 +52,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 
 @pytest.fixture(scope="session")
-def world() -> Iterator[World]:
-    node = Anvil()
-    yield deploy_world(node)
-    node.stop()
+def world(anvil: Anvil) -> World:
+    return deploy_world(connect(anvil.url), anvil.url)
 
 
 def test_install__base__is_small_and_without_the_extras(installed: Installed) -> None:
@@ -87,12 +84,11 @@ def test_train__without_its_extra__says_how_to_get_it(installed: Installed) -> N
 
 
 def test_inspect__a_vault_on_a_node__without_clone(installed: Installed, world: World) -> None:
-    seen = json.loads(installed("keeper", "inspect", world.vault.address, "--rpc", world.anvil.url, "--json"))
+    seen = json.loads(installed("keeper", "inspect", world.vault.address, "--rpc", world.url, "--json"))
     assert seen["keeper"] == KEEPER.address
-    assert UNIT > 0
-    assert "stays idle" in installed("keeper", "inspect", world.vault.address, "--rpc", world.anvil.url)
+    assert "stays idle" in installed("keeper", "inspect", world.vault.address, "--rpc", world.url)
 
 
 def test_inspect__no_vault_there__one_line_and_exit_1(installed: Installed, world: World) -> None:
-    told = installed("keeper", "inspect", KEEPER.address, "--rpc", world.anvil.url, "--json", code=1)
+    told = installed("keeper", "inspect", KEEPER.address, "--rpc", world.url, "--json", code=1)
     assert "no code" in told

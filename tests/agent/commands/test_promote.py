@@ -18,8 +18,8 @@ from agent.errors import NotPromotedError, PolicyError, ResultsError, UnknownPol
 from agent.evaluation.serving import judged_part
 from agent.market.history import RateHistory
 from agent.observation.observe import vector_size
-from agent.policies.files import save_policy
-from agent.policies.integer import IntegerPolicy, save_integer
+from agent.policies.files import save_integer, save_policy
+from agent.policies.integer import IntegerPolicy
 from agent.policies.load import load_policy
 from agent.policies.quantise import quantise
 from agent.vault.limits import Limits
@@ -187,7 +187,7 @@ def test_judged_part__of_the_last_fold__and_another_history_is_refused(rng: np.r
             "last_day": history.end.isoformat(),
             "gas": "1 gwei at 3000 per ETH",
         },
-        "limits": {"relative_caps": limits.relative_caps.tolist(), "idle_floor": limits.idle_floor},
+        "limits": limits.record(),
         "folds": [{"train": ["2021-01-01", "2021-03-01"]}, {"train": ["2021-01-01", "2021-06-01"]}],
     }
     part = judged_part(about, history, limits)
@@ -201,5 +201,5 @@ def test_judged_part__of_the_last_fold__and_another_history_is_refused(rng: np.r
     for what, other in others.items():
         with pytest.raises(ResultsError, match=f"another {what}"):
             judged_part(about, other, limits)
-    with pytest.raises(ResultsError, match="another caps"):
+    with pytest.raises(ResultsError, match="the relative cap of pool-0: 60 % then, 50 % given"):
         judged_part(about, history, Limits.uniform(3, 0.5))

@@ -15,8 +15,8 @@ from agent.evaluation.promotion import judge, judge_on_history, judge_walk_forwa
 from agent.evaluation.scores import Scores
 from agent.evaluation.study import Scenario
 from agent.observation.observe import vector_size
-from agent.policies.files import load_policy_file, save_policy
-from agent.policies.integer import IntegerPolicy, save_integer
+from agent.policies.files import load_policy_file, save_integer, save_policy
+from agent.policies.integer import IntegerPolicy
 from agent.policies.load import load_policy
 from agent.policies.network import NumpyPolicy
 from agent.policies.quantise import quantise
@@ -128,14 +128,20 @@ def test_write_verdict__a_new_file_with_a_digest_of_its_own(policy: NumpyPolicy,
 def test_judge_walk_forward__another_policy_or_scenario__refused(policy: NumpyPolicy) -> None:
     rules = list(_backtests(np.random.default_rng(0)).values())
     scores = [Scores(SCENARIO, (rules[0],), tuple(rules), rules[2])]
+    limits = Limits.uniform(3)
     about = {"study": "made up", "policies": {"seed 1": ["0x12"]}, "data": {}, "seeds": 1, "trials": 1,
-             "folds": [{"test": ["2021-01-01", "2021-02-01"]}]}  # fmt: skip
+             "folds": [{"test": ["2021-01-01", "2021-02-01"]}], "limits": limits.record()}  # fmt: skip
     with pytest.raises(PolicyError, match="none of those of the walk-forward"):
         judge_walk_forward(policy, about, scores, SCENARIO)
     about["policies"] = {"seed 1": [policy.digest]}
     with pytest.raises(ResultsError, match=r"2 bp, 10M was not tried.*1 bp, 10M"):
         judge_walk_forward(policy, about, scores, Scenario(2.0, 1e7))
-    assert not judge_walk_forward(policy, about, scores, SCENARIO).promoted
+    verdict = judge_walk_forward(policy, about, scores, SCENARIO)
+    assert not verdict.promoted
+    assert verdict.limits == limits.record()
+    about["limits"] = {"relative_caps": [0.6, 0.6, 0.6], "idle_floor": 0.02}
+    with pytest.raises(ResultsError, match="run `agent walk-forward` again"):
+        judge_walk_forward(policy, about, scores, SCENARIO)
 
 
 def test_judge_on_history__days_it_was_trained_on__refused(policy: NumpyPolicy, rng: np.random.Generator) -> None:
@@ -147,6 +153,7 @@ def test_judge_on_history__days_it_was_trained_on__refused(policy: NumpyPolicy, 
         judge_on_history(policy, replace(history, names=("a", "b", "c")), date(2021, 7, 1), SCENARIO, limits)
     verdict = judge_on_history(policy, history, date(2021, 7, 1), SCENARIO, limits)
     assert verdict.evidence["test"] == ["2021-07-01", history.end.isoformat()]
+    assert verdict.limits == limits.record()
     assert not verdict.promoted
 
 

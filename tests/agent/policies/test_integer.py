@@ -20,17 +20,8 @@ from agent.evaluation.integer_report import integer_report, vectors
 from agent.market.lending import SyntheticMarket
 from agent.observation.memory import RateMemory
 from agent.observation.observe import CHAIN, Observation, observe, vector_size
-from agent.policies.integer import (
-    INPUT_SHIFT,
-    MAX_ACTIVATION,
-    OUTPUT_ONE,
-    IntegerPolicy,
-    Layer,
-    Network,
-    as_inputs,
-    load_integer,
-    save_integer,
-)
+from agent.policies.files import load_integer, save_integer
+from agent.policies.integer import INPUT_SHIFT, MAX_ACTIVATION, OUTPUT_ONE, IntegerPolicy, Layer, Network, as_inputs
 from agent.policies.load import load_policy
 from agent.policies.network import Lstm, NumpyPolicy, forward
 from agent.policies.quantise import quantise

@@ -158,11 +158,43 @@ def test_load__pickle_inside__never_run(saved: Path) -> None:
         load_policy(saved)
 
 
-def test_baselines__digests__distinct_and_stable() -> None:
+BEFORE_VERSIONS = {
+    "equal-weight": ("1 / n in every strategy, always", {}),
+    "hold": (
+        "1 / n in every strategy while less than least_deployed is deployed, else as it is",
+        {"least_deployed": 0.01},
+    ),
+    "greedy": ("strategies in the order of their present rate, each filled to its cap; ties share", {}),
+    "greedy-band": (
+        "as it is, unless the best portfolio under these rates, all caps taken for as large as the largest position, "
+        "earns more by (band x amount moved) x horizon + move cost x amount moved + gas share over the horizon; "
+        "then its strategies in the order of their sizes, each filled to its cap",
+        {"band": 0.0025, "horizon_days": 14.0, "source": "rates"},
+    ),
+}
+"""Descriptions and parameters that the digests of the baselines were of before rules had versions."""
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_baseline__digest_from_before_versions__still_loads_and_is_reported(name: str) -> None:
+    words, parameters = BEFORE_VERSIONS[name]
+    old = digest_of({"kind": "baseline", "name": name, "rule": words, "parameters": parameters})
+    now, served = load_policy(name), load_policy(name, digest=old.upper().replace("0X", "0x"))
+    assert (served.name, served.digest) == (name, old)
+    assert now.digest != old
+    assert load_policy(name, digest=now.digest).digest == now.digest
+    seen = _observation([0.01, 0.03, 0.02], [0.5, 0.1, 0.0])
+    assert np.array_equal(served.act(seen), now.act(seen))
+    for other in set(BASELINES) - {name}:
+        with pytest.raises(PolicyDigestError, match="committed"):
+            load_policy(other, digest=old)
+
+
+def test_baselines__digests__distinct_and_of_name_version_and_parameters() -> None:
     digests = {name: load_policy(name).digest for name in BASELINES}
     assert len(set(digests.values())) == len(BASELINES)
-    assert digests["equal-weight"] == digest_of(
-        {"kind": "baseline", "name": "equal-weight", "rule": "1 / n in every strategy, always", "parameters": {}}
+    assert digests["hold"] == digest_of(
+        {"kind": "rule", "name": "hold", "version": 1, "parameters": {"least_deployed": 0.01}}
     )
 
 

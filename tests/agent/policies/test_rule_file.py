@@ -28,9 +28,9 @@ from agent.evaluation.scoring import rules
 from agent.evaluation.serving import write_rule
 from agent.observation.memory import RateMemory
 from agent.observation.observe import RWA, Observation, observe
+from agent.policies.files import RulePolicy, load_rule, save_rule
 from agent.policies.forecast import Forecast
 from agent.policies.load import load_policy
-from agent.policies.rule_file import RulePolicy, load_rule, save_rule
 from agent.policies.rules import Greedy, RandomFeasible, Rule
 from agent.vault.limits import Limits
 from agent.vault.portfolio import Costs, PortfolioState
@@ -142,11 +142,26 @@ def test_load__for_another_vault_or_version__refused(saved: Path) -> None:
         load_policy(saved)
 
 
-def test_load__code_that_means_something_else_by_the_rule__refused(
-    saved: Path, monkeypatch: pytest.MonkeyPatch
+def test_load__a_version_that_decides_differently__refused(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Forecast, "version", 2)
+    with pytest.raises(PolicyVersionError, match=r"version 1 of forecast-var1, but this is version 2.*agent export"):
+        load_policy(saved)
+
+
+def test_load__file_from_before_versions__is_of_the_first(
+    saved: Path, fitted: dict[str, Rule], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Forecast, "rule", "maximise something else")
-    with pytest.raises(PolicyVersionError, match=r"something else by forecast-var1.*agent export"):
+    manifest = saved.with_suffix(".json")
+    content = json.loads(manifest.read_text())
+    del content["rule_version"]
+    manifest.write_text(json.dumps(content))
+    _rewrite(saved, rule="maximise (mean + decay (rate - mean)) w", rule_digest="0x12")
+    loaded = load_policy(saved)
+    assert isinstance(loaded, RulePolicy)
+    assert loaded.rule == fitted["forecast-var1"]
+    assert loaded.digest == json.loads(manifest.read_text())["digest"]
+    monkeypatch.setattr(Forecast, "version", 2)
+    with pytest.raises(PolicyVersionError, match="holds version 1"):
         load_policy(saved)
 
 
@@ -170,7 +185,7 @@ def test_load__whatever_a_clever_hand_writes__refused(saved: Path) -> None:
         (PolicyFileError, good, {"words": {"kind": "var2"}}),
         (PolicyFileError, good, {"words": {"kind": 1}}),
         (PolicyFileError, good, {"words": {"kind": "var1", "budget": "all"}}),
-        (PolicyVersionError, {**good, "budget": np.array(2.0)}, {}),
+        (PolicyVersionError, good, {"rule_version": 2}),
         (PolicyFileError, good, {"format": "bulkhead-rule-2"}),
     ]
     for error, arrays, changes in wrong:

@@ -10,10 +10,20 @@ from agent.errors import PolicyShapeError
 from agent.market.lending import SyntheticMarket
 from agent.observation.memory import RateMemory
 from agent.observation.observe import Observation, observe
-from agent.policies.rules import EqualWeight, Greedy, GreedyBand, RandomFeasible, SingleAsset, move_for_a_lead
+from agent.policies.rules import (
+    EqualWeight,
+    Greedy,
+    GreedyBand,
+    RandomFeasible,
+    Rule,
+    SingleAsset,
+    as_committed,
+    move_for_a_lead,
+)
 from agent.vault.limits import Limits
 from agent.vault.portfolio import Costs, PortfolioState
 from tests.agent.made_up import path_of
+from tests.agent.policies import decisions
 
 
 def seen(
@@ -120,3 +130,51 @@ def test_random_feasible__same_generator_same_portfolios__digest_names_it(settin
     assert not np.array_equal(runs[0].weights, runs[2].weights)
     assert (runs[0].weights[:, :-1] <= 0.6 + 1e-3).all()
     assert runs[0].turnover.sum() > 5 * run(EqualWeight(), path, setting).turnover.sum()
+
+
+@pytest.mark.parametrize("name", decisions.rules())
+def test_decisions__of_every_rule__are_those_of_its_version(name: str) -> None:
+    now, before = decisions.decided()[name], decisions.written()[name]
+    again = f"write the decisions again with `{decisions.COMMAND}`"
+    assert now["version"] == before["version"], f"{name} has a new version: {again}"
+    assert not decisions.changed(now, before), f"behaviour of {name} changed: raise its version and {again}"
+    assert now["digest"] == before["digest"], f"digest of {name} changed, its version did not: vaults would refuse it"
+
+
+def test_decisions__every_rule_there_is__has_some() -> None:
+    def below(kind: type) -> set[type]:
+        return {kind}.union(*(below(each) for each in kind.__subclasses__()))
+
+    kinds = {kind for kind in below(Rule) - {Rule} if kind.__module__.startswith("agent.")}
+    assert kinds | {RandomFeasible} == {type(rule) for rule in decisions.rules().values()}
+    assert set(decisions.written()) == set(decisions.rules())
+
+
+def test_decisions__changed_under_the_same_version__are_not_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = decisions.FILE.read_text()
+    monkeypatch.setattr(Greedy, "act", lambda _, seen: -seen.rates)
+    assert decisions.main() == 1
+    assert "greedy changed: raise its version first" in capsys.readouterr().err
+    assert decisions.FILE.read_text() == text
+
+
+def test_digest__other_words_same__other_version_or_parameters_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = GreedyBand().digest
+    monkeypatch.setattr(GreedyBand, "__doc__", "The same in other words.")
+    assert GreedyBand().digest == digest
+    assert GreedyBand(band=0.003).digest != digest
+    monkeypatch.setattr(GreedyBand, "version", 2)
+    assert GreedyBand().digest != digest
+
+
+def test_as_committed__another_version_or_other_parameters__not_under_the_old_digest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = "0x8227de2e5c7ba5229c6439f11b74f985e0d7bfb520e33214b4d8e40408631b93"
+    assert as_committed(GreedyBand(), old).digest == old
+    for other in (GreedyBand(band=0.003), Greedy()):
+        assert as_committed(other, old) is other
+    monkeypatch.setattr(GreedyBand, "version", 2)
+    assert as_committed(GreedyBand(), old).digest != old

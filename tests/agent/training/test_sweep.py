@@ -16,7 +16,7 @@ from agent.cli import cli
 from agent.errors import PolicyFileError, SweepError
 from agent.market.lending import SyntheticMarket
 from agent.parallel.tasks import TaskResult
-from agent.policies.integer import load_integer
+from agent.policies.files import load_integer
 from agent.training.preset import Preset, load_preset, preset_names, preset_toml
 from agent.training.sweep import Search, own_parameters, run_trial, sweep, with_parameters
 from agent.vault.limits import Limits

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from agent.errors import LimitsError, LimitsFileError, NotFiniteError, ShapeError
+from agent.units import DAY
 from agent.vault.bucket import UNBOUNDED, Budget
-from agent.vault.limits import Limits
+from agent.vault.limits import WAD, Limit, Limits, Tight, Unit
 from agent.vault.limits_file import load_limits
 from agent.vault.projection import project_between, project_capped
+from tests.agent.vault.changed import LIMITS, changed
+
+CONTRACTS = Path(__file__).parents[3] / "contracts"
 
 GOOD = """
 idle_floor = 0.02
@@ -141,7 +148,7 @@ def test_project_between__batch_equals_row_by_row_and_the_impossible_is_refused(
     "changes",
     [
         {"relative_caps": np.array([1.1, 0.5])},
-        {"relative_caps": np.array([0.0, 0.5])},
+        {"relative_caps": np.array([-0.1, 0.5])},
         {"relative_caps": np.array([np.nan, 0.5])},
         {"absolute_caps": np.array([-1.0, 0.5])},
         {"absolute_caps": np.array([1.0])},
@@ -240,3 +247,143 @@ def test_load_limits__bad_file__says_which_entry(tmp_path: Path, text: str, mess
 def test_load_limits__no_file__named(tmp_path: Path) -> None:
     with pytest.raises(LimitsFileError, match="nowhere"):
         load_limits(tmp_path / "nowhere.toml")
+
+
+# --- the table ---------------------------------------------------------------------------------------------------
+
+_VAULT = (CONTRACTS / "Vault.sol").read_text()
+_NAMES = re.findall(
+    r"^\s*(\w+),? //",
+    re.search(r"enum Limit \{(.*?)\n    \}", (CONTRACTS / "interfaces/IVault.sol").read_text(), re.S)[1],
+    re.M,  # type: ignore[index]
+)
+
+
+def _solidity(limit: Limit) -> str:
+    return limit.name.title().replace("_", "")
+
+
+def _evaluated(text: str) -> int:
+    """A Solidity expression such as `10 * WAD`, `30 days` or `0.3e18`."""
+    value = 1.0
+    for factor in re.sub(r" (days|hours)", r" * \1", text).split(" * "):
+        value *= {"WAD": WAD, "days": DAY, "hours": 3600}.get(factor) or float(factor)
+    return int(value)
+
+
+def test_limit__order__is_the_contracts() -> None:
+    assert [_solidity(limit) for limit in Limit] == _NAMES
+    assert list(Limit) == list(range(len(_NAMES)))
+
+
+@pytest.mark.parametrize("limit", Limit)
+def test_limit__range__is_the_contracts(limit: Limit) -> None:
+    setter = _VAULT[_VAULT.index("function _setLimit") :]
+    before = f"limit_ == Limit.{_solidity(limit)})" if limit is not Limit.PERFORMANCE_FEE else "        else _hot"
+    found = re.search(r"_within\(value, ([^,]+), ([^)]+)\)", setter[setter.index(before) :])
+    assert found is not None
+    assert (limit.to_chain(limit.least), limit.to_chain(limit.most)) == (_evaluated(found[1]), _evaluated(found[2]))
+
+
+def test_limit__tight_direction__is_the_contracts() -> None:
+    tighten = _VAULT[_VAULT.index("function tighten(") :].split("function", 2)[1]
+    up, never = (re.findall(r"limit_ (?:==|!=) Limit\.(\w+)", line) for line in tighten.splitlines()[2:4])
+    assert up == [_solidity(limit) for limit in Limit if limit.tight is Tight.UP]
+    assert never == [_solidity(limit) for limit in Limit if limit.tight is Tight.NEITHER]
+
+
+@given(st.sampled_from(Limit), st.floats(0, 1))
+def test_limit__chain_and_back__is_the_same_up_to_a_unit(limit: Limit, share: float) -> None:
+    value = limit.least + share * (limit.most - limit.least)
+    back = limit.from_chain(limit.to_chain(value))
+    unit = {Unit.SECONDS: 1.0, Unit.SHARE_PER_DAY: DAY / WAD}.get(limit.unit, 1 / WAD)
+    assert value - unit * 1.001 - 1e-15 * value <= back <= value + 1e-15 * value
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "chain", "words"),
+    [
+        (Limit.IDLE_FLOOR, 0.02, 2 * 10**16, "2 %"),
+        (Limit.MARK_GROWTH_RATE, 0.25, 25 * 10**16, "25 % a year"),
+        (Limit.COOLDOWN, 5400, 5400, "1 hour 30 minutes"),
+        (Limit.LOSS_REFILL, 0.001, 10**15 // DAY, "0.1 % a day"),
+        (Limit.TURNOVER_CAPACITY, np.inf, None, "no bound"),
+        (Limit.PERFORMANCE_FEE, 0.1, 10**17, "10 %"),
+    ],
+)
+def test_limit__value__on_chain_and_in_words(limit: Limit, value: float, chain: int | None, words: str) -> None:
+    assert limit.show(value) == words
+    if chain is not None:
+        assert limit.to_chain(value) == chain
+
+
+@pytest.mark.parametrize("limit", Limit)
+def test_limits__out_of_the_vaults_range__refused_by_name(limit: Limit) -> None:
+    wrong = [limit.least - 1e-3, np.nan]
+    if limit not in (Limit.MARK_GROWTH_RATE, Limit.LOSS_CAPACITY, Limit.TURNOVER_CAPACITY):
+        wrong.append(limit.most * 1.001)
+    wrong += [] if limit.excluded is None else [limit.excluded]
+    field, _, part = limit.path.partition(".")
+    for value in wrong:
+        with pytest.raises(LimitsError, match=part or field):
+            replace(LIMITS, **{field: replace(getattr(LIMITS, field), **{part: value}) if part else value})
+
+
+def test_limits__numbers_without_a_row_in_the_table__there_are_none() -> None:
+    named = {limit.path.partition(".")[0] for limit in Limit}
+    assert named | {"relative_caps", "absolute_caps"} == {field.name for field in fields(Limits)}
+
+
+# --- the record --------------------------------------------------------------------------------------------------
+
+
+def test_record__through_json__gives_the_same_limits() -> None:
+    for limits in (LIMITS, Limits.uniform(3), *changed().values()):
+        stored = json.loads(json.dumps(limits.record(), allow_nan=False))
+        again = Limits.from_record(stored)
+        assert again.digest == limits.digest
+        assert not limits.differences(again)
+    assert replace(LIMITS, cooldown=3600).digest == LIMITS.digest  # an int from a file, a float from the chain
+
+
+@pytest.mark.parametrize("what", changed())
+def test_record__one_number_changed__another_digest_and_one_difference(what: str) -> None:
+    other = changed()[what]
+    assert other.digest != LIMITS.digest
+    found = LIMITS.differences(other, ["a", "b", "c"])
+    assert len(found) == 1
+    tighter_down = not what.startswith(("idle_floor", "cooldown", "mark_growth_rate"))
+    assert found[0].looser is not tighter_down
+    assert other.differences(LIMITS)[0].looser is (tighter_down or what == "mark_growth_rate")
+
+
+def test_differences__in_words__name_the_limit_the_strategy_and_both_values() -> None:
+    other = replace(LIMITS, relative_caps=np.array([0.6, 0.55, 0.4]), absolute_caps=np.array([np.inf, np.inf, 1e6]))
+    other = replace(other, turnover_budget=UNBOUNDED)
+    assert [each.told("judged", "in the vault") for each in LIMITS.differences(other, ["a", "b", "c"])] == [
+        "the relative cap of b: 50 % judged, 55 % in the vault",
+        "the absolute cap of a: 50,000,000.00 judged, no bound in the vault",
+        "the share of NAV that rebalancing may move at once: 200 % judged, no bound in the vault",
+    ]
+    (back,) = replace(LIMITS, turnover_budget=UNBOUNDED).differences(LIMITS)  # a refill where nothing was bounded
+    assert not back.looser
+    with pytest.raises(ShapeError, match="for 3 and for 2 strategies"):
+        LIMITS.differences(Limits.uniform(2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cooldown": ...}, "missing: cooldown"),
+        ({"more": 1.0}, "others were"),
+        ({"loss_budget": 0.1}, "damaged"),
+        ({"loss_budget": {"capacity": 0.1, "refill": 0.1}}, "damaged"),
+        ({"relative_caps": [None, 0.5, 0.5]}, "damaged.*relative caps"),
+        ({"idle_floor": "much"}, "damaged"),
+        ({"idle_floor": None}, "damaged.*idle_floor"),
+    ],
+)
+def test_from_record__not_a_whole_record__refused(changes: dict[str, object], message: str) -> None:
+    record = {key: value for key, value in {**LIMITS.record(), **changes}.items() if value is not ...}
+    with pytest.raises(LimitsError, match=message):
+        Limits.from_record(record)
