@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.protocols.anvil import Anvil, connect
 from tests.keeper.harness import KEEPER, World, deploy_world
 
 ROOT = Path(__file__).resolve().parents[2]
