@@ -122,12 +122,12 @@ RELATED: Mapping[str, str] = {
 }
 
 
-def mutation(options: Options, say: Say, subject: Subject = VAULT, explained: Path = EXPLAINED) -> Findings:
+def mutation(options: Options, say: Say) -> Findings:
     """Plant faults, and count those that the tests catch."""
-    reasons = {key: reason for (key,), reason in part.load_reasons(explained, "survivor", "mutant").items()}
+    reasons = {key: reason for (key,), reason in part.load_reasons(EXPLAINED, "survivor", "mutant").items()}
     say("compiling the scratch copies and running the tests without a fault")
     with ThreadPoolExecutor(options.jobs) as pool:
-        benches = list(pool.map(lambda number: Bench(number, subject), range(options.jobs)))
+        benches = list(pool.map(lambda number: Bench(number, VAULT), range(options.jobs)))
         every = benches[0].mutants()
         left = iter(sample(every, options.mutants, options.seed))
         verdicts: dict[Mutant, str] = {}
@@ -272,7 +272,7 @@ class Bench:
         """Run tests up to the first failure; for each that ran, whether it passed."""
         command = ["forge", "test", "--json", "--fail-fast", "-j", "1", *arguments]
         done = run(command, cwd=self._root, env={**ENVIRONMENT, **FEW_RUNS}, good=good, timeout=timeout)
-        passed = [result["status"] != "Failure" for _, _, result in part.forge_tests(done.stdout)]
+        passed = [test.status != "Failure" for test in part.forge_tests(done.stdout)]
         if all(passed) != (done.returncode == 0):
             raise BrokenReportError(
                 f"`forge test` ended with {done.returncode}, but not by its tests:\n{part.tail(done)}"
