@@ -724,10 +724,6 @@ def test_sample__same_seed_same_mutants() -> None:
     assert len(set(chosen)) == 10
 
 
-def test_wilson__by_hand() -> None:
-    assert mutation.wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)  # Brown, Cai, DasGupta 2001
-
-
 MANY = """library Math { function min(uint256 a, uint256 b) internal pure returns (uint256) { return a < b ? a : b; } }
 
 contract Many {
