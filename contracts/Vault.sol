@@ -28,23 +28,23 @@ import {HighWaterMark} from "./libraries/HighWaterMark.sol";
 ///
 /// NAV AND SHARE PRICE
 /// NAV (`totalAssets`) is the asset balance of the vault plus, for each strategy, `previewRedeem` of the shares in the
-/// vault's own books. Shares of a strategy that are sent to the vault are not in its books and count for nothing. Assets
+/// vault's own books. Strategy shares that somebody sends to the vault are not in its books and count for nothing. Assets
 /// sent to the vault belong to the depositors. The share price starts at 1e18 whatever the decimals; 1e6 virtual shares
 /// make it expensive to inflate. All conversions round against the caller.
 ///
 /// REBALANCING
 /// Only the keeper rebalances. A request names, for each strategy, a share of the NAV at the start, or `HOLD`. The vault
-/// first withdraws what is over target, then deposits what is under. It reverts unless:
+/// first withdraws from strategies over their target, then deposits into those under it. It reverts unless:
 /// - the epoch is the vault's, the deadline has not passed, the policy is the committed one, the cooldown is over;
 /// - the share price is above the drawdown floor, before and after;
 /// - afterwards no strategy is over its absolute cap, or over its relative cap of the NAV *before*. Where the transaction
 ///   itself deposited first, the NAV before that deposit counts, and the deposit stays idle: a flash deposit widens no
 ///   cap, no floor and no budget;
 /// - afterwards the idle floor is kept, and NAV is at least what the keeper demanded;
-/// - what was moved is within the turnover budget, and what was lost is within the loss budget. Both are token buckets in
+/// - the amount moved is within the turnover budget, and the loss is within the loss budget. Both are token buckets in
 ///   shares of NAV. THE LOSS BUDGET BOUNDS WHAT A STOLEN KEEPER'S KEY CAN COST: `capacity + refill x time`.
-/// A position that yield or a withdrawal has carried over its cap is not forced down, but no rebalance passes that leaves
-/// it there. Caps bind the keeper, not the depositors, whose coming and going moves weights too.
+/// A position that yield or a withdrawal has carried over its cap is not forced down, but no rebalance may leave it there.
+/// Caps bind the keeper, not the depositors, whose deposits and withdrawals move weights too.
 ///
 /// KILL-SWITCH
 /// The high-water mark follows the share price up, at most at `MarkGrowthRate`, and never falls by itself. When the share
@@ -54,16 +54,16 @@ import {HighWaterMark} from "./libraries/HighWaterMark.sol";
 /// for dust there is nothing to protect and a unit of rounding would look like a crash: there the mark is the price.
 ///
 /// DEAD MAN'S SWITCH
-/// When neither a rebalance nor a heartbeat of the keeper has come for `MaxSilence` seconds, anyone may `unwind`.
+/// When the keeper has neither rebalanced nor sent a heartbeat for `MaxSilence` seconds, anyone may `unwind`.
 ///
 /// LEAVING
 /// Withdrawals use idle assets, then the strategies in order. A strategy that reverts or is illiquid is passed over.
 /// `redeemInKind` hands out the pro-rata part of idle and of every strategy's shares; it needs no price, no liquidity and
-/// no live strategy. Nothing in the way out depends on the keeper, on governance or on the kill-switch.
+/// no live strategy. The way out depends on neither the keeper, nor governance, nor the kill-switch.
 ///
 /// QUARANTINE
-/// A strategy whose valuation reverts counts as nothing while it does. Deposits, rebalances and `trip` then wait, so that
-/// nobody enters cheaply and no hiccup halts the vault. Withdrawals go on at the price of what is left, and forgo the rest:
+/// A strategy counts as nothing while its valuation reverts. Deposits, rebalances and `trip` then wait, so that nobody
+/// enters cheaply and no hiccup halts the vault. Withdrawals go on at the price of the rest, and forgo that strategy:
 /// `redeemInKind` is the fair way out. A strategy that never comes back is written off by governance, after its delay.
 ///
 /// PERFORMANCE FEE
@@ -71,23 +71,23 @@ import {HighWaterMark} from "./libraries/HighWaterMark.sol";
 /// (not the kill-switch's mark, whose growth is bounded); at most 30 %. No fee on deposits, assets or withdrawals.
 ///
 /// ROLES
-/// keeper      rebalances within the walls, and gives signs of life. Nothing else.
+/// keeper      rebalances within the walls, and sends heartbeats. Nothing else.
 /// authority   an OpenZeppelin AccessManager that says who may call the `restricted` functions, and after which delay.
 ///   guardian    can only tighten: lower caps and budgets, halt, cut the keeper off; no delay.
 ///   governance  can loosen, add strategies, commit policies, resume; after a delay that depositors can see and within
-///               which they can leave. It can give up, for ever, the right to loosen a limit.
+///               which they can leave. It can abdicate: renounce, for ever, the right to loosen a limit.
 /// anyone      trips, and unwinds once halted or once the keeper is silent.
 ///
 /// ASSUMPTIONS
-/// - The asset takes no fee on transfer (it is refused on deposit), does not rebase, calls back nobody who could profit
-///   from reading the vault's views in between, and has no more than 24 decimals.
+/// - The asset takes no fee on transfer (such a deposit is refused), does not rebase, has no more than 24 decimals, and
+///   calls back nobody who could profit from reading the vault's views in between.
 /// - Strategies are chosen by governance: `previewRedeem` cannot be moved within a transaction, they are honest about the
-///   shares they mint and burn, and leaving costs what `previewRedeem` says. The loss budget bounds what rebalancing loses
-///   where it costs more; a withdrawal through such a strategy charges the difference to those who stay.
-/// - A strategy that lies about its value can take what was deposited into it, up to its cap.
-/// - A new vault is seeded. Whoever deposits a little into an empty one and then gives as much lifts the share price ahead of
-///   the mark, whose growth is bounded; until it has caught up, later depositors are protected only past the gift. A first
-///   deposit of any size makes such a gift dear.
+///   shares they mint and burn, and leaving costs what `previewRedeem` says. Where it costs more, the loss budget bounds
+///   the loss by rebalancing; a withdrawal through such a strategy charges the difference to those who stay.
+/// - A strategy that lies about its value can take its deposits, up to its cap.
+/// - A new vault is seeded. Whoever deposits a little into an empty one and then donates as much lifts the share price ahead
+///   of the mark, whose growth is bounded; until the mark has caught up, a fall by the size of the gift trips nothing, and
+///   later depositors bear it. A first deposit of any size makes such a gift expensive.
 /// - The authority is configured as `scripts/deploy.py` does and checks: an admin without a delay could do anything at once.
 contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTransient {
     using BoundedCall for address;
@@ -102,8 +102,8 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     uint256 internal constant BASIS_POINTS = 1e4;
     uint256 internal constant VIRTUAL_SHARES = 1e6;
     uint8 internal constant DECIMALS_OFFSET = 6;
-    /// @dev A vault with less than these assets, and less than these shares, is empty but for dust. Either alone would not
-    /// do: a crash leaves few assets, and a gift to an empty vault makes few shares worth much.
+    /// @dev A vault with fewer than these assets, and fewer than these shares, is empty but for dust. Either test alone would
+    /// fail: a crash leaves few assets, and a gift to an empty vault makes few shares worth much.
     uint256 internal constant DUST_ASSETS = 1e3;
     uint256 internal constant DUST_SHARES = DUST_ASSETS * VIRTUAL_SHARES;
     /// @dev No deposit lifts NAV over these assets, nor the supply over these shares: beyond them, conversions would overflow.
@@ -111,8 +111,8 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     uint256 internal constant MAX_ASSETS = type(uint128).max;
     uint256 internal constant MAX_SHARES = MAX_ASSETS * VIRTUAL_SHARES;
     uint256 public constant MAX_STRATEGIES = 16;
-    /// @dev Gas for one question to a strategy, and for one call that must not be fatal: generous for honest ones, and a
-    /// hostile one that burns all it is given still leaves a block's worth of room to get out.
+    /// @dev Gas for reading a strategy, and for a call that must not be fatal: generous for honest strategies, while a
+    /// hostile one that burns it all still leaves enough of a block to get out.
     uint256 internal constant READ_GAS = 2_000_000;
     uint256 internal constant CALL_GAS = 4_000_000;
     /// @dev Gas to hand out shares: sixteen strategies that burn it all still fit into one transaction.
@@ -122,8 +122,8 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /* STORAGE THAT EVERY OPERATION READS */
 
-    /// @dev High-water mark of the share price (WAD). As wide as any price: 120 bits would do for every vault that is in
-    /// use, but a gift of a few assets to an empty one lifts the price beyond them, and a mark that cannot follow is blind.
+    /// @dev High-water mark of the share price (WAD). As wide as any price: 120 bits would do for every vault in use, but a
+    /// gift of a few assets to an empty one lifts the price beyond them, and a mark that cannot follow is blind.
     uint208 internal _mark;
     uint48 internal _markedAt;
 
@@ -157,7 +157,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     Bucket.State internal _loss;
     Bucket.State internal _turnover;
 
-    /// @dev Bit `Limit`: the right to loosen it was given up. Bit 255: the same for caps and new strategies.
+    /// @dev Bit `Limit`: that limit can never be loosened again. Bit 255: the same for caps, and for new strategies.
     uint256 internal _abdicated;
     uint256 internal constant CAPS_BIT = 255;
 
@@ -181,7 +181,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /* MEMORY TYPES */
 
-    /// @dev The vault's books at one moment, with the fee that is due taken off.
+    /// @dev The vault's books at one moment, net of the fee that is due.
     struct Books {
         uint256 nav;
         uint256 supply;
@@ -342,7 +342,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     function removeStrategy(address strategy) external restricted {
         Strategy storage s = _strategy(strategy);
         require(s.shares == 0, StrategyNotEmpty(strategy, s.shares));
-        // The others keep their order; what the keeper has under way was made for the old one.
+        // The others keep their order; a request that is under way was made for the old one, and the epoch voids it.
         for (uint256 i = _position[strategy]; i < _hot.count; ++i) {
             _strategies[i - 1] = _strategies[i];
             _position[address(_strategies[i].target)] = i;
@@ -497,7 +497,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /* VIEWS */
 
-    /// @notice NAV: idle assets and what leaving every strategy would pay. A strategy that cannot be valued counts as 0.
+    /// @notice NAV: idle assets plus the proceeds of leaving every strategy. A strategy that cannot be valued counts as 0.
     function totalAssets() public view override(ERC4626, IERC4626) nonReentrantView returns (uint256 nav) {
         Books memory books;
         _value(books);
@@ -598,13 +598,13 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         return _toShares(assets, books, Math.Rounding.Floor);
     }
 
-    /// @notice What `owner` can take out now, with the liquidity that the strategies offer now.
+    /// @notice Assets that `owner` can withdraw now, with the present liquidity of the strategies.
     function maxWithdraw(address owner) public view override(ERC4626, IERC4626) returns (uint256) {
         Books memory books = _readBooks();
         return Math.min(_toAssets(balanceOf(owner), books, Math.Rounding.Floor), _liquid(books));
     }
 
-    /// @notice What `owner` can redeem now, with the liquidity that the strategies offer now.
+    /// @notice Shares that `owner` can redeem now, with the present liquidity of the strategies.
     function maxRedeem(address owner) public view override(ERC4626, IERC4626) returns (uint256) {
         Books memory books = _readBooks();
         uint256 shares = balanceOf(owner);
@@ -631,8 +631,8 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         require(request.weights.length == expected, WrongLength(request.weights.length, expected));
     }
 
-    /// @dev Weights to amounts. Refuses at once what could only fail later with a message that says less.
-    /// @param nav What every wall is measured against; the weights themselves mean shares of `start.nav`.
+    /// @dev Converts weights to amounts. Refuses at once whatever would fail later with a less telling error.
+    /// @param nav Base of every wall; the weights themselves are shares of `start.nav`.
     function _targets(uint256[] calldata weights, Books memory start, uint256 nav)
         internal
         view
@@ -652,7 +652,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         _checkIdleFloor(nav.saturatingSub(invested), nav);
     }
 
-    /// @dev Withdrawals, then deposits. Returns the larger of their sums: a unit moved between strategies counts once.
+    /// @dev Withdraws, then deposits. Returns the larger of the two sums: a unit moved between strategies counts once.
     function _move(uint256[] memory values, uint256[] memory targets) internal returns (uint256) {
         uint256 withdrawn;
         uint256 deposited;
@@ -720,8 +720,8 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         return _strategies[position - 1];
     }
 
-    /// @dev `previewRedeem` and not `convertToAssets`: a position is worth what leaving it pays, exit fees included. An
-    /// answer beyond 128 bits is none: the sum must not overflow, or one strategy could lock the vault.
+    /// @dev `previewRedeem` and not `convertToAssets`: a position is worth the proceeds of leaving it, net of exit fees. An
+    /// answer beyond 128 bits is no valuation: the sum must not overflow, or one strategy could lock the vault.
     function _value(Books memory books) internal view {
         uint256 count = _hot.count;
         uint256[] memory values = new uint256[](count);
@@ -744,7 +744,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         books.values = values;
     }
 
-    /// @dev Brings a position down from `value` to `target`. Leaving it altogether redeems the shares, so no dust stays.
+    /// @dev Reduces a position from `value` to `target`. Leaving it altogether redeems the shares, so no dust stays.
     function _take(Strategy storage s, uint256 value, uint256 target) internal {
         if (target == 0) {
             _redeem(s, s.shares);
@@ -758,13 +758,13 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         return s.target.redeem(shares, address(this), address(this));
     }
 
-    /// @dev The approval is exact and used up at once: a strategy can never pull more than it is given.
+    /// @dev The approval is exact and spent at once: a strategy can never pull more than its deposit.
     function _put(Strategy storage s, uint256 assets) internal {
         IERC20(asset()).forceApprove(address(s.target), assets);
         s.shares = (s.shares + s.target.deposit(assets, address(this))).toUint128();
     }
 
-    /// @dev Makes `assets` idle, out of the strategies in order; one that does not pay is passed over.
+    /// @dev Withdraws from the strategies, in order, until `assets` are idle; one that does not pay is passed over.
     function _pull(uint256 assets, Books memory books) internal {
         uint256 available = books.idle;
         for (uint256 i; available < assets && i < books.values.length; ++i) {
@@ -783,7 +783,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         require(available >= assets, NotEnoughLiquidity(assets, available));
     }
 
-    /// @dev What a strategy of this value would pay out now; 0 for one that cannot say.
+    /// @dev Assets that a strategy of this value would pay out now; 0 where it does not answer.
     function _withdrawable(Strategy storage s, uint256 value) internal view returns (uint256) {
         if (value == 0) return 0;
         (, uint256 most) = address(s.target).readUint(READ_GAS, IERC4626.maxWithdraw.selector, uint160(address(this)));
@@ -797,7 +797,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         }
     }
 
-    /// @dev Sends shares of a strategy out; 0 if it will not.
+    /// @dev Transfers shares of a strategy, and returns how many: 0 where the transfer fails.
     function _handOut(Strategy storage s, uint256 shares, address receiver) internal returns (uint256) {
         if (shares == 0) return 0;
         if (!address(s.target).tryTransfer(TRANSFER_GAS, receiver, shares)) {
@@ -810,7 +810,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /* INTERNAL: SHARE PRICE, FEE AND DRAWDOWN */
 
-    /// @dev NAV and supply as they stand, with the performance fee that is due already minted.
+    /// @dev NAV and supply at this moment, as if the performance fee that is due were minted.
     function _books() internal view returns (Books memory books) {
         _value(books);
         books.supply = totalSupply();
@@ -824,13 +824,13 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         books.price = _sharePrice(books.nav, books.supply);
     }
 
-    /// @dev The books for a view. While an operation is under way they do not add up, and nobody is told.
+    /// @dev The books for a view. In the middle of an operation they do not add up, so the view reverts.
     function _readBooks() internal view nonReentrantView returns (Books memory) {
         return _books();
     }
 
-    /// @dev Records the fee and the high-water mark. The fee's mark rises even where the fee rounds to nothing: with (next
-    /// to) no shares about, a donation lifts the price for free, and the next depositor would pay for that gain.
+    /// @dev Records the fee and the high-water mark. The fee's mark rises even where the fee rounds to nothing: with hardly
+    /// any shares in existence a donation lifts the price for free, and the next depositor would pay for that gain.
     function _accrue() internal returns (Books memory books) {
         books = _books();
         if (books.feeShares > 0) {
@@ -846,13 +846,13 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         require(books.broken == address(0), ValuationFailed(books.broken));
     }
 
-    /// @dev Records what came about under the old terms, so that new ones never reach back. At a price that is known: with
-    /// a strategy in quarantine, its recovery would later pass for a gain.
+    /// @dev Settles under the old terms, so that new ones never reach back. Needs a valuation of every strategy: the recovery
+    /// of one in quarantine would later pass for a gain.
     function _settle() internal {
         _feeMark = Math.max(_feeMark, _accrueValued().price);
     }
 
-    /// @dev Basis points; 0 while there is nobody to pay.
+    /// @dev In basis points; 0 while there is no recipient.
     function _feeRate() internal view returns (uint256 rate) {
         rate = _hot.performanceFee;
         if (rate != 0 && feeRecipient == address(0)) rate = 0;
@@ -866,8 +866,8 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         return HighWaterMark.follow(mark, books.price, _markGrowthRate, block.timestamp - _markedAt);
     }
 
-    /// @dev A price beyond 208 bits (an empty vault that was sent all the money in the world) is recorded as the largest:
-    /// to revert instead would lock the vault.
+    /// @dev A price beyond 208 bits (an empty vault that was sent all the money in the world) is capped: reverting would lock
+    /// the vault.
     function _startMark(uint256 price) internal {
         _mark = uint208(Math.min(price, type(uint208).max));
         _markedAt = uint48(block.timestamp);
@@ -881,7 +881,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         return mark.mulDiv(WAD - _hot.maxDrawdown, WAD);
     }
 
-    /// @dev Neither deposits nor rebalances happen at a price that is unknown or past the drawdown limit.
+    /// @dev Refuses deposits and rebalances at a price that is unknown or past the drawdown limit.
     function _checkTradable(Books memory books) internal view returns (uint256 floor) {
         require(books.broken == address(0), ValuationFailed(books.broken));
         floor = _drawdownFloor(_mark);
@@ -915,21 +915,21 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         return shares.mulDiv(books.nav + 1, books.supply + VIRTUAL_SHARES, rounding);
     }
 
-    /// @dev What may come in now.
+    /// @dev Assets that may be deposited now; 0 while deposits are closed.
     function _openRoom() internal view returns (uint256 assets, Books memory books) {
         books = _readBooks();
         bool open = !_hot.halted && books.broken == address(0) && books.price >= _drawdownFloor(_markAt(books));
         if (open) assets = _room(books);
     }
 
-    /// @dev What still fits in, whether or not it may.
+    /// @dev Assets that still fit under the maximum, whether or not deposits are open.
     function _room(Books memory books) internal pure returns (uint256) {
         if (books.nav >= MAX_ASSETS) return 0;
         uint256 priced = _toAssets(MAX_SHARES.saturatingSub(books.supply), books, Math.Rounding.Floor);
         return Math.min(MAX_ASSETS - books.nav, priced);
     }
 
-    /// @dev Where `maxDeposit` says 0, nothing must still be able to go in: 0 passes in every state.
+    /// @dev `maxDeposit` allows 0 at least, and whatever it allows must work: a deposit of 0 passes in every state.
     function _openForDeposit(uint256 amount) internal returns (Books memory books) {
         if (amount == 0) return _accrue();
         require(!_hot.halted, VaultHalted());
@@ -938,7 +938,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         if (_navBeforeDeposit == 0) _navBeforeDeposit = books.nav + 1;
     }
 
-    /// @dev What has not arrived would be a gift from those who are in.
+    /// @dev Shares for assets that did not arrive would be paid by the other depositors.
     function _enter(address receiver, uint256 assets, uint256 shares, Books memory books) internal {
         bool fits = assets <= MAX_ASSETS.saturatingSub(books.nav) && shares <= MAX_SHARES.saturatingSub(books.supply);
         if (!fits) revert ERC4626ExceededMaxDeposit(receiver, assets, _room(books));

@@ -9,19 +9,19 @@ interface IVault is IERC4626 {
     /* TYPES */
 
     /// @notice The limits that are one number each. Caps are per strategy and have setters of their own.
-    /// @dev For each, the direction in which it is *tight*: up for `IdleFloor` and `Cooldown`, down for the others.
-    /// `MarkGrowthRate` has none: a slow mark forgets gains, a fast one can be lifted by a donor; every change loosens.
+    /// @dev Raising `IdleFloor` or `Cooldown` tightens it; lowering any other limit does. `MarkGrowthRate` has no tight
+    /// direction (a slow mark forgets gains, a donor can lift a fast one), so every change of it loosens.
     enum Limit {
-        IdleFloor, // least share of NAV that stays idle after a rebalance
+        IdleFloor, // minimum share of NAV that stays idle after a rebalance
         MaxDrawdown, // fall of the share price under the high-water mark at which the vault halts
-        MarkGrowthRate, // fastest growth of the high-water mark, as a fraction of it per year
-        Cooldown, // least seconds between rebalances
-        MaxSilence, // seconds without a sign of the keeper after which anyone may unwind
+        MarkGrowthRate, // maximum growth of the high-water mark, as a fraction of it per year
+        Cooldown, // minimum seconds between rebalances
+        MaxSilence, // seconds without a rebalance or heartbeat after which anyone may unwind
         LossCapacity, // share of NAV that rebalancing may lose at once
         LossRefill, // share of NAV by which the loss budget comes back per second
         TurnoverCapacity, // share of NAV that rebalancing may move at once
         TurnoverRefill, // share of NAV by which the turnover budget comes back per second
-        PerformanceFee // share of the gain of the share price above its highest that goes to the fee recipient
+        PerformanceFee // the fee recipient's share of gains above the highest share price so far
     }
 
     /// @notice Values of all limits, in the order of `Limit`.
@@ -38,13 +38,13 @@ interface IVault is IERC4626 {
         uint64 performanceFee;
     }
 
-    /// @notice What the keeper asks for. Everything it may choose is here; everything else is the vault's.
+    /// @notice The keeper's request. It holds everything the keeper may choose; the vault decides the rest.
     /// @param epoch Compare-and-swap: must equal the vault's epoch, which then grows by one.
-    /// @param deadline Last timestamp at which the request is good.
+    /// @param deadline Last timestamp at which the request is valid.
     /// @param minTotalAssets NAV after the rebalance must not be below this.
     /// @param weights Target share of NAV for each strategy, in the vault's order. `HOLD` leaves a position as it is.
-    /// What the weights leave over stays idle.
-    /// @param policyHash Digest of the policy that decided; must be the committed one.
+    /// The rest stays idle.
+    /// @param policyHash Digest of the deciding policy; must be the committed one.
     /// @param decisionHash Digest of the observation and the decision, for the record.
     struct Rebalance {
         uint256 epoch;
@@ -57,9 +57,9 @@ interface IVault is IERC4626 {
 
     /// @notice A strategy as the vault knows it.
     /// @param target The ERC-4626 vault that holds the position.
-    /// @param relativeCap Largest share of NAV a rebalance may leave in it (WAD).
-    /// @param shares Shares of it that the vault owns by its own books; donated shares count for nothing.
-    /// @param absoluteCap Largest amount a rebalance may leave in it (asset units).
+    /// @param relativeCap Maximum share of NAV that a rebalance may leave in it (WAD).
+    /// @param shares Shares of it in the vault's own books; donated shares count for nothing.
+    /// @param absoluteCap Maximum amount that a rebalance may leave in it (asset units).
     struct Strategy {
         IERC4626 target;
         uint64 relativeCap;
@@ -135,7 +135,7 @@ interface IVault is IERC4626 {
 
     function rebalance(Rebalance calldata request) external;
 
-    /// @notice A sign of life without a trade: holds the dead man's switch off.
+    /// @notice A sign of life without a trade; it resets the dead man's switch.
     function heartbeat() external;
 
     /* ANYONE */
@@ -143,8 +143,8 @@ interface IVault is IERC4626 {
     /// @notice Halts the vault when the share price is past the drawdown limit. Reverts `DrawdownWithinLimit` otherwise.
     function trip() external;
 
-    /// @notice While halted, or when the keeper has been silent for too long: takes what can be taken out of a strategy to
-    /// idle. Returns the assets received.
+    /// @notice Withdraws as much as a strategy will pay, to idle, while the vault is halted or the keeper has been silent for
+    /// too long. Returns the assets received.
     function unwind(address strategy) external returns (uint256 assets);
 
     /* DEPOSITORS */
@@ -161,8 +161,8 @@ interface IVault is IERC4626 {
     function redeem(uint256 shares, address receiver, address owner, uint256 minAssets)
         external
         returns (uint256 assets);
-    /// @notice Executor out the pro-rata part of idle and of the shares of every strategy. Needs no price and no liquidity;
-    /// a strategy whose shares cannot be transferred is passed over, and its part is then forgone.
+    /// @notice Hands out the pro-rata part of idle assets and of every strategy's shares. Needs no price and no liquidity. A
+    /// strategy whose shares cannot be transferred is passed over, and its part is forgone.
     /// @return assets Idle assets paid.
     /// @return shares_ Shares handed out, one number per strategy; 0 for one that was passed over.
     function redeemInKind(uint256 shares, address receiver, address owner)
@@ -173,7 +173,7 @@ interface IVault is IERC4626 {
 
     function tighten(Limit limit_, uint256 value) external;
     function tightenCaps(address strategy, uint64 relativeCap, uint128 absoluteCap) external;
-    /// @notice Halts the vault without asking for a reason. Only governance resumes.
+    /// @notice Halts the vault, for any reason. Only governance resumes.
     function halt() external;
     /// @notice Takes the keeper's role away from whoever has it.
     function cutKeeper() external;
@@ -182,14 +182,14 @@ interface IVault is IERC4626 {
 
     function loosen(Limit limit_, uint256 value) external;
     function loosenCaps(address strategy, uint64 relativeCap, uint128 absoluteCap) external;
-    /// @notice Gives up for ever the right to loosen a limit.
+    /// @notice Renounces, for ever, the right to loosen a limit.
     function abdicate(Limit limit_) external;
-    /// @notice Gives up for ever the right to loosen caps and to add strategies.
+    /// @notice Renounces, for ever, the right to loosen caps and to add strategies.
     function abdicateCaps() external;
     function addStrategy(address strategy, uint64 relativeCap, uint128 absoluteCap) external;
-    /// @notice Removes a strategy that holds nothing. Requests that name the old order are void: the epoch grows.
+    /// @notice Removes a strategy that holds nothing. The epoch grows, which voids requests in the old order.
     function removeStrategy(address strategy) external;
-    /// @notice Strikes the shares of a strategy out of the books: they are worth nothing to this vault from now on.
+    /// @notice Strikes a strategy's shares off the books: from now on they are worth nothing to this vault.
     function writeOff(address strategy) external;
     function setKeeper(address keeper) external;
     function commitPolicy(bytes32 policyHash) external;
@@ -219,12 +219,12 @@ interface IVault is IERC4626 {
     function lossBudget() external view returns (uint256);
     /// @notice Share of NAV that rebalancing may move now.
     function turnoverBudget() external view returns (uint256);
-    /// @notice Assets per share, WAD, 1e18 at the start, rounded down; fees that are due are taken off.
+    /// @notice Assets per share, WAD, 1e18 at the start, rounded down; net of fees that are due.
     function sharePrice() external view returns (uint256);
     /// @notice The high-water mark as it would be recorded now (WAD).
     function highWaterMark() external view returns (uint256);
     /// @notice Share price under which anyone may trip the vault (WAD).
     function drawdownFloor() external view returns (uint256);
-    /// @notice Whether every strategy can be valued. While not, deposits, rebalances and `trip` wait.
+    /// @notice Whether every strategy can be valued. Until then, deposits, rebalances and `trip` wait.
     function valued() external view returns (bool);
 }

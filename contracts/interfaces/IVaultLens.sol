@@ -3,14 +3,14 @@ pragma solidity 0.8.30;
 
 import {IVault} from "./IVault.sol";
 
-/// @title One view call: everything a keeper must know about a vault, at one block
+/// @title Everything a keeper must know about a vault, at one block, in one view call
 interface IVaultLens {
     /// @param assets Value of the vault's position.
     /// @param price Assets per 1e27 shares-in-whole-units of the strategy, i.e. `convertToAssets(1e27)`; precise to 1e-18.
     /// @param supplyRate APR (WAD); 0 and `hasRate` false where the strategy does not publish one.
-    /// @param maxWithdraw What the vault could take out now.
-    /// @param maxDeposit What the vault could put in now.
-    /// @param live False when reading the strategy reverted: its numbers are then 0 and must not be traded on.
+    /// @param maxWithdraw Assets that the vault could withdraw now.
+    /// @param maxDeposit Assets that the vault could deposit now.
+    /// @param live False when reading the strategy reverted: its numbers are then 0, and nobody must trade on them.
     struct StrategySnapshot {
         address target;
         string name;

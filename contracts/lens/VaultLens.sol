@@ -12,18 +12,18 @@ import {IVault} from "../interfaces/IVault.sol";
 import {IVaultLens} from "../interfaces/IVaultLens.sol";
 import {BoundedCall} from "../libraries/BoundedCall.sol";
 
-/// @title One view call: everything a keeper must know about a vault, at one block
+/// @title Everything a keeper must know about a vault, at one block, in one view call
 /// @notice Strategies are read at arm's length: one that reverts, wastes gas, has no code or answers with rubbish is
-/// reported with `live = false` and cannot spoil the rest. `valued` says whether the vault itself could value them all:
-/// while not, its share price leaves the broken ones out.
+/// reported with `live = false` and cannot spoil the rest. `valued` says whether the vault itself could value them all; if
+/// not, its share price leaves the broken ones out.
 contract VaultLens is IVaultLens {
     using BoundedCall for address;
 
     /* CONSTANTS */
 
-    /// @dev Gas for one question. Reading an Aave reserve takes a tenth of it.
+    /// @dev Gas for one call to a strategy. Reading an Aave reserve takes a tenth of it.
     uint256 internal constant STRATEGY_GAS = 1_000_000;
-    /// @dev Shares whose worth is a strategy's price.
+    /// @dev The number of shares whose value is a strategy's price.
     uint256 internal constant PRICED_SHARES = 1e27;
     uint256 internal constant MAX_NAME_LENGTH = 64;
     uint8 internal constant DEFAULT_DECIMALS = 18;
@@ -57,7 +57,7 @@ contract VaultLens is IVaultLens {
         s.baseFee = block.basefee;
     }
 
-    /// @dev What the vault knows without asking a strategy.
+    /// @dev Reads the fields that need no strategy's answer.
     function _readBooks(Snapshot memory s, IVault vault) internal view {
         s.vault = address(vault);
         s.asset = vault.asset();

@@ -22,7 +22,7 @@ library AaveReserveConfiguration {
         return (configuration >> 64) & type(uint16).max;
     }
 
-    /// @notice Largest total supply, in base units of the asset. Without a cap, what the aToken's balances can hold.
+    /// @notice Maximum total supply, in base units of the asset. Without a cap, the most that aToken balances can hold.
     function supplyCap(uint256 configuration) internal pure returns (uint256) {
         uint256 wholeUnits = (configuration >> 116) & CAP_MASK;
         uint256 decimals = (configuration >> 48) & type(uint8).max;

@@ -4,9 +4,9 @@ pragma solidity 0.8.30;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 /// @title Calls to contracts that are not trusted to answer
-/// @notice A call that reverts, runs out of the gas it is given, returns too little or goes to an address without code is
-/// reported as not answered. It never reverts here, and never copies more of the answer than is looked at.
-/// Who calls with too little gas sees a live contract as dead: nobody may gain from a call that was not answered.
+/// @notice A call that reverts, runs out of its gas, returns too little or goes to an address without code is reported as
+/// not answered. The library itself never reverts, and never copies more of an answer than it reads.
+/// A caller with too little gas sees a live contract as dead: nobody may gain from a call that was not answered.
 library BoundedCall {
     uint256 private constant WORD = 32;
 
@@ -24,13 +24,13 @@ library BoundedCall {
         }
     }
 
-    /// @notice The first word of the answer to a question with one word for an argument; allocates no memory.
+    /// @notice The first word of the answer to a call with one word for an argument; allocates no memory.
     function readUint(address target, uint256 gasLimit, bytes4 selector, uint256 argument)
         internal
         view
         returns (bool ok, uint256 value)
     {
-        // An address without code answers with nothing, which is too little.
+        // An address without code returns nothing, which is too little.
         assembly ("memory-safe") {
             mstore(0x00, selector)
             mstore(0x04, argument)
@@ -50,7 +50,7 @@ library BoundedCall {
         }
     }
 
-    /// @notice Sends tokens; true also where the token answers nothing, as some do.
+    /// @notice Transfers tokens; also true for tokens that return nothing.
     function tryTransfer(address token, uint256 gasLimit, address to, uint256 amount) internal returns (bool ok) {
         if (token.code.length == 0) return false;
         bytes memory data = abi.encodeCall(IERC20.transfer, (to, amount));
@@ -61,7 +61,7 @@ library BoundedCall {
         }
     }
 
-    /// @notice An answer that is one ABI-encoded string, cut after `maxLength` bytes. What is not printable ASCII becomes
+    /// @notice An answer that is one ABI-encoded string, cut after `maxLength` bytes. Anything but printable ASCII becomes
     /// `?`, so that no reader off chain can choke on it.
     function readText(address target, uint256 gasLimit, bytes memory data, uint256 maxLength)
         internal

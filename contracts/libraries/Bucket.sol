@@ -3,15 +3,15 @@ pragma solidity 0.8.30;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
-/// @title A token bucket: what may be spent at once, and how fast it comes back
+/// @title A token bucket: a budget with a maximum, which refills at a steady rate
 /// @notice Within any window of `t` seconds at most `capacity + refill x t` can be spent, whatever the order and the number
-/// of spendings. The bucket stores what is *used*, so that an empty slot is a full bucket and a lower capacity binds at once.
+/// of spends. The bucket stores the amount *used*, so an empty slot is a full bucket and a lower capacity binds at once.
 library Bucket {
     using Math for uint256;
 
-    /// @param capacity Most that can be spent at once.
-    /// @param refill What comes back per second.
-    /// @param used What has been spent and not come back yet, at `usedAt`.
+    /// @param capacity Maximum that can be spent at once.
+    /// @param refill Amount that is refilled per second.
+    /// @param used Amount spent and not refilled yet, at `usedAt`.
     struct State {
         uint64 capacity;
         uint64 refill;
@@ -19,17 +19,17 @@ library Bucket {
         uint48 usedAt;
     }
 
-    /// @notice What can be spent now.
+    /// @notice The amount that can be spent now.
     function available(State memory bucket) internal view returns (uint256) {
         return uint256(bucket.capacity).saturatingSub(usedNow(bucket));
     }
 
-    /// @notice What has been spent and not come back yet, now.
+    /// @notice The amount spent and not refilled yet, now.
     function usedNow(State memory bucket) internal view returns (uint256) {
         return uint256(bucket.used).saturatingSub(bucket.refill * (block.timestamp - bucket.usedAt));
     }
 
-    /// @notice Spends `amount` if the bucket has it. Returns whether it had, and what it had (0 where nothing is asked for).
+    /// @notice Spends `amount` if the bucket has it. Returns whether it had, and how much it had (0 for an amount of 0).
     function spend(State storage bucket, uint256 amount) internal returns (bool ok, uint256 left) {
         if (amount == 0) return (true, 0);
         State memory state = bucket;
@@ -38,7 +38,7 @@ library Bucket {
         if (ok) _record(bucket, usedNow(state) + amount);
     }
 
-    /// @notice Changes capacity and refill from now on; what came back so far came back at the old refill.
+    /// @notice Changes capacity and refill from now on; up to now the bucket refills at the old rate.
     function set(State storage bucket, uint64 capacity, uint64 refill) internal {
         _record(bucket, usedNow(bucket));
         bucket.capacity = capacity;

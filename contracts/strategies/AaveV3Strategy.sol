@@ -25,13 +25,13 @@ import {AaveReserveConfiguration} from "../libraries/AaveReserveConfiguration.so
 /// strategy keeps its own count of the scaled units that its shareholders own, and converts between shares, scaled units
 /// and assets, rounding against the caller at each step. Aave rounds too: to the nearest unit before version 3.5, against
 /// the supplier since. In either case a deposit brings in at least the units it is credited with and a withdrawal takes at
-/// most the units it is charged, so the units in the books are always there, every preview equals what happens, and a
+/// most the units it is charged. So the units in the books are always there, every preview equals the outcome, and a
 /// position never grows by rounding: a vault that aims at its cap exactly is not carried over it.
-/// aTokens that are sent here, and what Aave's rounding leaves over, are not in the books and count for nothing. Units
-/// that the books have but Aave does not (a loss that Aave socialised, a theft) count for nothing either, at once.
+/// aTokens that are sent here, and Aave's rounding remainders, are not in the books and count for nothing. Units that the
+/// books have but Aave does not (a loss that Aave socialised, a theft) count for nothing either, at once.
 ///
 /// ASSUMPTIONS
-/// - The pool is Aave's: who can upgrade it can take what is in it.
+/// - The pool is Aave's: whoever can upgrade it can take its funds.
 /// - Incentives that Aave pays in other tokens are not claimed.
 contract AaveV3Strategy is ERC4626, IRateSource {
     using AaveReserveConfiguration for uint256;
@@ -67,7 +67,7 @@ contract AaveV3Strategy is ERC4626, IRateSource {
         require(aToken != address(0), UnknownReserve(address(pool), address(asset_)));
         POOL = pool;
         A_TOKEN = IScaledToken(aToken);
-        // The strategy holds none of the asset between two calls: there is nothing that the pool could take.
+        // The strategy holds none of the asset between two calls, so there is nothing for the pool to take.
         asset_.forceApprove(address(pool), type(uint256).max);
     }
 
@@ -78,29 +78,29 @@ contract AaveV3Strategy is ERC4626, IRateSource {
         return POOL.getReserveData(asset()).currentLiquidityRate / RAY_PER_WAD;
     }
 
-    /// @notice What the shareholders' units would be paid out as, with the interest up to this block.
+    /// @notice Value of the shareholders' units, with interest up to this block.
     function totalAssets() public view override returns (uint256) {
         return scaledAssets().mulDiv(_index(), RAY);
     }
 
-    /// @notice Scaled aToken units that the shareholders own: what is in the books, unless Aave has less.
+    /// @notice Scaled aToken units that the shareholders own: those in the books, unless Aave has fewer.
     function scaledAssets() public view returns (uint256) {
         return Math.min(_booked, A_TOKEN.scaledBalanceOf(address(this)));
     }
 
-    /// @notice What Aave would accept now: nothing if the reserve is frozen, paused or off; else up to its supply cap.
+    /// @notice Assets that Aave would accept now: none if the reserve is frozen, paused or off; else up to its supply cap.
     function maxDeposit(address) public view override returns (uint256) {
         IPool.ReserveData memory reserve = POOL.getReserveData(asset());
         if (!reserve.configuration.canSupply()) return 0;
         return reserve.configuration.supplyCap().saturatingSub(_suppliedToReserve(reserve));
     }
 
-    /// @notice What Aave would accept now, in shares.
+    /// @notice As `maxDeposit`, in shares.
     function maxMint(address receiver) public view override returns (uint256) {
         return _convertToShares(maxDeposit(receiver), Math.Rounding.Floor);
     }
 
-    /// @notice What Aave would pay out now, in shares: nothing if the reserve is paused, else up to what is not lent out.
+    /// @notice Shares that Aave would pay out now: none if the reserve is paused, else up to the liquidity not lent out.
     function maxRedeem(address owner) public view override returns (uint256) {
         if (!POOL.getReserveData(asset()).configuration.canWithdraw()) return 0;
         return Math.min(balanceOf(owner), _convertToShares(_availableLiquidity(), Math.Rounding.Floor));
@@ -132,8 +132,8 @@ contract AaveV3Strategy is ERC4626, IRateSource {
     /* INTERNAL: THE RESERVE */
 
     /// @dev Total supply as Aave's check of the cap will see it in this block: with the treasury's share of the interest,
-    /// also of the interest that is not recorded yet. Each step is rounded up, and Aave rounds to the nearest: what this
-    /// leaves room for is accepted, at the cost of a few units.
+    /// recorded or not. Each step rounds up where Aave rounds to the nearest, so Aave accepts a deposit up to this room; a
+    /// few units of it stay unused.
     function _suppliedToReserve(IPool.ReserveData memory reserve) internal view returns (uint256) {
         uint256 index = _index();
         uint256 treasuryShare = _unrecordedInterest(reserve)
@@ -143,7 +143,7 @@ contract AaveV3Strategy is ERC4626, IRateSource {
         return scaled.mulDiv(index, RAY, Math.Rounding.Ceil);
     }
 
-    /// @dev What borrowers owe more than at the reserve's last update, rounded up.
+    /// @dev Interest that borrowers owe since the reserve's last update, rounded up.
     function _unrecordedInterest(IPool.ReserveData memory reserve) internal view returns (uint256 interest) {
         uint256 debt = IScaledToken(reserve.variableDebtTokenAddress).scaledTotalSupply();
         uint256 index = POOL.getReserveNormalizedVariableDebt(asset());
@@ -159,7 +159,7 @@ contract AaveV3Strategy is ERC4626, IRateSource {
         }
     }
 
-    /// @dev What is not lent out. Since 3.1 Aave keeps its own books of it, and tokens sent to the aToken are not in them.
+    /// @dev Liquidity not lent out. Since 3.1 Aave keeps its own books of it, without tokens that were sent to the aToken.
     function _availableLiquidity() internal view returns (uint256 available) {
         available = IERC20(asset()).balanceOf(address(A_TOKEN));
         try POOL.getVirtualUnderlyingBalance(asset()) returns (uint128 booked) {
@@ -185,7 +185,7 @@ contract AaveV3Strategy is ERC4626, IRateSource {
         if (2 * assets * RAY >= index) {
             POOL.withdraw(asset(), assets, to);
         } else {
-            // Before 3.5 Aave refuses what rounds to no unit. One unit is taken, as charged; what it is worth more stays.
+            // Before 3.5 Aave refuses an amount that rounds to no unit. One unit is taken, as charged; the excess stays.
             POOL.withdraw(asset(), index / RAY, address(this));
             super._transferOut(to, assets);
         }

@@ -344,7 +344,7 @@ abstract contract AaveV3StrategyTest is BaseTest {
         assertEq(strategy.maxRedeem(ALICE), 0);
     }
 
-    /// @dev What is lent out cannot be withdrawn; what is left can, to the unit.
+    /// @dev Liquidity that is lent out cannot be withdrawn; the rest can, to the unit.
     function test_maxWithdraw_illiquid(uint256 borrowed, uint256 time) public booksCovered {
         _put(ALICE, 100_000 * UNIT);
         uint256 free = asset.balanceOf(address(aToken));

@@ -96,7 +96,7 @@ contract BoundedCallTest is Test {
         assertEq(first, uint256(bytes32(abi.encodePacked(selector, more))));
     }
 
-    /// @dev Whoever is asked spends what it is given, and no more.
+    /// @dev The called contract spends its gas limit at most.
     function test_readUint_gas() public {
         address target = address(new Burning());
         uint256 gas = gasleft();

@@ -94,7 +94,7 @@ abstract contract BudgetsTest is BaseTest {
         assertApproxEqAbs(vault.turnoverBudget(), expected, 2 * WAD / (1000 * UNIT));
     }
 
-    /// @dev What moves from one strategy to another counts once.
+    /// @dev A move from one strategy to another counts once.
     function test_turnover_countsAMoveOnce() public {
         _rebalance(0.5e18, 0, 0);
         assertEq(vault.turnoverBudget(), 0.5e18);

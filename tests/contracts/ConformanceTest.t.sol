@@ -16,7 +16,7 @@ import {VaultHarness} from "./utils/VaultHarness.sol";
 /// @notice EIP-4626, sentence by sentence, on the vault as it is deployed and from outside: it knows of the vault only what
 /// the standard says, and takes the `max` functions at their word. Nothing that they allow may revert.
 abstract contract ConformanceTest is Test {
-    /// @dev What is there before a test begins: what four users have deposited and hold, and what was earned or lost since.
+    /// @dev The state before a test: deposits and holdings of four users, and gains or losses since.
     struct Start {
         uint96[4] deposited;
         uint96[4] held;
@@ -240,7 +240,7 @@ abstract contract ConformanceTest is Test {
 
     /* MAX FUNCTIONS, AT THEIR WORD */
 
-    /// @dev What the bound on shares leaves over may be a base unit short of one more, and rounding gives it away.
+    /// @dev The room under the bound on shares may be a base unit short of one more, and rounding gives it away.
     function _beyond() private view returns (uint256) {
         return 2 + vault.convertToAssets(1);
     }

@@ -155,7 +155,7 @@ abstract contract ERC4626Test is BaseTest {
         assertGe(vault.previewWithdraw(amount), vault.convertToShares(amount));
     }
 
-    /// @dev What all holders together can claim is never more than there is.
+    /// @dev The claims of all holders together never exceed the assets.
     function test_claimsAreCovered(uint256 seed) public inState(seed) {
         uint256 claims = vault.convertToAssets(vault.balanceOf(ALICE)) + vault.convertToAssets(vault.balanceOf(BOB));
         assertLe(claims, vault.totalAssets());

@@ -98,7 +98,7 @@ contract FlashDepositTest is BaseTest {
         assertEq(_value(a), 6000 * UNIT);
     }
 
-    /// @dev Whoever withdraws first and deposits then is measured by what there was in between.
+    /// @dev For a withdrawal followed by a deposit, the NAV between the two counts.
     function test_flashDeposit_afterAWithdrawal() public {
         _deposit(MALLORY, 9000 * UNIT);
         _redeemAll(MALLORY);

@@ -9,7 +9,7 @@ import {MockStrategy} from "./mocks/MockStrategy.sol";
 import {PlainStrategy} from "./mocks/PlainStrategy.sol";
 
 abstract contract LensTest is BaseTest {
-    /// @dev What a node gives an `eth_call` at the least.
+    /// @dev The least gas that nodes allow an `eth_call`.
     uint256 internal constant CALL_GAS = 30_000_000;
 
     VaultLens internal lens;

@@ -62,7 +62,7 @@ abstract contract QuarantineTest is BaseTest {
         vault.resume();
     }
 
-    /// @dev Who goes gets the price of what is left, forgoes the rest, and halts nothing.
+    /// @dev Whoever leaves is paid at the price of the rest, forgoes the broken strategy, and halts nothing.
     function test_quarantine_keepsWithdrawalsOpen(uint256 kind, uint256 shares) public {
         _break(kind);
         assertApproxEqAbs(vault.maxWithdraw(ALICE), 500 * UNIT, 1);

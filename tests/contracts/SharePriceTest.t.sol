@@ -96,7 +96,7 @@ abstract contract SharePriceTest is BaseTest {
         assertEq(vault.highWaterMark(), mark);
     }
 
-    /// @dev Whoever moves money records the mark, so that it is there when the price comes back.
+    /// @dev Every deposit and withdrawal records the mark, so that it is there when the price comes back.
     function test_mark_isRecordedByEveryAction(uint256 which) public {
         _deposit(ALICE, 1000 * UNIT);
         _rebalance(0.5e18, 0.2e18, 0);
@@ -125,7 +125,7 @@ abstract contract SharePriceTest is BaseTest {
         assertEq(vault.highWaterMark(), 1e18);
     }
 
-    /// @dev What is dust: fewer than a thousand base units, of shares for fewer than a thousand.
+    /// @dev Dust: fewer than a thousand base units, and fewer shares than a thousand base units buy.
     function test_mark_ofDust() public {
         _deposit(ALICE, 10);
         asset.mint(address(vault), 989);

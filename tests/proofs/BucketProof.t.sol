@@ -4,7 +4,7 @@ pragma solidity 0.8.30;
 import {Bucket} from "../../contracts/libraries/Bucket.sol";
 import {Proof} from "./Proof.sol";
 
-/// @notice The token bucket: what can be spent, whatever its state.
+/// @notice The token bucket: the amount that can be spent, in any state.
 /// @dev Bounds of the proofs: the product `refill x time` is what a solver finds hard, so the refill and each wait have 16
 /// bits; capacity, use and amount are whole. Time enters the library only as a difference, so the moment of the last record
 /// is fixed.
@@ -80,8 +80,8 @@ contract BucketProof is Proof {
         }
     }
 
-    /// @dev The bound on what any window allows, for any number of spendings, is an induction over them. Let `spent` be what
-    /// was spent since the window began and `earned` what the refill was worth since, and suppose `spent <= used + earned`,
+    /// @dev The bound on what any window allows, for any number of spends, is an induction over them. Let `spent` be the
+    /// amount spent since the window began and `earned` the refill since, and suppose `spent <= used + earned`,
     /// as it is at the beginning, where both are 0. A wait worth `back` and a spending leave `usedThen`, which the two
     /// assumptions describe: `check_waitingGivesBackAtMostTheRefill` with `check_whatIsSpentIsTakenExactly` proves the first,
     /// `check_whatIsThereIsTheCapacityLessWhatIsUsed` the second. The supposition holds again, and no more than

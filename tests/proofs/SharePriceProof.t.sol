@@ -87,7 +87,7 @@ contract SharePriceProof is Proof {
         assert(burned >= minted && burned <= minted + 1);
     }
 
-    /// @dev Who deposits gets no more shares than the assets are worth.
+    /// @dev A depositor gets no more shares than the assets are worth.
     function check_depositRoundsAgainstTheDepositor(uint64 assets, uint64 nav, uint64 supply) external view {
         uint256 shares = _vault.toShares(assets, nav, supply, Math.Rounding.Floor);
         unchecked {
@@ -95,7 +95,7 @@ contract SharePriceProof is Proof {
         }
     }
 
-    /// @dev Who redeems is paid no more than the shares are worth.
+    /// @dev Redeeming pays no more than the shares are worth.
     function check_redeemRoundsAgainstTheOwner(uint64 shares, uint64 nav, uint64 supply) external view {
         uint256 assets = _vault.toAssets(shares, nav, supply, Math.Rounding.Floor);
         unchecked {
@@ -120,7 +120,7 @@ contract SharePriceProof is Proof {
         assert(paid < due + supply + shares);
     }
 
-    /// @dev And so never over the mark, for `WAD - maxDrawdown <= WAD`.
+    /// @dev Hence never over the mark, for `WAD - maxDrawdown <= WAD`.
     function check_theDrawdownFloorIsNotOverThatShareOfTheMark(uint64 mark, uint64 maxDrawdown) external {
         vm.assume(maxDrawdown <= WAD);
         uint256 floor = _vault.drawdownFloor(mark, maxDrawdown);
@@ -137,7 +137,7 @@ contract SharePriceProof is Proof {
         }
     }
 
-    /// @dev What passes is within both caps.
+    /// @dev A target that passes is within both caps.
     function check_noTargetPassesOverItsCap(uint64 relativeCap, uint128 absoluteCap, uint64 assets, uint64 nav)
         external
     {

@@ -117,18 +117,20 @@ def invariants(options: Options, say: Say) -> Findings:
     tests = part.forge_tests(done.stdout)
     if not tests:
         raise ToolFailedError(f"`forge test` ran no invariant:\n{part.tail(done)}")
-    failed = [f"{name}: {test.get('reason') or 'failed'}" for _, name, test in tests if test["status"] != "Success"]
-    ran = {(file, name.split(".")[1]) for file, name, _ in tests}
+    failed = [f"{test.name}: {test.result.get('reason') or 'failed'}" for test in tests if test.status != "Success"]
+    ran = {(test.file, test.name.split(".")[1]) for test in tests}
     absent = sorted(name for _, name in part.stated(part.ROOT, CAMPAIGNS, "invariant_") - ran)
     if absent and not failed:  # a suite whose setUp fails reports nothing else
         raise BrokenReportError(f"`forge test` did not run {', '.join(absent)}.")
     with reading(f"out/{WORST_CASE}*.json"):
         losses = [int(json.loads(file.read_text())[WORST_CASE]) for file in out.glob(f"{WORST_CASE}*.json")]
-        calls = [test["kind"]["Invariant"]["calls"] for _, _, test in tests if "Invariant" in test["kind"]]
+    with reading("The output of `forge test`"):
+        kinds = [test.result["kind"] for test in tests]
+        calls = [kind["Invariant"]["calls"] for kind in kinds if "Invariant" in kind]
     figures = {
         "invariant_calls": sum(calls),
         "invariant_violations": len(failed),
         WORST_CASE: max(losses) / WAD if losses else None,
     }
     notes = failed if losses else [*failed, f"the invariant suite wrote no out/{WORST_CASE}.json"]
-    return Findings(figures, notes, {"invariants": [name for _, name, _ in tests]})
+    return Findings(figures, notes, {"invariants": [test.name for test in tests]})

@@ -10,7 +10,6 @@ caught. The notes say how many there were.
 """
 
 import json
-import math
 import re
 import shutil
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 from threading import Event, Lock
 
 import numpy as np
+from scipy.stats import binomtest
 
 from tools.audit import part
 from tools.audit.mutants import Mutant, find
@@ -122,12 +122,12 @@ RELATED: Mapping[str, str] = {
 }
 
 
-def mutation(options: Options, say: Say, subject: Subject = VAULT, explained: Path = EXPLAINED) -> Findings:
+def mutation(options: Options, say: Say) -> Findings:
     """Plant faults, and count those that the tests catch."""
-    reasons = {key: reason for (key,), reason in part.load_reasons(explained, "survivor", "mutant").items()}
+    reasons = {key: reason for (key,), reason in part.load_reasons(EXPLAINED, "survivor", "mutant").items()}
     say("compiling the scratch copies and running the tests without a fault")
     with ThreadPoolExecutor(options.jobs) as pool:
-        benches = list(pool.map(lambda number: Bench(number, subject), range(options.jobs)))
+        benches = list(pool.map(lambda number: Bench(number, VAULT), range(options.jobs)))
         every = benches[0].mutants()
         left = iter(sample(every, options.mutants, options.seed))
         verdicts: dict[Mutant, str] = {}
@@ -139,7 +139,11 @@ def mutation(options: Options, say: Say, subject: Subject = VAULT, explained: Pa
                     mutant = next(left, None)
                 if mutant is None:
                     return
-                verdicts[mutant] = bench.judge(mutant)
+                try:
+                    verdicts[mutant] = bench.judge(mutant)
+                except BaseException:
+                    stop.set()  # the others end as well
+                    raise
                 if verdicts[mutant] == "survived":
                     say(f"survives: {mutant}")
                 if len(verdicts) % SAID_EVERY == 0:
@@ -149,7 +153,7 @@ def mutation(options: Options, say: Say, subject: Subject = VAULT, explained: Pa
         try:
             list(pool.map(work, benches))
         finally:
-            stop.set()  # one that fails, or is interrupted, ends the others
+            stop.set()  # also where the user interrupts
     return summary(every, verdicts, reasons)
 
 
@@ -163,7 +167,7 @@ def summary(every: Sequence[Mutant], verdicts: Mapping[Mutant, str], reasons: Ma
     if len(verdicts) < len(every):
         notes.append(f"a sample of {len(verdicts)} of {len(every)} mutants; `--all` tries every one")
     if valid:
-        low, high = wilson(killed, valid)
+        low, high = binomtest(killed, valid).proportion_ci(method="wilson")
         notes.append(f"95 % interval of the score: {low:.1%} to {high:.1%}")
     if endless:
         notes.append(f"caught because they run for ever: {endless}")
@@ -188,14 +192,6 @@ def sample(mutants: Sequence[Mutant], size: int | None, seed: int) -> list[Mutan
         return list(mutants)
     chosen = np.random.default_rng(seed).choice(len(mutants), size, replace=False)
     return [mutants[i] for i in sorted(chosen)]
-
-
-def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """Score interval of a proportion (Wilson 1927)."""
-    p = successes / trials
-    centre = (p + z * z / (2 * trials)) / (1 + z * z / trials)
-    half = z / (1 + z * z / trials) * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
-    return centre - half, centre + half
 
 
 class Bench:
@@ -272,7 +268,7 @@ class Bench:
         """Run tests up to the first failure; for each that ran, whether it passed."""
         command = ["forge", "test", "--json", "--fail-fast", "-j", "1", *arguments]
         done = run(command, cwd=self._root, env={**ENVIRONMENT, **FEW_RUNS}, good=good, timeout=timeout)
-        passed = [result["status"] != "Failure" for _, _, result in part.forge_tests(done.stdout)]
+        passed = [test.status != "Failure" for test in part.forge_tests(done.stdout)]
         if all(passed) != (done.returncode == 0):
             raise BrokenReportError(
                 f"`forge test` ended with {done.returncode}, but not by its tests:\n{part.tail(done)}"

@@ -145,12 +145,22 @@ def reading(report: str) -> Iterator[None]:
         ) from error
 
 
+@dataclass(frozen=True)
+class ForgeTest:
+    """A test that Forge ran: `name` is `Suite.function`, and `result` the whole of what Forge says."""
+
+    file: str
+    name: str
+    status: str
+    result: Mapping[str, Any]
+
+
 @reading("The output of `forge test`")
-def forge_tests(output: str) -> list[tuple[str, str, dict[str, Any]]]:
-    """Return file, name (`Suite.function`) and result of each test in the output of `forge test --json`; maybe none."""
+def forge_tests(output: str) -> list[ForgeTest]:
+    """Return the tests in the output of `forge test --json`; none where it found none."""
     lines = [line for line in output.splitlines() if line.startswith("{")]
     return [
-        (suite.split(":")[0], f"{suite.split(':')[1]}.{name.split('(')[0]}", result)
+        ForgeTest(suite.split(":")[0], f"{suite.split(':')[1]}.{name.split('(')[0]}", result["status"], result)
         for suite, results in json.loads(lines[-1] if lines else "{}").items()
         for name, result in results["test_results"].items()
     ]

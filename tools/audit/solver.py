@@ -19,8 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import z3  # type: ignore[import-not-found]  # of the audit tools, not of the project
+from typing import Any
 
 BIN = Path(sys.executable).parent
 YICES = (str(BIN / "yices-smt2"),)
@@ -43,7 +42,6 @@ EASIER = {
     "(bvurem x y)": "(ite (bvult x y) x (bvurem x y))",
 }
 LOGIC = "(set-logic QF_AUFBV)"
-DIVISIONS = (z3.Z3_OP_BUDIV, z3.Z3_OP_BUDIV_I)
 
 
 def main(path: Path) -> None:
@@ -94,11 +92,23 @@ def without_divisions(text: str) -> str | None:
 
     Known of it is what holds of every quotient by something but 0: `q y <= x`, `x - q y < y` and `q <= x`.
     """
+    import z3  # type: ignore[import-not-found]  # of the audit tools, not of the project
+
+    def divisions(term: Any, seen: set[int]) -> Iterator[Any]:
+        """Yield the divisions in a term, those within others first."""
+        if term.get_id() in seen:
+            return
+        seen.add(term.get_id())
+        for child in term.children():
+            yield from divisions(child, seen)
+        if term.decl().kind() in (z3.Z3_OP_BUDIV, z3.Z3_OP_BUDIV_I):
+            yield term
+
     solver = z3.Solver()
     solver.from_string(text)
     goal = list(solver.assertions())
     count = 0
-    while (division := next(_divisions(goal), None)) is not None:
+    while (division := next((found for part in goal for found in divisions(part, set())), None)) is not None:
         x, y = division.children()
         q = z3.BitVec(f"quotient_{count}", division.size())
         count += 1
@@ -109,23 +119,6 @@ def without_divisions(text: str) -> str | None:
     weaker = z3.Solver()
     weaker.add(goal)
     return f"{LOGIC}\n{weaker.to_smt2()}"
-
-
-def _divisions(goal: Sequence[z3.BoolRef]) -> Iterator[z3.BitVecRef]:
-    """Yield the divisions in a query, those within others first."""
-    seen: set[int] = set()
-
-    def below(term: z3.ExprRef) -> Iterator[z3.BitVecRef]:
-        if term.get_id() in seen:
-            return
-        seen.add(term.get_id())
-        for child in term.children():
-            yield from below(child)
-        if isinstance(term, z3.BitVecRef) and term.decl().kind() in DIVISIONS:
-            yield term
-
-    for part in goal:
-        yield from below(part)
 
 
 def race(query: str, seconds: float) -> str:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-/// @title What a supplier needs of Aave V3's pool
+/// @title Aave V3's pool, as far as a supplier needs it
 /// @notice Our own minimal interface. The layout of `ReserveData` is that of every 3.x pool: from 3.2 on Aave keeps it as
 /// its "legacy" reply.
 interface IPool {
@@ -27,10 +27,10 @@ interface IPool {
     function supply(address asset, uint256 amount, address onBehalfOf, uint16 referralCode) external;
     function withdraw(address asset, uint256 amount, address to) external returns (uint256);
     function getReserveData(address asset) external view returns (ReserveData memory);
-    /// @notice Assets per scaled aToken unit (RAY), as it would be accrued in this block.
+    /// @notice Assets per scaled aToken unit (RAY), accrued up to this block.
     function getReserveNormalizedIncome(address asset) external view returns (uint256);
-    /// @notice Assets per scaled unit of variable debt (RAY), as it would be accrued in this block.
+    /// @notice Assets per scaled unit of variable debt (RAY), accrued up to this block.
     function getReserveNormalizedVariableDebt(address asset) external view returns (uint256);
-    /// @notice What the pool has on its books as not lent out. Exists since 3.1.
+    /// @notice Liquidity that is not lent out, by the pool's own books. Exists since 3.1.
     function getVirtualUnderlyingBalance(address asset) external view returns (uint128);
 }

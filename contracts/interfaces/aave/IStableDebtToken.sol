@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-/// @title What stable debt of Aave V3 before 3.2 adds to the interest that borrowers owe
+/// @title Stable debt of Aave V3 before 3.2, which adds to the interest that borrowers owe
 interface IStableDebtToken {
     function getSupplyData()
         external

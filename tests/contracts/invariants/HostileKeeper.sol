@@ -41,7 +41,7 @@ contract HostileKeeper is Test {
 
     /// @notice The first promise that was broken.
     string public broken;
-    /// @notice What the epoch should be.
+    /// @notice The expected epoch.
     uint256 public rebalances;
     /// @notice Largest loss to rebalancing within any window, as a share of the bound it was given (WAD).
     uint256 public worst;
@@ -549,7 +549,7 @@ contract HostileKeeper is Test {
         _promise(VAULT.totalSupply() == 0, "shares are left");
     }
 
-    /// @dev What is rounded in the vault's favour as the others leave is a gain. The fee on it is minted as the recipient
+    /// @dev Rounding in the vault's favour as the others leave is a gain. The fee on it is minted as the recipient
     /// itself leaves (`PerformanceFeeTest`), and again, on less and less.
     function _feeRecipientLeavesAgain() private {
         address recipient = VAULT.feeRecipient();
@@ -576,7 +576,7 @@ contract HostileKeeper is Test {
         }
     }
 
-    /// @notice What the shares of a strategy are worth; nothing for one that cannot say.
+    /// @notice Value of a strategy's shares; 0 where it does not answer.
     function worth(address strategy, uint256 shares) public view returns (uint256) {
         (bool ok, bytes memory answer) =
             strategy.staticcall{gas: 1_000_000}(abi.encodeCall(IERC4626.previewRedeem, (shares)));

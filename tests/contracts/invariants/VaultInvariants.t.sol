@@ -6,7 +6,7 @@ import {BaseTest} from "../BaseTest.sol";
 import {LossyStrategy} from "../mocks/LossyStrategy.sol";
 import {HostileKeeper} from "./HostileKeeper.sol";
 
-/// @notice What no sequence of actions may break, with the keeper's key in the wrong hands. The largest theft that the
+/// @notice The promises that no sequence of actions may break, with the keeper's key stolen. The largest theft that the
 /// campaign reached goes to out/worst_case_stolen_key-<decimals>.json, as a share (WAD) of the bound; `make audit` reads it.
 abstract contract VaultInvariants is BaseTest {
     address internal constant GUARDIAN = address(0x6a7d);

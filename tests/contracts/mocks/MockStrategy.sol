@@ -11,7 +11,7 @@ import {Token} from "./Token.sol";
 
 /// @notice A plain strategy that can be told to earn, to lose, to be illiquid, to break and to call back.
 contract MockStrategy is PlainStrategy, IRateSource {
-    /// @dev What can break.
+    /// @dev Ways to break.
     enum Part {
         Deposit,
         Withdraw,

@@ -24,7 +24,7 @@ contract VaultHarness is Vault {
         return _feeMark;
     }
 
-    /// @notice What is kept for the length of a transaction is forgotten, as at its end.
+    /// @notice Clears transient storage, as the end of a transaction does.
     function endTransaction() external {
         _navBeforeDeposit = 0;
     }
