@@ -9,20 +9,17 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from agent.errors import RayAddressError, RayMissingError
-from agent.parallel.tasks import ATTEMPTS, Outcome, attempt, worker_died
-
-Item = TypeVar("Item")
-Value = TypeVar("Value")
+from agent.parallel.processes import ATTEMPTS, Item, Outcome, Value, attempt, worker_died
 
 _PATIENCE = 5.0  # seconds for the address to answer; Ray itself would try for minutes
 
 _QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",  # nobody is told of what is run
+    "RAY_USAGE_STATS_ENABLED": "0",  # no telemetry
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # its log lines would break the progress bar; errors are raised all the same
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a warning about a change to come that is none to us
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # silences a warning about a coming change that does not concern us
 }
 
 
@@ -31,7 +28,7 @@ def on_ray(
 ) -> Generator[tuple[int, Outcome[Value]], None, None]:
     """Call the function on every item, one CPU of the cluster each, and yield index and outcome as they finish.
 
-    Leaving it early cancels what still runs. A connection that the caller has made already is used, and stays.
+    Leaving early cancels the tasks that still run. A connection that the caller has made already is used, and stays.
 
     Raises
     ------
@@ -67,7 +64,7 @@ def on_ray(
                 try:
                     outcome: Outcome[Value] = ray.get(reference)
                 except (WorkerCrashedError, NodeDiedError) as error:
-                    outcome = Outcome(error=worker_died(_first_line(error)))
+                    outcome = worker_died(_first_line(error))
                 except RayError as error:  # it could not be loaded there, or its result could not be sent
                     outcome = Outcome(error=f"{type(error).__name__}: {_first_line(error)}", details=str(error))
                 yield index, outcome

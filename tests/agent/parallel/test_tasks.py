@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from agent.errors import RayAddressError, RayMissingError, TasksError
-from agent.parallel.tasks import ATTEMPTS, TaskResult, run_tasks, values
+from agent.parallel.processes import ATTEMPTS
+from agent.parallel.tasks import TaskResult, run_tasks, values
 from tests.agent.parallel.chores import Chore, do, not_plain, threads
 
 REPOSITORY = Path(__file__).parents[3]
@@ -65,9 +66,11 @@ def test_run_tasks__what_cannot_be_sent__is_an_error() -> None:
         run_tasks(lambda chore: chore, [Chore(0)])
     with pytest.raises(TasksError, match="workers"):
         run_tasks(do, [Chore(0)], workers=0)
-    [result] = run_tasks(not_plain, [Chore(0)])
-    assert result.failed
-    assert "pickle" in result.error
+    for function, item in ((not_plain, Chore(0)), (do, lambda: 0)):
+        first, second = run_tasks(function, [item, item], workers=1)  # type: ignore[arg-type]
+        assert first.failed
+        assert "pickle" in first.error
+        assert second.error == first.error
     assert run_tasks(do, []) == []
 
 
