@@ -95,7 +95,7 @@ class DeploymentPlan:
         found = []
         if self.guardian == self.governance:
             found.append(
-                "guardian and governance are the same address: nobody else could cancel what a thief of its key announces"
+                "guardian and governance are the same address: nobody else could cancel what its thief announces"
             )
         if self.delay == 0:
             found.append("governance has no delay: depositors have no notice of anything; for local chains only")
