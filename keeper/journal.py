@@ -22,32 +22,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    CheckConstraint,
-    Column,
-    Connection,
-    Dialect,
-    Engine,
-    Enum,
-    ForeignKey,
-    Integer,
-    LargeBinary,
-    MetaData,
-    RowMapping,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-    create_engine,
-    event,
-    func,
-    insert,
-    select,
-    text,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -84,88 +59,88 @@ class State(StrEnum):
         return self in (State.PLANNED, State.SIGNED, State.SENT)
 
 
-class _Wei(TypeDecorator[int]):
+class _Wei(sa.TypeDecorator[int]):
     """A uint256, in decimal: no database integer holds it."""
 
-    impl = String(78)
+    impl = sa.String(78)
     cache_ok = True
 
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> str | None:
         return None if value is None else str(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> int | None:
         return None if value is None else int(value)
 
 
-def _word(kind: type[StrEnum]) -> Enum:
-    return Enum(kind, native_enum=False, length=16, values_callable=lambda members: [each.value for each in members])
+def _word(kind: type[StrEnum]) -> sa.Enum:
+    return sa.Enum(kind, native_enum=False, length=16, values_callable=lambda members: [each.value for each in members])
 
 
-def _id() -> Column[int]:
-    return Column("id", Integer, primary_key=True)
+def _id() -> sa.Column[int]:
+    return sa.Column("id", sa.Integer, primary_key=True)
 
 
-metadata = MetaData()
-meta = Table(
+metadata = sa.MetaData()
+meta = sa.Table(
     "meta",
     metadata,
-    Column("key", String(32), primary_key=True),
-    Column("value", String(128), nullable=False),
+    sa.Column("key", sa.String(32), primary_key=True),
+    sa.Column("value", sa.String(128), nullable=False),
 )
-cycles = Table(
+cycles = sa.Table(
     "cycles",
     metadata,
     _id(),
-    Column("started_at", BigInteger, nullable=False),
-    Column("live", Boolean, nullable=False),
-    Column("block_number", BigInteger),
-    Column("block_timestamp", BigInteger),
-    Column("snapshot_digest", String(66)),
-    Column("policy_digest", String(66)),
-    Column("nav", String(78)),
-    Column("outcome", String(16), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("decision", Text),  # JSON: observation, weights before and after, request, decision hash
+    sa.Column("started_at", sa.BigInteger, nullable=False),
+    sa.Column("live", sa.Boolean, nullable=False),
+    sa.Column("block_number", sa.BigInteger),
+    sa.Column("block_timestamp", sa.BigInteger),
+    sa.Column("snapshot_digest", sa.String(66)),
+    sa.Column("policy_digest", sa.String(66)),
+    sa.Column("nav", sa.String(78)),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("decision", sa.Text),  # JSON: observation, weights before and after, request, decision hash
 )
-intents = Table(
+intents = sa.Table(
     "intents",
     metadata,
     _id(),
-    Column("cycle_id", ForeignKey("cycles.id"), nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("kind", _word(Kind), nullable=False),
-    Column("sender", String(42), nullable=False),
-    Column("nonce", BigInteger, nullable=False),
-    Column("epoch", BigInteger, nullable=False),
-    Column("deadline", BigInteger, nullable=False),
-    Column("gas", BigInteger, nullable=False),
-    Column("call_data", LargeBinary, nullable=False),
-    Column("state", _word(State), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("in_flight", Integer, CheckConstraint("in_flight = 1"), unique=True),
-    Column("transaction_hash", String(66)),
-    Column("block_number", BigInteger),
-    Column("gas_used", BigInteger),
-    Column("gas_price", _Wei),
+    sa.Column("cycle_id", sa.ForeignKey("cycles.id"), nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("kind", _word(Kind), nullable=False),
+    sa.Column("sender", sa.String(42), nullable=False),
+    sa.Column("nonce", sa.BigInteger, nullable=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("deadline", sa.BigInteger, nullable=False),
+    sa.Column("gas", sa.BigInteger, nullable=False),
+    sa.Column("call_data", sa.LargeBinary, nullable=False),
+    sa.Column("state", _word(State), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("in_flight", sa.Integer, sa.CheckConstraint("in_flight = 1"), unique=True),
+    sa.Column("transaction_hash", sa.String(66)),
+    sa.Column("block_number", sa.BigInteger),
+    sa.Column("gas_used", sa.BigInteger),
+    sa.Column("gas_price", _Wei),
 )
-attempts = Table(
+attempts = sa.Table(
     "attempts",
     metadata,
     _id(),
-    Column("intent_id", ForeignKey("intents.id"), nullable=False, index=True),
-    Column("created_at", BigInteger, nullable=False),
-    Column("sent_at", BigInteger),
-    Column("transaction_hash", String(66), nullable=False, unique=True),
-    Column("raw", LargeBinary, nullable=False),
-    Column("max_fee", _Wei, nullable=False),
-    Column("tip", _Wei, nullable=False),
+    sa.Column("intent_id", sa.ForeignKey("intents.id"), nullable=False, index=True),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("sent_at", sa.BigInteger),
+    sa.Column("transaction_hash", sa.String(66), nullable=False, unique=True),
+    sa.Column("raw", sa.LargeBinary, nullable=False),
+    sa.Column("max_fee", _Wei, nullable=False),
+    sa.Column("tip", _Wei, nullable=False),
 )
-rate_memory = Table(
+rate_memory = sa.Table(
     "rate_memory",
     metadata,
-    Column("strategies", String(66), primary_key=True),  # digest of the strategies' addresses, in order
-    Column("cycle_id", ForeignKey("cycles.id"), nullable=False),
-    Column("state", Text, nullable=False),
+    sa.Column("strategies", sa.String(66), primary_key=True),  # digest of the strategies' addresses, in order
+    sa.Column("cycle_id", sa.ForeignKey("cycles.id"), nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
 )
 
 
@@ -203,16 +178,16 @@ class Intent:
     attempts: tuple[Attempt, ...]
 
 
-def _intent(connection: Connection, intent_id: int) -> Intent:
+def _intent(connection: sa.Connection, intent_id: int) -> Intent:
     """Read an intent with all its attempts."""
-    row = connection.execute(select(intents).where(intents.c.id == intent_id)).mappings().one()
-    tries = connection.execute(select(attempts).where(attempts.c.intent_id == intent_id).order_by(attempts.c.id))
+    row = connection.execute(sa.select(intents).where(intents.c.id == intent_id)).mappings().one()
+    tries = connection.execute(sa.select(attempts).where(attempts.c.intent_id == intent_id).order_by(attempts.c.id))
     return Intent(
         **_fields(row, Intent), attempts=tuple(Attempt(**_fields(each, Attempt)) for each in tries.mappings())
     )
 
 
-def _fields(row: RowMapping, kind: type) -> dict[str, Any]:
+def _fields(row: sa.RowMapping, kind: type) -> dict[str, Any]:
     return {field.name: row[field.name] for field in fields(kind) if field.name in row}
 
 
@@ -222,7 +197,7 @@ def _fields(row: RowMapping, kind: type) -> dict[str, Any]:
 class Journal:
     """One vault's journal. Use `open_journal`, which takes the lock, or `read_journal`, which does not."""
 
-    def __init__(self, engine: Engine, lock: Connection | TextIO | None) -> None:
+    def __init__(self, engine: sa.Engine, lock: sa.Connection | TextIO | None) -> None:
         self._engine = engine
         self._lock = lock
 
@@ -239,9 +214,9 @@ class Journal:
         """Tie a new journal to a vault; refuse one that belongs to another."""
         wanted = {"schema": str(SCHEMA_VERSION), "chain_id": str(chain_id), "vault": vault}
         with self._write() as connection:
-            found = {row.key: row.value for row in connection.execute(select(meta))}
+            found = {row.key: row.value for row in connection.execute(sa.select(meta))}
             if not found:
-                connection.execute(insert(meta), [{"key": key, "value": value} for key, value in wanted.items()])
+                connection.execute(sa.insert(meta), [{"key": key, "value": value} for key, value in wanted.items()])
                 return
         if found.get("schema") != wanted["schema"]:
             raise JournalError(
@@ -268,25 +243,25 @@ class Journal:
         `memory` (the strategies' digest and the state of the rate memory) is kept in the same transaction.
         """
         with self._write() as connection:
-            connection.execute(update(cycles).where(cycles.c.id == cycle_id).values(columns))
+            connection.execute(sa.update(cycles).where(cycles.c.id == cycle_id).values(columns))
             if memory is not None:
                 strategies, state = memory
                 values = {"cycle_id": cycle_id, "state": state}
                 same = rate_memory.c.strategies == strategies
-                if connection.execute(update(rate_memory).where(same).values(values)).rowcount == 0:
-                    connection.execute(insert(rate_memory).values(strategies=strategies, **values))
+                if connection.execute(sa.update(rate_memory).where(same).values(values)).rowcount == 0:
+                    connection.execute(sa.insert(rate_memory).values(strategies=strategies, **values))
 
     def memory(self, strategies: str) -> str | None:
         """Return the state of the rate memory for these strategies."""
         with self._read() as connection:
             return connection.execute(
-                select(rate_memory.c.state).where(rate_memory.c.strategies == strategies)
+                sa.select(rate_memory.c.state).where(rate_memory.c.strategies == strategies)
             ).scalar_one_or_none()
 
     def recent_cycles(self, count: int = 10) -> list[dict[str, Any]]:
         """Return the last cycles, newest first."""
         with self._read() as connection:
-            rows = connection.execute(select(cycles).order_by(cycles.c.id.desc()).limit(count)).mappings()
+            rows = connection.execute(sa.select(cycles).order_by(cycles.c.id.desc()).limit(count)).mappings()
             return [dict(row) for row in rows]
 
     # --- intents -------------------------------------------------------------------------------------------------
@@ -342,7 +317,9 @@ class Journal:
         """Record that a node accepted one of the intent's transactions."""
         with self._write() as connection:
             connection.execute(
-                update(attempts).where(attempts.c.transaction_hash == transaction_hash).values(sent_at=int(time.time()))
+                sa.update(attempts)
+                .where(attempts.c.transaction_hash == transaction_hash)
+                .values(sent_at=int(time.time()))
             )
             _set_state(connection, intent.id, State.SENT)
             return _intent(connection, intent.id)
@@ -361,7 +338,7 @@ class Journal:
         """Close an intent, or correct how a closed one ended; an open state reopens it (after a reorg)."""
         with self._write() as connection:
             connection.execute(
-                update(intents)
+                sa.update(intents)
                 .where(intents.c.id == intent.id)
                 .values(
                     state=state,
@@ -378,14 +355,14 @@ class Journal:
     def latest_intent(self) -> Intent | None:
         """Return the newest intent, open or not."""
         with self._read() as connection:
-            newest = connection.execute(select(func.max(intents.c.id))).scalar_one()
+            newest = connection.execute(sa.select(sa.func.max(intents.c.id))).scalar_one()
             return None if newest is None else _intent(connection, newest)
 
     def highest_fees(self, sender: str, nonce: int) -> tuple[int, int] | None:
         """Return the highest fees (max fee, tip; wei) ever signed for a nonce: a replacement must exceed them."""
         with self._read() as connection:
             rows = connection.execute(
-                select(attempts.c.max_fee, attempts.c.tip)
+                sa.select(attempts.c.max_fee, attempts.c.tip)
                 .join(intents)
                 .where(intents.c.sender == sender, intents.c.nonce == nonce)
             ).all()
@@ -394,13 +371,13 @@ class Journal:
     def count_intents(self) -> dict[str, int]:
         """Return the number of intents in each state."""
         with self._read() as connection:
-            rows = connection.execute(select(intents.c.state, func.count()).group_by(intents.c.state)).all()
+            rows = connection.execute(sa.select(intents.c.state, sa.func.count()).group_by(intents.c.state)).all()
         return {state.value: int(count) for state, count in rows}
 
     # --- plumbing ------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _write(self) -> Iterator[Connection]:
+    def _write(self) -> Iterator[sa.Connection]:
         try:
             with self._engine.begin() as connection:
                 yield connection
@@ -408,7 +385,7 @@ class Journal:
             raise _storage_error(error) from error
 
     @contextmanager
-    def _read(self) -> Iterator[Connection]:
+    def _read(self) -> Iterator[sa.Connection]:
         try:
             with self._engine.connect() as connection:
                 yield connection
@@ -421,14 +398,14 @@ def _storage_error(error: SQLAlchemyError) -> JournalError:
     return JournalError(f"The journal failed ({cause}). Nothing is sent without it: check the disk or the database.")
 
 
-def _inserted(connection: Connection, table: Table, row: dict[str, Any]) -> int:
-    key = connection.execute(insert(table).values(row)).inserted_primary_key
+def _inserted(connection: sa.Connection, table: sa.Table, row: dict[str, Any]) -> int:
+    key = connection.execute(sa.insert(table).values(row)).inserted_primary_key
     assert key is not None  # noqa: S101  every table here has one
     return int(key[0])
 
 
-def _set_state(connection: Connection, intent_id: int, state: State) -> None:
-    connection.execute(update(intents).where(intents.c.id == intent_id).values(state=state))
+def _set_state(connection: sa.Connection, intent_id: int, state: State) -> None:
+    connection.execute(sa.update(intents).where(intents.c.id == intent_id).values(state=state))
 
 
 # --- opening, and the lock that keeps a second keeper out ------------------------------------------------------------
@@ -466,13 +443,13 @@ def read_journal(url: str) -> Journal | None:
     return Journal(engine, None)
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str) -> sa.Engine:
     try:
-        engine = create_engine(make_url(url))
+        engine = sa.create_engine(make_url(url))
     except (SQLAlchemyError, ImportError) as error:
         raise JournalError(f"`journal`: {url.split('@')[-1]} cannot be opened ({error}). Check the URL.") from error
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "connect", _prepare_sqlite)
     return engine
 
 
@@ -481,7 +458,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _take_lock(engine: Engine) -> Connection | TextIO | None:
+def _take_lock(engine: sa.Engine) -> sa.Connection | TextIO | None:
     if engine.dialect.name == "postgresql":
         return _take_database_lock(engine)
     if engine.dialect.name != "sqlite":
@@ -508,10 +485,10 @@ def _take_lock(engine: Engine) -> Connection | TextIO | None:
     return file
 
 
-def _take_database_lock(engine: Engine) -> Connection:
+def _take_database_lock(engine: sa.Engine) -> sa.Connection:
     try:
         connection = engine.connect()
-        free = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK}).scalar_one()
+        free = connection.execute(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK}).scalar_one()
         connection.commit()
     except SQLAlchemyError as error:
         raise _storage_error(error) from error

@@ -1,5 +1,6 @@
 """`make demo`: the whole path on a local chain: a devnet, a trained policy that steers a vault, and a bad day."""
 
+import json
 import logging
 import shutil
 import signal
@@ -25,7 +26,7 @@ from keeper.errors import KeeperError, RpcUnavailableError
 from scripts.demonstration import stress
 from scripts.demonstration.picture import draw
 from scripts.demonstration.replay import DAY, Day, Diary, align, play
-from scripts.demonstration.results import Run, growth, show, summarise
+from scripts.demonstration.results import Run, failures, growth, show, summarise
 from scripts.demonstration.series import DemoSeries, learn, load_series
 from scripts.demonstration.stage import SYMBOL, set_stage
 from scripts.deployment.plan import DEFAULT_DELAY
@@ -144,9 +145,9 @@ def _run(
         (bad.timestamp, bad.drawdown),
     )
     summary = summarise(run, paths, time.monotonic() - began)
-    summary.write(out / "summary.json")
+    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     show(console, summary, SYMBOL, {name.split(".")[0]: out / name for name in FILES})
-    return summary.failures
+    return failures(summary)
 
 
 @contextmanager

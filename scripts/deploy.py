@@ -163,46 +163,30 @@ def _plan(
     delay: int,
     allow_no_delay: bool,
     seed: Decimal,
-    wanted: dict[str, str | None],
+    wanted: dict[str, Any],
 ) -> "DeploymentPlan":
     from agent.vault.limits_file import load_limits
-    from scripts.deployment.plan import make_plan
+    from scripts.deployment.plan import make_plan, plan_on
 
-    known: dict[str, str] = {}
-    if devnet is not None:
-        known = {name: market.pool.address for name, market in devnet.markets.items()}
-        wanted = {
-            **wanted,
-            "asset": wanted["asset"] or devnet.usdc.address,
-            "keeper": wanted["keeper"] or devnet.accounts["keeper"],
-            "governance": wanted["governance"] or devnet.accounts["governance"],
-            "guardian": wanted["guardian"] or devnet.accounts["guardian"],
-        }
+    known = {}
     for pool in pools:
         name, separator, address = pool.partition("=")
         if not separator:
             raise click.UsageError(f"--aave-pool {pool}: write NAME=ADDRESS.")
         known[name] = address
-    missing = [f"--{key}" for key in ("asset", "keeper", "governance", "guardian") if not wanted[key]]
+    given = {key: value for key, value in wanted.items() if value} | {
+        "deployer": str(account.address),
+        "delay": delay,
+        "allow_no_delay": allow_no_delay,
+        "seed": seed,
+    }
+    if devnet is not None:
+        known = {name: market.pool.address for name, market in devnet.markets.items()} | known
+        return plan_on(devnet, load_limits(limits), policy_hash, pools=known, **given)
+    missing = [f"--{key}" for key in ("asset", "keeper", "governance", "guardian") if key not in given]
     if missing:
         raise click.UsageError(f"Missing {', '.join(missing)} (or --devnet, which has them).")
-    return make_plan(
-        w3,
-        load_limits(limits),
-        deployer=str(account.address),
-        asset=str(wanted["asset"]),
-        keeper=str(wanted["keeper"]),
-        governance=str(wanted["governance"]),
-        guardian=str(wanted["guardian"]),
-        policy_hash=policy_hash,
-        delay=delay,
-        allow_no_delay=allow_no_delay,
-        fee_recipient=wanted["fee_recipient"],
-        pools=known,
-        name=wanted["name"],
-        symbol=wanted["symbol"],
-        seed=seed,
-    )
+    return make_plan(w3, load_limits(limits), policy_hash=policy_hash, pools=known, **given)
 
 
 def _deploy(

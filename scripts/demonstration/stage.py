@@ -16,7 +16,7 @@ from keeper.config import load_config
 from keeper.cycle import Keeper
 from keeper.snapshot import Snapshot, read_snapshot
 from scripts.deployment.execute import Deployment, deploy_vault
-from scripts.deployment.plan import make_plan
+from scripts.deployment.plan import plan_on
 from scripts.protocols.aave import ETH_PRICE, AaveMarket
 from scripts.protocols.anvil import rpc
 from scripts.protocols.artifacts import USDC_UNIT
@@ -129,17 +129,7 @@ def set_stage(w3: Web3, limits: LimitsFile, folder: Path, say: Callable[[str], N
     password = secrets.token_urlsafe(24)
     keeper = write_keystore(folder / "keeper.keystore.json", password)
     rpc(w3, "anvil_setBalance", keeper, hex(KEEPER_ETH * 10**18))
-    plan = make_plan(
-        w3,
-        limits,
-        deployer=devnet.accounts["deployer"],
-        asset=devnet.usdc.address,
-        keeper=keeper,
-        governance=devnet.accounts["governance"],
-        guardian=devnet.accounts["guardian"],
-        policy_hash=NO_POLICY,
-        pools={name: market.pool.address for name, market in devnet.markets.items()},
-    )
+    plan = plan_on(devnet, limits, NO_POLICY, keeper=keeper)
     deployment = deploy_vault(devnet.chain, plan, lambda line: say(f"deploying {line.split()[0]}"))
     deployment.save(folder / "deployment.json")
     for role, amount in DEPOSITS.items():

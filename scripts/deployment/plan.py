@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from eth_typing import ChecksumAddress
 from web3 import Web3
@@ -20,6 +21,7 @@ from scripts.deployment.limits import check_limits
 from scripts.errors import PlanRefusedError
 from scripts.protocols.aave import POOL, ZERO
 from scripts.protocols.chain import contract_at, node_of
+from scripts.protocols.devnet import Devnet
 
 DEPLOYMENT_GAS = 11_000_000  # AccessManager, vault, lens and the calls between them; measured, rounded up
 STRATEGY_GAS = 2_500_000
@@ -210,6 +212,14 @@ def make_plan(
         strategies=strategies,
         seed=base_units,
     )
+
+
+def plan_on(devnet: Devnet, limits: LimitsFile, policy_hash: str, **changes: Any) -> DeploymentPlan:
+    """Return the plan of a vault on a devnet, with its USDC, its people and its markets but for `changes`."""
+    people = {role: devnet.accounts[role] for role in ("deployer", "keeper", "governance", "guardian")}
+    pools = {name: market.pool.address for name, market in devnet.markets.items()}
+    wanted = {**people, "asset": devnet.usdc.address, "pools": pools, **changes}
+    return make_plan(devnet.w3, limits, policy_hash=policy_hash, **wanted)
 
 
 def _check_delay(delay: int, local: bool, allow_none: bool) -> list[str]:

@@ -9,7 +9,7 @@ from web3 import Web3
 from agent.policies.load import load_policy
 from agent.vault.limits_file import LimitsFile, load_limits
 from scripts.deployment.execute import Deployment, deploy_vault
-from scripts.deployment.plan import make_plan
+from scripts.deployment.plan import plan_on
 from scripts.protocols.anvil import connect
 from scripts.protocols.chain import Chain
 from scripts.protocols.devnet import Devnet, deploy_devnet
@@ -43,17 +43,7 @@ def limits() -> LimitsFile:
 @pytest.fixture(scope="session")
 def deployment(devnet: Devnet, limits: LimitsFile) -> Deployment:
     """The vault that `ape run deploy --devnet` makes, with the limits file of the repository."""
-    plan = make_plan(
-        devnet.w3,
-        limits,
-        deployer=devnet.accounts["deployer"],
-        asset=devnet.usdc.address,
-        keeper=devnet.accounts["keeper"],
-        governance=devnet.accounts["governance"],
-        guardian=devnet.accounts["guardian"],
-        policy_hash=load_policy("equal-weight").digest,
-        pools={name: market.pool.address for name, market in devnet.markets.items()},
-    )
+    plan = plan_on(devnet, limits, load_policy("equal-weight").digest)
     return deploy_vault(Chain(devnet.w3, devnet.sender("deployer")), plan)
 
 

@@ -18,7 +18,7 @@ from keeper.inspect.report import alarms, limit_lines, to_json
 from keeper.inspect.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN
 from keeper.inspect.state import inspect_vault
 from scripts.deployment.execute import Deployment, deploy_vault, verify
-from scripts.deployment.plan import DeploymentPlan, make_plan
+from scripts.deployment.plan import DeploymentPlan, plan_on
 from scripts.errors import PlanRefusedError, VerificationError
 from scripts.protocols.anvil import Anvil, connect, rpc
 from scripts.protocols.artifacts import ROOT, load_contract
@@ -33,17 +33,7 @@ DEAD = "0x000000000000000000000000000000000000dEaD"
 
 
 def plan_for(devnet: Devnet, limits: LimitsFile, **changes: Any) -> DeploymentPlan:
-    wanted = {
-        "deployer": devnet.accounts["deployer"],
-        "asset": devnet.usdc.address,
-        "keeper": devnet.accounts["keeper"],
-        "governance": devnet.accounts["governance"],
-        "guardian": devnet.accounts["guardian"],
-        "policy_hash": POLICY,
-        "pools": {name: market.pool.address for name, market in devnet.markets.items()},
-        **changes,
-    }
-    return make_plan(devnet.w3, limits, **wanted)
+    return plan_on(devnet, limits, **{"policy_hash": POLICY, **changes})
 
 
 def limits_with(limits: LimitsFile, **changes: Any) -> LimitsFile:

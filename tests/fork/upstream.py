@@ -15,7 +15,7 @@ from web3 import Web3
 from agent.policies.load import load_policy
 from agent.vault.limits_file import load_limits
 from scripts.deployment.execute import deploy_vault
-from scripts.deployment.plan import make_plan
+from scripts.deployment.plan import plan_on
 from scripts.errors import AddressBookError
 from scripts.protocols.anvil import Anvil, connect
 from scripts.protocols.artifacts import ROOT, load_contract
@@ -77,16 +77,6 @@ def _made(w3: Web3) -> Upstream:
     """Put the devnet and a vault on an Anvil that plays mainnet."""
     project.load_contracts()
     devnet = deploy_devnet(w3)
-    plan = make_plan(
-        w3,
-        load_limits(ROOT / "scripts" / "limits.toml"),
-        deployer=devnet.accounts["deployer"],
-        asset=devnet.usdc.address,
-        keeper=devnet.accounts["keeper"],
-        governance=devnet.accounts["governance"],
-        guardian=devnet.accounts["guardian"],
-        policy_hash=load_policy("greedy").digest,
-        pools={name: market.pool.address for name, market in devnet.markets.items()},
-    )
+    plan = plan_on(devnet, load_limits(ROOT / "scripts" / "limits.toml"), load_policy("greedy").digest)
     deployment = deploy_vault(Chain(w3, devnet.sender("deployer")), plan)
     return Upstream(w3, deployment.vault.address, devnet.accounts["borrower"])
