@@ -1,10 +1,10 @@
-"""Days that hurt: as they lie in the tested history, and laid over it where they do not.
+"""Stress cases: bad days of the tested history, and overlays of those that it does not contain.
 
-`stress.json` holds what happened on them (`tools.calibration.stress`): for each day of an event, supply rates of
-Compound V2's DAI, USDC and USDT as multiples of their mean over the week before, gas cost as a multiple of the month's
-median, and the coins' prices. An *overlay* multiplies the middle of the tested history by these; a strategy belongs to
-the coin that its name begins with, and gets the mean of the three if it has none. Prices are daily closes over USDT,
-which is taken for the dollar; they come back by the end of the event. Two further overlays are made up and say so.
+`stress.json` holds the measurements (`tools.calibration.stress`): for each day of an event, supply rates of Compound
+V2's DAI, USDC and USDT as multiples of their mean over the week before, gas cost as a multiple of the month's median,
+and the coins' prices. An *overlay* multiplies the middle of the tested history by these. A strategy belongs to the
+coin that its name begins with; others get the mean of the three. Prices are daily closes over USDT, which counts as
+the dollar; they are back at par by the end of the event. Two further overlays are made up and named so.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ EVENTS = {
 }
 """First day and number of days."""
 
-_SETTLE = 7  # rows after an event that its damage is counted over
+_SETTLE = 7  # rows after an event in which its damage still counts
 _FULL_DAYS, _FULL_RATE = 5, 4.0
 _GAS_DAYS, _GAS = 3, 20.0
 
 
 @dataclass(frozen=True)
 class Case:
-    """A stress test.
+    """A stress case.
 
     Attributes
     ----------
     name
-        What it is called.
+        Name, with the first day.
     kind
         `history`, `overlay of what was measured`, or `overlay, made up`.
     first, last
         Rows of the tested path over which it is counted, the latter included.
     change
-        What it does to the path; nothing for history.
+        The overlay; None for history.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Case:
 
 
 def cases(path: MarketPath, days: Sequence[date], warm_up: int) -> list[Case]:
-    """Return the stress tests for a path of `T` rows on these days, the first `warm_up` of which are not tested."""
+    """Return the stress cases of a path of `T` rows on these days; the first `warm_up` of them are not tested."""
     text = resources.files("agent.evaluation").joinpath("stress.json").read_text(encoding="utf-8")
     measured: dict[str, Any] = json.loads(text)
     found = []
@@ -87,7 +87,7 @@ def cases(path: MarketPath, days: Sequence[date], warm_up: int) -> list[Case]:
 
 
 def outcome(result: Backtest, case: Case, warm_up: int) -> dict[str, float]:
-    """Return what a backtest did over the rows of a case: net log return, drawdown, trades, refusals, halt."""
+    """Return the figures of a backtest over the rows of a case: net log return, drawdown, trades, refusals, halt."""
     rows = slice(case.first - warm_up, case.last - warm_up + 1)
     worth = result.net_worth[0, rows]
     steps = slice(rows.start, rows.stop - 1)
@@ -101,7 +101,7 @@ def outcome(result: Backtest, case: Case, warm_up: int) -> dict[str, float]:
 
 
 def coin_of(name: str) -> str | None:
-    """Return which of the measured coins a strategy is about, by its name."""
+    """Return the measured coin that a strategy's name begins with, if any."""
     lowered = name.lower()
     return next((coin for coin in COINS if lowered.startswith(coin)), None)
 
@@ -153,14 +153,14 @@ def _gas(row: int) -> Callable[[MarketPath], MarketPath]:
 def run_case(
     case: Case, players: Mapping[str, Sequence[Leg]], path: MarketPath, setting: Setting, warm_up: int
 ) -> dict[str, dict[str, float]]:
-    """Run policies through an overlay, up to its last row, and return what it did to each.
+    """Run policies through a case, up to its last row, and return the figures of each by name.
 
     Parameters
     ----------
     case
-        An overlay.
+        A stress case of the path.
     players
-        Policies, one after the other, by name.
+        Legs by name.
     path, setting, warm_up
         As for `agent.evaluation.scoring.score`.
     """
@@ -173,7 +173,7 @@ def run_case(
 
 
 def shortened(legs: Sequence[Leg], rows: int) -> list[Leg]:
-    """Return the legs of the first rows only."""
+    """Return the legs, cut after so many rows."""
     kept: list[Leg] = []
     for leg in legs:
         here = min(leg.rows, rows - sum(each.rows for each in kept))
