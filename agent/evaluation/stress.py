@@ -64,25 +64,23 @@ def cases(path: MarketPath, days: Sequence[date], warm_up: int) -> list[Case]:
     """Return the stress cases of a path of `T` rows on these days; the first `warm_up` of them are not tested."""
     text = resources.files("agent.evaluation").joinpath("stress.json").read_text(encoding="utf-8")
     measured: dict[str, Any] = json.loads(text)
+    middle, end = warm_up + (path.length - warm_up) // 2, path.length - 1
+
+    def overlay(name: str, kind: str, count: int, change: Callable[..., MarketPath], *given: Any) -> Case:
+        last = min(middle + count + _SETTLE, end)
+        return Case(name, f"overlay{kind}", middle - 1, last, lambda path: change(path, middle, *given))
+
     found = []
-    middle = warm_up + (path.length - warm_up) // 2
-    for name, (start, count) in EVENTS.items():
-        first = date.fromisoformat(start)
+    for event, (start, count) in EVENTS.items():
+        name, first = f"{event}, {start}", date.fromisoformat(start)
         if days[warm_up] < first and first + timedelta(days=count) <= days[-1]:
             row = next(index for index, day in enumerate(days) if day >= first)
-            found.append(Case(f"{name}, {start}", "history", row - 1, min(row + count + _SETTLE, path.length - 1)))
+            found.append(Case(name, "history", row - 1, min(row + count + _SETTLE, end)))
         else:
-            last = min(middle + count + _SETTLE, path.length - 1)
-            change = _overlay(measured[name], middle)
-            found.append(Case(f"{name}, {start}", "overlay of what was measured", middle - 1, last, change))
-    full = min(middle + _FULL_DAYS + _SETTLE, path.length - 1)
-    found.append(
-        Case(f"best pool lent out in full for {_FULL_DAYS} days", "overlay, made up", middle - 1, full, _full(middle))
-    )
-    dear = min(middle + _GAS_DAYS + _SETTLE, path.length - 1)
-    found.append(
-        Case(f"gas {_GAS:g} times as dear for {_GAS_DAYS} days", "overlay, made up", middle - 1, dear, _gas(middle))
-    )
+            found.append(overlay(name, " of what was measured", count, _repeated, measured[event]["days"]))
+    full, dear = f"best pool lent out in full for {_FULL_DAYS} days", f"gas {_GAS:g} times as dear for {_GAS_DAYS} days"
+    found.append(overlay(full, ", made up", _FULL_DAYS, _full))
+    found.append(overlay(dear, ", made up", _GAS_DAYS, _dear))
     return found
 
 
@@ -106,48 +104,40 @@ def coin_of(name: str) -> str | None:
     return next((coin for coin in COINS if lowered.startswith(coin)), None)
 
 
-def _overlay(event: dict[str, Any], row: int) -> Callable[[MarketPath], MarketPath]:
-    def change(path: MarketPath) -> MarketPath:
-        rates, gas = path.rates.copy(), path.gas_cost.copy()
-        earned = None if path.earned is None else path.earned.copy()
-        factors = np.ones_like(rates) if path.factors is None else path.factors.copy()
-        for offset, day in enumerate(event["days"][: path.length - row]):
-            at = row + offset
-            gas[:, at] *= day["gas"]
-            for index, name in enumerate(path.names):
-                coin = coin_of(name)
-                times = np.mean(list(day["rates"].values())) if coin is None else day["rates"][coin]
-                rates[:, at, index] *= times
-                if earned is not None:
-                    earned[:, at, index] *= times
-                factors[:, at, index] *= 1.0 if coin is None else day["price"][coin]
-        return replace(path, rates=rates, gas_cost=gas, earned=earned, factors=factors)
-
-    return change
+def _repeated(path: MarketPath, row: int, days: Sequence[Mapping[str, Any]]) -> MarketPath:
+    """Multiply rates, gas and prices from a row on by what was measured on the days of an event."""
+    rates, gas = path.rates.copy(), path.gas_cost.copy()
+    earned = None if path.earned is None else path.earned.copy()
+    factors = np.ones_like(rates) if path.factors is None else path.factors.copy()
+    for at, day in enumerate(days[: path.length - row], start=row):
+        gas[:, at] *= day["gas"]
+        for index, name in enumerate(path.names):
+            coin = coin_of(name)
+            times = np.mean(list(day["rates"].values())) if coin is None else day["rates"][coin]
+            rates[:, at, index] *= times
+            if earned is not None:
+                earned[:, at, index] *= times
+            factors[:, at, index] *= 1.0 if coin is None else day["price"][coin]
+    return replace(path, rates=rates, gas_cost=gas, earned=earned, factors=factors)
 
 
-def _full(row: int) -> Callable[[MarketPath], MarketPath]:
-    def change(path: MarketPath) -> MarketPath:
-        best = int(path.rates[0, row - 1].argmax())
-        rates, end = path.rates.copy(), row + _FULL_DAYS
-        liquidity = np.full_like(rates, np.inf) if path.liquidity is None else path.liquidity.copy()
-        rates[:, row:end, best] *= _FULL_RATE
-        liquidity[:, row:end, best] = 0.0
-        earned = None if path.earned is None else path.earned.copy()
-        if earned is not None:
-            earned[:, row:end, best] *= _FULL_RATE
-        return replace(path, rates=rates, liquidity=liquidity, earned=earned)
-
-    return change
+def _full(path: MarketPath, row: int) -> MarketPath:
+    """Let the best pool pay a multiple of its rate and nothing out, since all of it is lent."""
+    lent = slice(None), slice(row, row + _FULL_DAYS), int(path.rates[0, row - 1].argmax())
+    rates, earned = path.rates.copy(), None if path.earned is None else path.earned.copy()
+    liquidity = np.full_like(rates, np.inf) if path.liquidity is None else path.liquidity.copy()
+    rates[lent] *= _FULL_RATE
+    liquidity[lent] = 0.0
+    if earned is not None:
+        earned[lent] *= _FULL_RATE
+    return replace(path, rates=rates, liquidity=liquidity, earned=earned)
 
 
-def _gas(row: int) -> Callable[[MarketPath], MarketPath]:
-    def change(path: MarketPath) -> MarketPath:
-        gas = path.gas_cost.copy()
-        gas[:, row : row + _GAS_DAYS] *= _GAS
-        return replace(path, gas_cost=gas)
-
-    return change
+def _dear(path: MarketPath, row: int) -> MarketPath:
+    """Multiply the price of gas."""
+    gas = path.gas_cost.copy()
+    gas[:, row : row + _GAS_DAYS] *= _GAS
+    return replace(path, gas_cost=gas)
 
 
 def run_case(
