@@ -24,7 +24,7 @@ DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 @dataclass(frozen=True)
 class Reading:
-    """How a history file is to be read: the options that `history_options` adds to a command."""
+    """Options of a history file, as `history_options` adds them to a command."""
 
     parts: str | None
     network: str | None
@@ -33,7 +33,7 @@ class Reading:
 
     @property
     def chosen(self) -> bool:
-        """Whether any of them was given."""
+        """Whether any was given."""
         return any(value is not None for value in vars(self).values())
 
     def load(self, path: Path) -> RateHistory:
@@ -45,7 +45,7 @@ class Reading:
 
 
 def history_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of a history file to a command, which gets them as one argument, `reading`."""
+    """Add the options of a history file to a command, which receives them as one argument, `reading`."""
 
     @wraps(command)
     def gathered(
@@ -58,7 +58,7 @@ def history_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--max-gap-days",
             type=click.FloatRange(min=0, min_open=True),
-            help="Most days between two rows of an Aave V3 file. [default: 2.5]",
+            help="Longest gap between two rows of an Aave V3 file, days. [default: 2.5]",
         ),
         click.option("--network", help="Network of an Aave V3 file. [default: ethereum]"),
         click.option(
@@ -72,7 +72,13 @@ def history_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def limits_of(path: Path | None, count: int) -> Limits:
-    """Return the limits of a file, or caps of 60 % where there is none; they must be for `count` strategies."""
+    """Return the limits of a file, or caps of 60 % without one.
+
+    Raises
+    ------
+    LimitsError
+        If the file is not for `count` strategies.
+    """
     from agent.errors import LimitsError
     from agent.vault.limits import Limits
     from agent.vault.limits_file import load_limits
@@ -84,14 +90,14 @@ def limits_of(path: Path | None, count: int) -> Limits:
 
 
 def names_of(path: Path | None) -> tuple[str, ...] | None:
-    """Return what a limits file calls its strategies."""
+    """Return the strategies' names in a limits file, or None without one."""
     from agent.vault.limits_file import load_limits
 
     return None if path is None else load_limits(path).names
 
 
 def writable(path: Path) -> None:
-    """Find out before training, not after it."""
+    """Refuse a file that cannot be written, before hours of training rather than after them."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path.parent).close()
@@ -129,12 +135,12 @@ def extra_missing(error: ModuleNotFoundError) -> ExtraMissingError:
 
 
 def note(text: str) -> None:
-    """Say something beside the result, on standard error."""
+    """Print a remark on standard error, beside the result."""
     click.echo(f"note: {text}", err=True)
 
 
 def print_json(data: Any) -> None:
-    """Print plain data for scripts; NaN is an error, for JSON has none."""
+    """Print plain data as JSON; NaN is an error, since JSON has none."""
     click.echo(json.dumps(data, indent=2, allow_nan=False))
 
 
@@ -151,13 +157,9 @@ _COLUMNS = (
 
 
 def print_table(results: Sequence[dict[str, float | str]]) -> None:
-    """Print summaries of backtests, one line per policy."""
+    """Print summaries of backtests, a line for each."""
     lines = [[title for _, title, _ in _COLUMNS]]
     lines += [[format(result[key], style) for key, _, style in _COLUMNS] for result in results]
     widths = [max(len(line[index]) for line in lines) for index in range(len(_COLUMNS))]
-    for line in lines:
-        cells = [
-            line[0].ljust(widths[0]),
-            *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)),
-        ]
-        click.echo("  ".join(cells))
+    for name, *cells in lines:
+        click.echo("  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]))

@@ -1,4 +1,4 @@
-"""`agent data`: look at market history before anything is built on it."""
+"""`agent data`: check market history before it is used."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def data() -> None:
 @data.command()
 @click.argument("file", type=PATH)
 @history_options
-@click.option("--start", type=DAY, help="First day of a window that is needed.")
-@click.option("--days", type=click.IntRange(min=1), help="Days that are needed.")
+@click.option("--start", type=DAY, help="First day of the window to check. [default: the first of the file]")
+@click.option("--days", type=click.IntRange(min=1), help="Days of that window. [default: to the end]")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def check(file: Path, reading: Reading, start: datetime | None, days: int | None, as_json: bool) -> None:
-    """Check that FILE can be replayed; say what is in it, or which line is wrong.
+    """Check that FILE can be replayed; print its contents, or the line that is wrong.
 
     \b
     Three formats, CSV or Parquet, are recognised by their columns:
       date,NAME,NAME,...   one line a day, 2 to 16 markets, supply rates as APR
                            fractions per year (0.035 is 3.5 %)
       Compound V2          columns date, part, supply_apr_pct (percent) among others;
-                           tvl_usd, if there, is what others supply
+                           tvl_usd, if present, is the deposits of others
       Aave V3              columns snapshot_utc, network, symbol, supply_apr (fraction),
                            liquidity_index, asset, last_update_ts among others
     """

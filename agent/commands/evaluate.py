@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     type=click.Choice(["lending", "defi", "rwa"]),
     default="lending",
     show_default=True,
-    help="What the policies were trained for; defi and rwa run on drawn markets, under their own costs.",
+    help="Environment of the policies; defi and rwa run on drawn markets, under their own costs.",
 )
 @click.option("--limits", "limits_file", type=PATH, help="Limits file (TOML). [default: the environment's]")
 @click.option("--data", type=PATH, help="CSV of daily rates to replay. [default: markets drawn from a model]")
@@ -47,9 +47,7 @@ if TYPE_CHECKING:
 @click.option("--paths", type=click.IntRange(1, 10_000), default=32, show_default=True, help="Markets to draw.")
 @click.option("--seed", type=click.IntRange(min=0), default=20_000, show_default=True, help="Seed to draw them with.")
 @click.option("--nav", type=click.FloatRange(min=0, min_open=True), help="Assets. [default: the environment's]")
-@click.option(
-    "--cost-bp", type=click.FloatRange(0, 1000), help="What each leg costs, bp; a move is two legs. [default: 0]"
-)
+@click.option("--cost-bp", type=click.FloatRange(0, 1000), help="Cost of a leg, bp; a move is two legs. [default: 0]")
 @click.option(
     "--gas-gwei", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Price of gas, without --gas."
 )
@@ -92,7 +90,7 @@ def evaluate(
     if env_name != "lending" and (data is not None or days is not None or cost_bp is not None):
         raise click.UsageError("--data, --days and --cost-bp are for the lending environment")
     if data is None and (start is not None or reading.chosen):
-        raise click.UsageError("--start, --parts, --network and --gas are about the history of --data: give --data too")
+        raise click.UsageError("--start, --parts, --network and --gas belong to the history of --data: give --data too")
     setting: Setting | None = None
     if env_name != "lending":
         path, setting, source = _drawn(env_name, limits_file, np.random.default_rng(seed), paths)
@@ -130,7 +128,7 @@ def evaluate(
 def _drawn(
     env_name: str, limits_file: Path | None, rng: np.random.Generator, paths: int
 ) -> tuple[MarketPath, Setting, str]:
-    """Return markets of another environment, what is assumed there, and what to call it."""
+    """Draw markets of another environment; return them, their setting and their description."""
     from agent.envs.presets import env_preset
     from agent.training.preset import typical_setting
 
@@ -143,7 +141,7 @@ def _drawn(
 
 
 def _note_if_seen(policy: Policy, window: RateHistory) -> None:
-    """Say so where a policy was trained on the very days it is now tested on."""
+    """Print a note where a policy was trained on the days that it is now tested on."""
     market = getattr(policy, "manifest", {}).get("training", {}).get("market", {})
     for part in market.get("parts", [market.get("fitted_to", market)]):
         same = window.digest == part.get("sha256") or window.source == part.get("source")

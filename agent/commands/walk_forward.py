@@ -1,4 +1,4 @@
-"""`agent walk-forward`: train and test over the past as it would have gone, against every baseline."""
+"""`agent walk-forward`: train and test through the past, out of sample, against every baseline."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.command("walk-forward")
 @click.argument("file", type=PATH)
 @history_options
-@click.option("--study", default="aave", show_default=True, help="What is tried: aave or compound.")
+@click.option("--study", default="aave", show_default=True, help="Study to carry out: aave or compound.")
 @click.option("--out", type=FOLDER, help="Folder of results. [default: out/results/STUDY]")
 @click.option("--limits", "limits_file", type=PATH, help="Limits file (TOML) of the vault. [default: caps of 60 %]")
 @click.option("--preset", help="Training preset, instead of the study's.")
-@click.option("--folds", type=click.IntRange(1, 50), help="Test windows, instead of the study's.")
+@click.option("--folds", type=click.IntRange(1, 50), help="Number of test windows, instead of the study's.")
 @click.option("--first-test", type=click.IntRange(min=40), help="Row at which testing begins, instead of the study's.")
 @click.option("--seeds", type=click.IntRange(1, 1000), help="Training runs per fold. [default: 10]")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Most time of each. [default: 90]")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Longest time of a run. [default: 90]")
 @click.option("--workers", type=click.IntRange(min=1), help="Runs at a time. [default: one per core]")
 @click.option("--ray", help="Run on this Ray cluster, HOST:PORT or auto; all its machines must see --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
@@ -47,8 +47,8 @@ def walk_forward(
 ) -> None:
     """Test a way of training on the history in FILE, out of sample, against every baseline.
 
-    The history is cut into folds: train on the past, leave out a strip, test on what follows, move on. A few
-    configurations are tuned on folds within each training part. Runs that are finished are kept and not done again.
+    The history is cut into folds: train on the past, leave out a strip, test on the days that follow, move on. A few
+    configurations are compared on folds within each training part. Finished runs are kept and not done again.
     """
     from agent.evaluation.evidence import results_of
     from agent.evaluation.study import STUDIES
@@ -62,9 +62,8 @@ def walk_forward(
     plan = plan if seconds is None else plan.in_seconds(seconds)
     folder = Path("out/results") / study if out is None else out
     history = reading.load(file)
-    limits = limits_of(limits_file, len(history.names))
-    hands = Executor(workers, ray, progress=not quiet, say=(lambda _: None) if quiet else note)
-    carry_out(plan, history, limits, folder, hands)
+    executor = Executor(workers, ray, progress=not quiet, say=(lambda _: None) if quiet else note)
+    carry_out(plan, history, limits_of(limits_file, len(history.names)), folder, executor)
     summary, written = results_of(folder)
     if as_json:
         print_json(summary)
@@ -75,7 +74,7 @@ def walk_forward(
 
 
 def print_scenario(scenario: dict[str, Any]) -> None:
-    """Print the table of one scenario."""
+    """Print the table of a scenario."""
     rows = [("learned policy", scenario["policy"], None)]
     rows += [(name, figures, figures["test"]) for name, figures in scenario["baselines"].items()]
     rows.sort(key=lambda row: -row[1]["log_growth"])

@@ -1,16 +1,16 @@
-"""What perfect foresight would have earned: the ceiling that claims are measured against.
+"""The return of perfect foresight: the ceiling of headroom.
 
-Dynamic programming over a set of admissible portfolios, backwards over the rows of a path, with what a rebalance costs
-(gas and every leg) and what positions earn (interest diluted by the own deposit, factors) at the path's own figures.
-The plan it finds is then carried out row by row by the same decision and the same money math as every policy, so
-the ceiling is a real run: caps, idle floor, smallest trade, budgets and cooldown hold for it too.
+Dynamic programming over a set of admissible portfolios, backwards over the rows of a path. It knows the path's costs
+of a rebalance (gas and every leg) and earnings of positions (interest diluted by the own deposit, price factors). Its
+plan is then carried out row by row by the decision and the money math of every policy, so the ceiling is a real run:
+caps, idle floor, smallest trade, budgets and cooldown hold for it too.
 
-Resolution. Earnings are linear in the weights but for the dilution, and costs are by the unit, so the best portfolios
-are corners of what the limits allow: as many strategies at their caps as fit, one with what is left, or less. All
-corners are in the set; a grid between them is there for dilution and for the mixed starts of cheap moves. What is
-left out: portfolios off the grid, drift of positions that are held (nothing for interest, something for prices), and
-budgets and cooldown while planning. Without those the result is within `RESOLUTION` of the optimum over all portfolios,
-which a test checks against a linear programme.
+Resolution. Earnings are linear in the weights but for the dilution, and costs are proportional, so the best portfolios
+are corners of the admissible set: as many strategies at their caps as fit, and one with the rest, or less. All corners
+are tried, and a grid between them for dilution and for the mixed starts of cheap moves. Left out are portfolios off
+the grid, the drift of positions that are held (nothing for interest, something for prices), and budgets and cooldown
+while planning. Without those the result is within `RESOLUTION` of the optimum over all portfolios, which a test checks
+against a linear programme.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from agent.backtest import Backtest, Setting, simulate
 from agent.errors import LimitsError
 from agent.market.path import MarketPath
 from agent.observation.observe import Observation
-from agent.units import BoolArray, FloatArray, IntArray
+from agent.units import FloatArray, IntArray
 from agent.vault.portfolio import MarketRow
 
 RESOLUTION = 1e-4
-"""Annualised log return that a better plan than the one found may have, in lending markets without binding budgets."""
+"""Annualised log return by which a better plan may exceed the one found, in lending markets without binding budgets."""
 
 _MAX_PORTFOLIOS = 300
 _MAX_CORNERS = 1500
-_MAX_TRIED = 20_000  # points of a grid before those over a cap are taken out
-_GRID_STEPS = (20, 10, 8, 5, 4)  # the finest that is not too large is taken
+_MAX_TRIED = 20_000  # points of a grid, those over a cap included
+_GRID_STEPS = (20, 10, 8, 5, 4)  # the finest grid within these bounds is taken
 _NO_WAY = -1e9  # log growth of a move that cannot be made
 
 
 def hindsight(path: MarketPath, setting: Setting, *, warm_up: int = 0) -> Backtest:
-    """Return the backtest of the best plan that was found with full knowledge of the path.
+    """Return the backtest of the best plan found with full knowledge of the path.
 
     Parameters
     ----------
     path
         The market.
     setting
-        Limits, costs, rules and assets as of the policies it is compared with. Its latency does not matter.
+        Limits, costs, rules and assets, the same as for the policies compared with it; its latency is ignored.
     warm_up
         First rows to leave out, as in `run`.
 
@@ -61,13 +61,13 @@ def hindsight(path: MarketPath, setting: Setting, *, warm_up: int = 0) -> Backte
     portfolios = np.concatenate([start[None], admissible(setting)])
     best: Backtest | None = None
     nav = np.full((path.batch, seen.length), setting.nav)
-    for _ in range(2):  # dilution and gas depend on the assets, which the first plan tells
+    for _ in range(2):  # dilution and gas depend on the assets, which are known from the first plan
         plans = [_plan(seen, index, nav[index], portfolios, setting) for index in range(path.batch)]
         found = _carry_out(np.stack(plans, axis=1), portfolios, path, setting, warm_up)
         better = best is None or found.net_worth[:, -1].sum() > best.net_worth[:, -1].sum()
         best = found if best is None or better else best
         nav = found.nav
-    assert best is not None  # noqa: S101 (for the type checker: the loop runs)
+    assert best is not None  # noqa: S101  for the type checker: the loop runs
     return best
 
 
@@ -105,12 +105,12 @@ def _corners(caps: FloatArray, budget: float) -> list[FloatArray]:
             held[list(full)] = caps[list(full)]
             if held.sum() <= budget:
                 corners.append(held)
-            for last in full:  # all of them full but one, which gets what is left
+            for last in full:  # all of them full but one, which gets the rest
                 partial = held.copy()
                 partial[last] = budget - (held.sum() - held[last])
                 if 0 < partial[last] < caps[last]:
                     corners.append(partial)
-        if len(corners) == before:  # so many do not fit, and more will not either
+        if len(corners) == before:  # as many do not fit, and more will not either
             break
         if len(corners) > _MAX_CORNERS:
             raise LimitsError(
@@ -121,13 +121,13 @@ def _corners(caps: FloatArray, budget: float) -> list[FloatArray]:
 
 
 def _grid(caps: FloatArray, budget: float, steps: int) -> list[FloatArray]:
-    """Return the portfolios within the caps whose weights are multiples of `budget / steps` that add up to it."""
+    """Return the portfolios within the caps whose weights are multiples of `budget / steps` and sum to the budget."""
     parts = np.array(list(_compositions(steps, caps.size)), dtype=np.float64) * (budget / steps)
     return list(parts[(parts <= caps + 1e-12).all(-1)])
 
 
 def _compositions(total: int, count: int) -> Iterator[tuple[int, ...]]:
-    """Yield every way to write `total` as `count` ordered whole numbers."""
+    """Yield all tuples of `count` whole numbers that sum to `total`."""
     if count == 1:
         yield (total,)
         return
@@ -137,7 +137,7 @@ def _compositions(total: int, count: int) -> Iterator[tuple[int, ...]]:
 
 
 def _plan(path: MarketPath, index: int, nav: FloatArray, portfolios: FloatArray, setting: Setting) -> IntArray:
-    """Return which portfolio to hold after each row but the last, `(T - 1,)`, from the first of the portfolios."""
+    """Return the index of the portfolio to hold after each row but the last, `(T - 1,)`; the first is held before."""
     one = path.take(np.array([index], dtype=np.int64))
     growth = _growth(one, nav, portfolios)
     change = portfolios[None] - portfolios[:, None]
@@ -155,7 +155,7 @@ def _plan(path: MarketPath, index: int, nav: FloatArray, portfolios: FloatArray,
         total = legs - gas + (growth[row] + value)[None]
         blocked = gas > setting.rules.max_gas_share * turnover
         if one.liquidity is not None:
-            blocked = blocked | _refused(change, one.liquidity[0, row] / nav[row])
+            blocked = blocked | (-change > one.liquidity[0, row] / nav[row]).any(-1)  # cannot be paid out
         total = np.where(blocked & ~stay, _NO_WAY, total)
         choices[row] = total.argmax(1)
         value = total.max(1)
@@ -192,13 +192,8 @@ def _growth(one: MarketPath, nav: FloatArray, portfolios: FloatArray) -> FloatAr
     return np.asarray(np.log(np.maximum(grown, 1e-12)))
 
 
-def _refused(change: FloatArray, most: FloatArray) -> BoolArray:
-    """Return which moves `(P, P)` withdraw more than a strategy can pay out, `(n,)` shares of NAV."""
-    return np.asarray((-change > most).any(-1))
-
-
 def _carry_out(plans: IntArray, portfolios: FloatArray, path: MarketPath, setting: Setting, warm_up: int) -> Backtest:
-    """Run `(T - 1, B)` plans: move where the plan moves, and again while what was refused is not done yet."""
+    """Run `(T - 1, B)` plans: move where a plan moves, and try again as long as a move is not done."""
     moves = np.concatenate([np.ones((1, plans.shape[1]), dtype=np.bool_), plans[1:] != plans[:-1]])
 
     def act(row: int, seen: Observation) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Covariance of few strategies from little data, and the constant portfolios that are made of it."""
+"""Covariance of few strategies from little data, and the constant portfolios built on it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from agent.vault.projection import project_between
 
 _ROUNDS = 5000
 _CLOSE = 1e-12
-_ROUNDING = 1e-12  # relative deviations that are none
+_ROUNDING = 1e-12  # relative deviation up to which returns count as constant
 
 
 def shrunk_covariance(returns: FloatArray) -> FloatArray:
     """Return the covariance of `(T, n)` returns, shrunk towards equal variances without correlation, `(n, n)`.
 
-    How far follows from the data: Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance
-    matrices", 2004, section 3. Returns that do not vary at all give the unit matrix.
+    The data determine the shrinkage (Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance
+    matrices", 2004, section 3). Constant returns give the unit matrix.
     """
     x = np.asarray(returns, dtype=np.float64)
     x = x - x.mean(0)
@@ -48,13 +48,13 @@ def min_variance(covariance: FloatArray, caps: FloatArray, budget: float) -> Flo
 
 
 def within(weights: FloatArray, caps: FloatArray, budget: float) -> FloatArray:
-    """Return the nearest `(n,)` with `0 <= w <= caps` that sum to the budget, or to all caps: nothing idle but that."""
+    """Return the nearest weights `(n,)` with `0 <= w <= caps` that sum to the budget, or to all caps if less."""
     total = min(budget, float(caps.sum()))
     return project_between(weights, np.zeros_like(caps), caps, np.asarray(total))
 
 
 def risk_parity(covariance: FloatArray) -> FloatArray:
-    """Return the weights `(n,)`, one in sum, of which each contributes the same to the variance.
+    """Return the weights `(n,)`, one in sum, that contribute equally to the variance.
 
     Cyclical coordinate descent on the convex form of the problem (Griveau-Billion, Richard and Roncalli, "A fast
     algorithm for computing high-dimensional risk parity portfolios", 2013).

@@ -182,7 +182,7 @@ def weights(kept: Kept, summary: Mapping[str, Any], index: int) -> Figure:
 
 
 def parts(kept: Kept, summary: Mapping[str, Any], index: int) -> Figure:
-    """Draw what the reward is made of: interest beyond equal weight's, less legs, less gas; per year."""
+    """Draw the parts of net growth: interest beyond equal weight's, less legs, less gas; per year."""
     figures = summary["scenarios"][index]
     passive = figures["baselines"]["equal-weight"]["growth_from_interest"]
     rows = [(OWN, figures["policy"]), *figures["baselines"].items(), ("hindsight", figures["hindsight"])]
@@ -202,7 +202,7 @@ def parts(kept: Kept, summary: Mapping[str, Any], index: int) -> Figure:
     own = float(net[[row[0] for row in rows].index(OWN)])
     least = max(float((lost + legs + gas).min()), min(-_FURTHEST * top, own))
     axes.set_xlim(least * 1.05 - 1e-4, top * 1.06 + 1e-4)
-    axes.set_title("What the reward is made of")
+    axes.set_title("Parts of net growth")
     axes.set_xlabel("log return per year")
     axes.xaxis.set_major_formatter(_percent())
     _name_rows(axes, [row[0] for row in rows], [f"{value:+.2%}" for value in net], "net")
@@ -367,7 +367,7 @@ FIGURES: dict[str, tuple[Callable[[Kept, Mapping[str, Any], int], Figure], str]]
     "weights": (weights, "Weights over time: the learned policy, the best baseline, and hindsight."),
     "parts": (
         parts,
-        "What the reward is made of: interest beyond that of equal weight, less legs (deposits and withdrawals), less "
+        "Parts of net growth: interest beyond that of equal weight, less legs (deposits and withdrawals), less "
         "gas. Bars are cut off at the left edge; the numbers on the right are not.",
     ),
     "distribution": (distribution, "Distribution of daily net returns, less those of equal weight."),

@@ -1,19 +1,18 @@
-"""Baselines fitted to history: what a careful person without a neural network would run.
+"""Baselines fitted to history: the strategies of a careful manager without a neural network.
 
-Fixed mixes, the best trailing strategy, a tuned band, and forecasts by autoregressions of order one with the horizon
-that earned most. Parameters are chosen by backtests of all candidates at once.
+Single strategies, the best trailing one, fixed mixes, forecasts by autoregressions of order one, and a tuned band.
+Mixes, horizons and bands are chosen by backtests of all candidates at once: the one that earned most, net of costs.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import get_args
 
 import numpy as np
 
-from agent.backtest import Setting, run
+from agent.backtest import Setting, simulate
 from agent.evaluation.ceiling import admissible
 from agent.evaluation.covariance import min_variance, risk_parity, shrunk_covariance, within
 from agent.evaluation.metrics import growth_rate
@@ -32,65 +31,71 @@ from agent.policies.rules import (
 )
 from agent.units import DAY, FloatArray, IntArray
 
-
-@dataclass(frozen=True)
-class Candidates:
-    """Several policies as one, each with its own rows of the batch.
-
-    Attributes
-    ----------
-    wanted
-        From an observation and the `(B,)` candidate of each of its rows to wanted weights `(B, n)`.
-    candidate
-        `(B,)` which candidate decides for which row.
-    """
-
-    wanted: Callable[[Observation, IntArray], FloatArray]
-    candidate: IntArray
-    name: str = "candidates"
-    digest: str = ""
-
-    def act(self, observation: Observation) -> FloatArray:
-        """Return wanted weights `(B, n)`."""
-        return self.wanted(observation, self.candidate)
-
-
-def earnings(
-    wanted: Callable[[Observation, IntArray], FloatArray], count: int, path: MarketPath, setting: Setting
-) -> FloatArray:
-    """Return the annualised net log return of each of `count` candidates, the mean over the paths, `(count,)`.
-
-    Parameters
-    ----------
-    wanted
-        As in `Candidates`.
-    count
-        Number of candidates.
-    path, setting
-        What they are run on.
-    """
-    candidate = np.repeat(np.arange(count, dtype=np.int64), path.batch)
-    copies = path.take(np.tile(np.arange(path.batch, dtype=np.int64), count))
-    result = run(Candidates(wanted, candidate), copies, setting)
-    return np.asarray(growth_rate(result).reshape(count, path.batch).mean(1))
-
+BANDS = (0.0, 0.001, 0.0025, 0.005, 0.01, 0.02)
+HORIZONS = (1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 120.0)
+"""Candidates for the band (APR) and the horizon (days)."""
 
 _STABLE = 0.995  # largest modulus of an eigenvalue: rates come back
 _RIDGE = 0.05  # share of the mean variance that is added to the diagonal of the regression
 
+Wanted = Callable[[Observation, IntArray], FloatArray]
+"""From an observation, and the `(B,)` candidate that decides for each of its rows, to wanted weights `(B, n)`."""
 
-def fit_forecasts(path: MarketPath, setting: Setting, horizons: Sequence[float]) -> list[Forecast]:
-    """Fit both regressions to market paths and choose for each the horizon that earned most there, net of costs.
+
+def fitted_baselines(path: MarketPath, setting: Setting) -> list[Policy]:
+    """Fit every baseline to history, under the limits and costs of a setting.
 
     Parameters
     ----------
     path
-        The training part. Rows are taken for equally spaced.
+        The training part of a history, nothing later; or market paths, which have equal weight.
     setting
-        Limits and costs.
-    horizons
-        Days to try.
+        Limits, costs, rules, assets, observation version and latency that the policies will be run with.
+
+    Returns
+    -------
+    list of Policy
+        In the order of the module's docstring; names are unique.
     """
+    growth = path.growth() if path.factors is None else path.growth() * path.factors[:, 1:]
+    earned = np.log(np.maximum(growth, 1e-12)).mean((0, 1))
+    covariance = shrunk_covariance((growth - 1.0).reshape(-1, path.count))
+    caps = setting.limits.caps(setting.nav)
+    budget = 1.0 - setting.limits.idle_floor
+    return [
+        *(SingleAsset(index) for index in range(path.count)),
+        HoldBestTrailing(_plain(earned)),
+        BestTrailing(),
+        FixedMix("fixed-mix", _plain(_best_mix(path, setting))),
+        FixedMix("min-variance", _plain(min_variance(covariance, caps, budget))),
+        FixedMix("risk-parity", _plain(within(budget * risk_parity(covariance), caps, budget))),
+        *_fit_forecasts(path, setting),
+        _tuned_band(path, setting),
+    ]
+
+
+def _best_mix(path: MarketPath, setting: Setting) -> FloatArray:
+    mixes = admissible(setting)[1:]  # the first is all idle
+    return np.asarray(mixes[_earnings(lambda _, which: mixes[which], len(mixes), path, setting).argmax()])
+
+
+def _tuned_band(path: MarketPath, setting: Setting) -> TunedBand:
+    sources = get_args(Source)
+    tried = list(itertools.product(BANDS, HORIZONS, range(len(sources))))
+    bands, days, places = np.array(tried).T
+
+    def wanted(seen: Observation, which: IntArray) -> FloatArray:
+        scores = np.stack([getattr(seen, source) for source in sources])[
+            places[which].astype(np.int64), np.arange(len(seen))
+        ]
+        return move_for_a_lead(seen, bands[which], days[which], scores)
+
+    band, horizon, place = tried[int(_earnings(wanted, len(tried), path, setting).argmax())]
+    return TunedBand(band, horizon, sources[place])
+
+
+def _fit_forecasts(path: MarketPath, setting: Setting) -> list[Forecast]:
+    """Fit both regressions to equally spaced rows; choose for each the horizon that earned most there, net of costs."""
     deviation, mean = path.rates - path.rates.mean((0, 1)), path.rates.mean((0, 1))
     past = deviation[:, :-1].reshape(-1, path.count)
     next_ = deviation[:, 1:].reshape(-1, path.count)
@@ -101,26 +106,26 @@ def fit_forecasts(path: MarketPath, setting: Setting, horizons: Sequence[float])
         for cost in (setting.costs.entry, setting.costs.exit)
     )
     caps, budget = limits.caps(setting.nav), 1.0 - limits.idle_floor
-    days = np.array(horizons, dtype=np.float64)
+    days = np.array(HORIZONS)
     fitted = []
     regressions: tuple[tuple[Kind, FloatArray], ...] = (("ar1", _each(past, next_)), ("var1", _together(past, next_)))
     for kind, matrix in regressions:
-        decay = np.stack([mean_power(matrix, max(1, round(each * rows_per_day))) for each in horizons])
+        decay = np.stack([mean_power(matrix, max(1, round(each * rows_per_day))) for each in HORIZONS])
 
         def wanted(seen: Observation, which: IntArray, decay: FloatArray = decay) -> FloatArray:
             expected = mean + np.einsum("bij,bj->bi", decay[which], seen.rates - mean)
             return best_move(expected, days[which, None], seen, entry, leave, caps, budget)
 
-        best = int(earnings(wanted, len(horizons), path, setting).argmax())
+        best = int(_earnings(wanted, len(HORIZONS), path, setting).argmax())
         fitted.append(
             Forecast(
                 kind=kind,
-                mean=_regression_plain(mean),
-                decay=tuple(_regression_plain(row) for row in decay[best]),
-                horizon_days=float(horizons[best]),
-                entry=_regression_plain(entry),
-                exit=_regression_plain(leave),
-                caps=_regression_plain(caps),
+                mean=_plain(mean),
+                decay=tuple(_plain(row) for row in decay[best]),
+                horizon_days=HORIZONS[best],
+                entry=_plain(entry),
+                exit=_plain(leave),
+                caps=_plain(caps),
                 budget=budget,
             )
         )
@@ -153,65 +158,12 @@ def _together(past: FloatArray, following: FloatArray) -> FloatArray:
     return np.asarray(matrix * min(1.0, _STABLE / largest if largest > 0 else 1.0))
 
 
-def _regression_plain(values: FloatArray) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
-
-
-BANDS = (0.0, 0.001, 0.0025, 0.005, 0.01, 0.02)
-HORIZONS = (1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 120.0)
-"""What is tried for band (APR) and horizon (days)."""
-
-
-def fitted_baselines(path: MarketPath, setting: Setting) -> list[Policy]:
-    """Fit every baseline to history, under the limits and costs of a setting.
-
-    Parameters
-    ----------
-    path
-        The training part of a history, nothing later; or market paths, all of which count alike.
-    setting
-        Limits, costs, rules, assets, observation version and latency that they will be run with.
-
-    Returns
-    -------
-    list of Policy
-        In the order of the module's docstring; names are unique.
-    """
-    growth = path.growth() if path.factors is None else path.growth() * path.factors[:, 1:]
-    earned = np.log(np.maximum(growth, 1e-12)).mean((0, 1))
-    covariance = shrunk_covariance((growth - 1.0).reshape(-1, path.count))
-    caps = setting.limits.caps(setting.nav)
-    budget = 1.0 - setting.limits.idle_floor
-    return [
-        *(SingleAsset(index) for index in range(path.count)),
-        HoldBestTrailing(_plain(earned)),
-        BestTrailing(),
-        FixedMix("fixed-mix", _plain(_best_mix(path, setting))),
-        FixedMix("min-variance", _plain(min_variance(covariance, caps, budget))),
-        FixedMix("risk-parity", _plain(within(budget * risk_parity(covariance), caps, budget))),
-        *fit_forecasts(path, setting, HORIZONS),
-        _tuned_band(path, setting),
-    ]
-
-
-def _best_mix(path: MarketPath, setting: Setting) -> FloatArray:
-    mixes = admissible(setting)[1:]  # the first is all idle
-    return np.asarray(mixes[earnings(lambda _, which: mixes[which], len(mixes), path, setting).argmax()])
-
-
-def _tuned_band(path: MarketPath, setting: Setting) -> TunedBand:
-    sources = get_args(Source)
-    tried = list(itertools.product(BANDS, HORIZONS, range(len(sources))))
-    bands, days, places = np.array(tried).T
-
-    def wanted(seen: Observation, which: IntArray) -> FloatArray:
-        scores = np.stack([getattr(seen, source) for source in sources])[
-            places[which].astype(np.int64), np.arange(len(seen))
-        ]
-        return move_for_a_lead(seen, bands[which], days[which], scores)
-
-    band, horizon, place = tried[int(earnings(wanted, len(tried), path, setting).argmax())]
-    return TunedBand(band, horizon, sources[place])
+def _earnings(wanted: Wanted, count: int, path: MarketPath, setting: Setting) -> FloatArray:
+    """Return the annualised net log return of each of `count` candidates, the mean over the paths, `(count,)`."""
+    candidate = np.repeat(np.arange(count, dtype=np.int64), path.batch)
+    copies = path.take(np.tile(np.arange(path.batch, dtype=np.int64), count))
+    result = simulate("candidates", lambda _, seen: wanted(seen, candidate), copies, setting)
+    return np.asarray(growth_rate(result).reshape(count, path.batch).mean(1))
 
 
 def _plain(values: FloatArray) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""What the integer form of a policy changes: how often it decides otherwise, by how much, and what that costs."""
+"""Comparison of a policy's integer form with its float form: how often decisions differ, by how much, at what cost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from agent.backtest import Backtest, Setting, run
+from agent.backtest import Backtest, Setting, run, simulate
 from agent.evaluation.ceiling import hindsight
 from agent.evaluation.metrics import growth_rate, headroom_captured
 from agent.market.path import MarketPath
@@ -24,25 +24,24 @@ NOTICED = 0.001
 
 @dataclass(frozen=True)
 class IntegerReport:
-    """How an integer policy compares with the float policy that it was made of, on the same markets.
+    """An integer policy against the float policy that it was made from, on the same markets.
 
     Attributes
     ----------
     decisions
-        How many were compared: all of the float policy's run, each from the very state that it was in, with neither
-        budgets nor cooldown.
+        Number of decisions compared: all of the float policy's run, each from its state, without budgets and cooldown.
     differ
         Share of them that differ, see `NOTICED`.
     other_trades
-        Share of them in which other strategies are traded; a change that is just below or above the smallest trade.
+        Share of them in which other strategies are traded: a change just below or above the smallest trade.
     largest_difference, mean_difference
         Of a decided weight, share of NAV; over all decisions and strategies.
     float_return, integer_return
-        Annualised net log returns of whole runs of their own.
+        Annualised net log returns of a run of each.
     headroom
         Annualised net log return of hindsight over equal weight.
     float_captured, integer_captured
-        Share of the headroom that each captures; none where there is no headroom.
+        Share of the headroom that each captures; None where there is no headroom.
     cost
         Share of the headroom that the integer form gives away; negative where it happens to earn more.
     """
@@ -64,15 +63,9 @@ class IntegerReport:
         return asdict(self)
 
 
-def observed(policy: Policy, path: MarketPath, setting: Setting) -> tuple[Backtest, list[Observation]]:
-    """Return the backtest of a policy and what it was shown at every row, for calibration and comparison."""
-    recorder = _Recorder(policy)
-    return run(recorder, path, setting), recorder.seen
-
-
 def vectors(policy: Policy, path: MarketPath, setting: Setting) -> FloatArray:
-    """Return the `(N, m)` vectors that a policy is shown on a path."""
-    return np.concatenate([seen.vector() for seen in observed(policy, path, setting)[1]])
+    """Return the observation vectors `(N, m)` of a policy's run on a path, to calibrate its integer form."""
+    return np.concatenate([seen.vector() for seen in _observed(policy, path, setting)[1]])
 
 
 def integer_report(policy: NumpyPolicy, integer: IntegerPolicy, path: MarketPath, setting: Setting) -> IntegerReport:
@@ -83,12 +76,12 @@ def integer_report(policy: NumpyPolicy, integer: IntegerPolicy, path: MarketPath
     policy, integer
         The two forms.
     path
-        Test markets; hindsight plans every path of it, which takes a second for a year of days.
+        Test markets. Hindsight plans every path, a second for a year of days.
     setting
-        Limits, costs, rules and assets; its latency does not matter.
+        Limits, costs, rules and assets; its latency is ignored.
     """
     setting = replace(setting, latency=0)
-    exact, seen = observed(policy, path, setting)
+    exact, seen = _observed(policy, path, setting)
     differences, other = [], []
     for row, shown in enumerate(seen):
         state = (shown.weights, exact.nav[:, row], path.gas_cost[:, row], setting.limits, setting.costs, setting.rules)
@@ -116,21 +109,12 @@ def integer_report(policy: NumpyPolicy, integer: IntegerPolicy, path: MarketPath
     )
 
 
-class _Recorder:
-    """A policy that keeps what it is shown."""
+def _observed(policy: Policy, path: MarketPath, setting: Setting) -> tuple[Backtest, list[Observation]]:
+    """Return the backtest of a policy and its observations, row by row."""
+    seen: list[Observation] = []
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self.seen: list[Observation] = []
+    def act(_: int, observation: Observation) -> FloatArray:
+        seen.append(observation)
+        return policy.act(observation)
 
-    @property
-    def name(self) -> str:
-        return self._policy.name
-
-    @property
-    def digest(self) -> str:
-        return self._policy.digest
-
-    def act(self, observation: Observation) -> FloatArray:
-        self.seen.append(observation)
-        return self._policy.act(observation)
+    return simulate(policy.name, act, path, setting), seen

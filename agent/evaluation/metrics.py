@@ -1,8 +1,8 @@
-"""Figures of one backtest: what was earned, how unevenly, and what it cost.
+"""Figures of one backtest: returns, risk and costs.
 
-All are of net worth, that is after gas. Returns are log returns, so that they add up over time; what is annualised is
-compounded. A Sharpe ratio of a day is not scaled to a year by the square root of 365: the returns of lending positions
-are autocorrelated, so that would inflate it many times over.
+All are of net worth, that is after gas. Returns are log returns, so that they add up over time; annual returns are
+compounded. A daily Sharpe ratio is not scaled to a year by the square root of 365: the returns of lending positions
+are autocorrelated, and that would inflate it many times over.
 """
 
 from __future__ import annotations
@@ -15,30 +15,23 @@ from agent.backtest import Backtest
 from agent.units import DAY, YEAR, FloatArray, IntArray
 
 TAIL = 0.05
-"""Share of the days that the conditional value at risk is the mean of."""
+"""Share of the days in the conditional value at risk."""
 
 _NOTHING = 1e-12  # deviations of log returns below this are rounding
 
 
 @dataclass(frozen=True)
 class Sharpe:
-    """A Sharpe ratio and its standard error, per year, both robust to autocorrelation; of log returns."""
+    """A Sharpe ratio of log returns and its standard error, per year, both robust to autocorrelation."""
 
     ratio: float
     error: float
 
 
 def daily(result: Backtest, every: int = DAY) -> FloatArray:
-    """Return net log returns per day, `(B, D)`: those of steps that begin in the same UTC day are added up.
+    """Return net log returns per period of `every` seconds, `(B, D)`: steps that begin in the same one are added up.
 
-    Steps of a day or more stay as they are, whatever the hour.
-
-    Parameters
-    ----------
-    result
-        A backtest.
-    every
-        Seconds of a period, a day by default.
+    Periods begin at midnight UTC. Steps of a period or more stay as they are.
     """
     returns, starts = result.log_returns, result.timestamps[:-1]
     if (np.diff(result.timestamps) >= every / 2).all():
@@ -53,19 +46,12 @@ def growth_rate(result: Backtest) -> FloatArray:
 
 
 def sharpe(returns: FloatArray, per_year: float) -> Sharpe | None:
-    """Return the Sharpe ratio per year of log returns (or of excess log returns); none if they do not vary.
+    """Return the Sharpe ratio per year of `(D,)` log returns or excess log returns; None if they do not vary.
 
-    The ratio of a period is scaled by Lo's eta, `q / sqrt(q + 2 sum_k (q - k) rho_k)` with `q` periods a year, where
-    the autocorrelations up to Newey and West's lag are weighted as they do, so that the root exists. Its error is the
-    delta method's for mean and second moment with a Newey-West covariance, scaled likewise; the scale itself is taken
+    The ratio of a period is scaled by Lo's eta, `q / sqrt(q + 2 sum_k (q - k) rho_k)` with `q` periods `per_year`. The
+    autocorrelations up to Newey and West's lag have their weights, so that the root exists. The error is that of the
+    delta method for mean and second moment with a Newey-West covariance, scaled likewise; the scale itself is taken
     as known (Lo, "The statistics of Sharpe ratios", 2002, equations 20 and 9 to 12).
-
-    Parameters
-    ----------
-    returns
-        `(D,)` log returns of equal periods.
-    per_year
-        Periods per year.
     """
     from statsmodels.stats.sandwich_covariance import S_hac_simple
 
@@ -98,7 +84,7 @@ def drawdowns(worth: FloatArray) -> FloatArray:
 
 
 def longest_under_water(worth: FloatArray, timestamps: IntArray) -> float:
-    """Return the longest time in seconds from a high of `(T,)` net worth until it is reached again, or the end."""
+    """Return the longest time in seconds from a high of `(T,)` net worth until it is regained, or until the end."""
     high = np.maximum.accumulate(worth)
     at_high = worth >= high
     last_high = np.maximum.accumulate(np.where(at_high, np.arange(worth.size), 0))
@@ -114,9 +100,9 @@ def tail_mean(returns: FloatArray, share: float = TAIL) -> float:
 
 
 def headroom_captured(result: Backtest, equal_weight: Backtest, ceiling: Backtest) -> float | None:
-    """Return `(policy - equal weight) / (hindsight - equal weight)` of annualised net log returns.
+    """Return `(policy - equal weight) / (hindsight - equal weight)` of annualised net log returns, means over paths.
 
-    Means over the paths are taken first. None where hindsight has nothing over equal weight.
+    None where hindsight earns no more than equal weight.
     """
     low, high = float(growth_rate(equal_weight).mean()), float(growth_rate(ceiling).mean())
     return None if high - low <= _NOTHING else (float(growth_rate(result).mean()) - low) / (high - low)
@@ -128,21 +114,21 @@ def measure(
     benchmark: Backtest | None = None,
     headroom: tuple[Backtest, Backtest] | None = None,
 ) -> dict[str, float | None]:
-    """Return all figures of a backtest as plain data: means over the paths, and the worst path's where it says so.
+    """Return all figures of a backtest as plain data: means over the paths, of drawdowns and halts the worst.
 
     Parameters
     ----------
     result
         The backtest.
     benchmark
-        Another policy on the same paths, to take the excess over.
+        Another policy on the same paths; adds figures of the excess over it.
     headroom
-        Equal weight and hindsight on the same paths, to say what share of the headroom was captured.
+        Equal weight and hindsight on the same paths; adds the share of headroom captured.
 
     Returns
     -------
     dict
-        Returns and rates are fractions; money is in asset units. None where there is no such figure: the Sharpe ratio
+        Returns and rates are fractions; money is in asset units. None where a figure does not exist: the Sharpe ratio
         of returns that do not vary, the gas share of no gain.
     """
     worth, days = result.net_worth, daily(result)

@@ -1,4 +1,4 @@
-"""A page to look at: one HTML file that holds everything, the same pictures as PNG, and the figures as JSON."""
+"""The report of a walk-forward: one self-contained HTML file, its pictures as PNG, and the figures as JSON."""
 
 from __future__ import annotations
 
@@ -17,12 +17,10 @@ from agent.evaluation.evidence import SUMMARY, load_summary
 from agent.evaluation.scores import load_scores
 from agent.units import DAY
 
-_TEMPLATE = "report.html.jinja"
-
 
 @dataclass(frozen=True)
 class Written:
-    """What a report consists of."""
+    """The files of a report."""
 
     page: Path
     data: Path
@@ -39,7 +37,7 @@ def write_report(results: Path, out: Path, scenario: int = 0) -> Written:
     out
         Folder of the report.
     scenario
-        Which scenario is drawn, from zero; tables show all.
+        Index of the scenario to draw; the tables show all.
 
     Raises
     ------
@@ -49,7 +47,7 @@ def write_report(results: Path, out: Path, scenario: int = 0) -> Written:
     summary, kept = load_summary(results), load_scores(results)
     if not 0 <= scenario < len(kept.scores):
         raise ResultsError(f"there are {len(kept.scores)} scenarios: choose one from 0 to {len(kept.scores) - 1}")
-    # matplotlib takes a second to load, and only those who draw need it.
+    # matplotlib takes a second to load, and only reports need it.
     import matplotlib
 
     from agent.evaluation.figures import FIGURES, STYLE
@@ -64,10 +62,9 @@ def write_report(results: Path, out: Path, scenario: int = 0) -> Written:
         path.write_bytes(buffer.getvalue())
         pictures.append(path)
         embedded.append({"name": name, "caption": caption, "data": base64.b64encode(buffer.getvalue()).decode()})
-    page = out / "index.html"
+    page, data = out / "index.html", out / "report.json"
     days = round(kept.scores[scenario].ceiling.seconds / DAY)
     page.write_text(_page(summary, scenario, embedded, days), encoding="utf-8")
-    data = out / "report.json"
     shutil.copyfile(results / SUMMARY, data)
     return Written(page, data, tuple(pictures))
 
@@ -77,7 +74,7 @@ def _page(summary: Mapping[str, Any], scenario: int, pictures: list[dict[str, st
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters["percent"] = percent
-    text = resources.files("agent.evaluation").joinpath(_TEMPLATE).read_text(encoding="utf-8")
+    text = resources.files("agent.evaluation").joinpath("report.html.jinja").read_text(encoding="utf-8")
     shown = summary["scenarios"][scenario]
     return environment.from_string(text).render(
         about=summary["about"],
@@ -92,7 +89,7 @@ def _page(summary: Mapping[str, Any], scenario: int, pictures: list[dict[str, st
 
 
 def table_rows(scenario: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of a scenario's table, best net growth first, hindsight at the top."""
+    """Return the rows of a scenario's table: hindsight at the top, then the others by net growth."""
     rows = [{"name": "learned policy", "test": None, **scenario["policy"]}]
     rows += [{"name": name, **figures} for name, figures in scenario["baselines"].items()]
     rows.sort(key=lambda row: -row["log_growth"])
@@ -100,5 +97,5 @@ def table_rows(scenario: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def percent(value: float | None, decimals: int = 2, sign: bool = False) -> str:
-    """Return a fraction as text; a dash for none."""
+    """Return a fraction as text in percent; a dash for None."""
     return "-" if value is None else f"{value:{'+' if sign else ''}.{decimals}%}"

@@ -1,9 +1,9 @@
-"""What many policies did under one scenario, kept as arrays in one file per scenario."""
+"""Backtests of all policies under one scenario, kept as arrays in one file per scenario."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from agent.vault.decision import Reason
 
 @dataclass(frozen=True)
 class Scores:
-    """What everybody did under one scenario; backtests of one path each, all on the same rows.
+    """Backtests under one scenario, of one path each and all on the same rows.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Scores:
     baselines
         The rules.
     ceiling
-        What hindsight would have earned.
+        The plan with hindsight.
     """
 
     scenario: Scenario
@@ -40,11 +40,11 @@ class Scores:
 
     @property
     def equal_weight(self) -> Backtest:
-        """What headroom is counted from."""
+        """The baseline at which headroom begins."""
         return self.baseline("equal-weight")
 
     def baseline(self, name: str) -> Backtest:
-        """Return what a baseline did."""
+        """Return the backtest of a baseline."""
         return next(each for each in self.baselines if each.policy == name)
 
 
@@ -71,7 +71,7 @@ _ARRAYS = tuple(entry.name for entry in fields(Backtest) if entry.name not in ("
 
 
 def save_scores(folder: Path, scores: Sequence[Scores], *, names: Sequence[str], rates: FloatArray) -> None:
-    """Write the scores of all scenarios; nothing of an earlier run stays."""
+    """Write the scores of all scenarios in place of those of an earlier run."""
     target = folder / "scores"
     target.mkdir(parents=True, exist_ok=True)
     for old in target.glob("*.npz"):
@@ -86,13 +86,8 @@ def save_scores(folder: Path, scores: Sequence[Scores], *, names: Sequence[str],
             "scenario": [each.scenario.cost_bp, each.scenario.nav, each.scenario.latency],
             "names": list(names),
         }
-        np.savez_compressed(
-            target / f"{index:02d}.npz",
-            about=np.array(json.dumps(about)),
-            timestamps=each.ceiling.timestamps,
-            rates=rates,
-            **arrays,
-        )
+        arrays |= {"about": np.array(json.dumps(about)), "timestamps": each.ceiling.timestamps, "rates": rates}
+        np.savez_compressed(target / f"{index:02d}.npz", **arrays)
 
 
 def load_scores(folder: Path) -> Kept:
@@ -110,7 +105,7 @@ def load_scores(folder: Path) -> Kept:
     try:
         for file in files:
             with np.load(file, allow_pickle=False) as arrays:
-                data = {name: arrays[name] for name in arrays.files}
+                data = dict(arrays)
             about = json.loads(str(data["about"]))
             scores.append(_scores(about, data))
     except (OSError, ValueError, KeyError) as error:
@@ -118,14 +113,12 @@ def load_scores(folder: Path) -> Kept:
     return Kept(scores, tuple(about["names"]), data["rates"])
 
 
-def _scores(about: dict[str, Any], data: dict[str, Any]) -> Scores:
+def _scores(about: Mapping[str, Any], data: Mapping[str, Any]) -> Scores:
     everybody = []
     for index, (name, reasons) in enumerate(zip(about["policies"], about["reasons"], strict=True)):
         own: dict[str, Any] = {key: data[key][index : index + 1] for key in _ARRAYS}
         counted = {Reason(reason): int(count) for reason, count in reasons.items()}
         everybody.append(Backtest(policy=name, timestamps=data["timestamps"], reasons=counted, **own))
-    cost, nav, latency = about["scenario"]
-    seeds = int(about["seeds"])
-    return Scores(
-        Scenario(cost, nav, int(latency)), tuple(everybody[:seeds]), tuple(everybody[seeds:-1]), everybody[-1]
-    )
+    (cost, nav, latency), seeds = about["scenario"], int(about["seeds"])
+    scenario = Scenario(cost, nav, int(latency))
+    return Scores(scenario, tuple(everybody[:seeds]), tuple(everybody[seeds:-1]), everybody[-1])

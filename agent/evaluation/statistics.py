@@ -1,13 +1,13 @@
-"""Whether a difference is more than luck: intervals over seeds, paired tests over time, and the price of many trials.
+"""Tests of whether a difference is more than luck: intervals over seeds, paired tests over time, many trials.
 
 - Over seeds: the interquartile mean and its stratified bootstrap interval (Agarwal et al., "Deep reinforcement
   learning at the edge of the statistical precipice", 2021).
-- Over time: daily net log returns of two policies on the same days, their difference resampled in blocks of random
-  length, so that autocorrelation is kept (Politis and Romano, "The stationary bootstrap", 1994; block length after
-  Politis and White, 2004).
+- Over time: the difference of two policies' net log returns on the same days, resampled in blocks of random length,
+  which keeps autocorrelation (Politis and Romano, "The stationary bootstrap", 1994; block length after Politis and
+  White, 2004).
 - Against many baselines: p-values by Romano and Wolf's stepdown (2005; the algorithm of their 2016 note). Baselines in
-  one market are strongly correlated; resampling the same days for all of them uses that, while Holm's correction would
-  pay for it as though they had nothing in common.
+  one market are strongly correlated. Resampling the same days for all of them uses that; Holm's correction would treat
+  them as independent.
 - After many trials: the deflated Sharpe ratio (Bailey and Lopez de Prado, 2014).
 """
 
@@ -24,7 +24,7 @@ from agent.units import FloatArray
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and its interval; an end that is not bounded is infinite."""
+    """A value and its interval; an unbounded end is infinite."""
 
     value: float
     low: float
@@ -45,12 +45,15 @@ def iqm_interval(scores: FloatArray, rng: np.random.Generator, *, level: float =
     ----------
     scores
         `(S,)` one per seed, or `(S, F)` with a column per fold: seeds are resampled within each fold.
-    rng
-        Source of the resamples.
+    rng, repeats
+        Source and number of the resamples.
     level
         Coverage of the interval.
-    repeats
-        Resamples.
+
+    Raises
+    ------
+    ShapeError
+        If there are fewer than two seeds, or a score is not finite.
     """
     from scipy.stats import trim_mean
 
@@ -66,14 +69,14 @@ def iqm_interval(scores: FloatArray, rng: np.random.Generator, *, level: float =
 
 
 MIN_DAYS = 20
-"""Fewest returns that a test over time makes sense of."""
+"""Fewest returns of a test over time."""
 
 _MIN_ERROR = 0.5  # of a resample, as a share of that of the sample
 
 
 @dataclass(frozen=True)
 class PairedTest:
-    """A policy against one baseline, excess of net log return per year.
+    """A policy against one baseline: excess of net log return per year.
 
     Attributes
     ----------
@@ -82,9 +85,9 @@ class PairedTest:
     low, high
         Two-sided interval of the mean, for this baseline alone.
     p_value
-        One-sided, of the excess being zero or less, for this baseline alone.
+        One-sided, of an excess of zero or less, for this baseline alone.
     p_adjusted
-        The same, corrected for the number of baselines: all that are below 5 % may be claimed together.
+        The same, corrected for the number of baselines: all below 5 % may be claimed together.
     """
 
     excess: float
@@ -106,8 +109,8 @@ class Comparison:
         Name of the baseline with the highest return on these days.
     excess_over_best
         Mean excess over it and its lower one-sided bound; the upper end is infinite. The bound is the least of the
-        single bounds against all baselines: which one is best was only known afterwards, and a claim to be above all
-        of them needs every single bound to be above zero, and no correction (Berger's intersection-union test, 1982).
+        bounds against all baselines, since the best one is only known afterwards. A policy is above all of them if
+        every single bound is above zero; that needs no correction (Berger's intersection-union test, 1982).
     block
         Mean length of the blocks, rows.
     """
@@ -139,16 +142,14 @@ def compare_paired(
         `(T,)` net log returns of the policy.
     baselines
         `(T,)` of each baseline, by name.
-    rng
-        Source of the resamples.
+    rng, repeats
+        Source and number of the resamples.
     per_year
-        Periods per year, to annualise.
+        Periods per year.
     level
         Coverage of the intervals and of the one-sided bound.
-    repeats
-        Resamples.
     block
-        Mean length of the blocks; by default the longest that is chosen automatically for any of the differences.
+        Mean length of the blocks; by default the longest of the automatic lengths for the differences.
 
     Raises
     ------
@@ -174,23 +175,15 @@ def compare_paired(
     low = mean - error * np.quantile(roots, 1.0 - tail, axis=0)
     high = mean - error * np.quantile(roots, tail, axis=0)
     bound = mean - error * np.quantile(roots, level, axis=0)
-    tests = {
-        name: PairedTest(
-            float(mean[i] * per_year),
-            float(low[i] * per_year),
-            float(high[i] * per_year),
-            float(single[i]),
-            float(adjusted[i]),
-        )
-        for i, name in enumerate(names)
-    }
+    columns = (mean * per_year, low * per_year, high * per_year, single, adjusted)
+    tests = {name: PairedTest(*(float(column[i]) for column in columns)) for i, name in enumerate(names)}
     closest = int(np.argmin(mean))
     over_best = Interval(float(mean[closest] * per_year), float(bound.min() * per_year), np.inf)
     return Comparison(tests, names[closest], over_best, length)
 
 
 def automatic_block(series: FloatArray) -> float:
-    """Return the longest of the mean block lengths chosen for the columns of `(T, k)`, from 1 to a quarter of `T`."""
+    """Return the longest of the automatic block lengths of the columns of `(T, k)`, from 1 to a quarter of `T`."""
     from arch.bootstrap import optimal_block_length
 
     varying = series[:, series.std(0) > 0]
@@ -215,8 +208,8 @@ def _resample(
     roots = np.empty((repeats, excess.shape[1]))
     for index, ((rows,), _) in enumerate(bootstrap.bootstrap(repeats)):
         drawn = centred[rows]
-        # Differences that are constant on all but a few days have resamples without those days and so without a spread;
-        # dividing by it would make the interval as wide as one likes.
+        # Differences that are constant on all but a few days have resamples without those days, hence without a spread;
+        # dividing by it would give an interval of any width.
         spread = np.maximum(_error(drawn - drawn.mean(0), block), _MIN_ERROR * error)
         roots[index] = drawn.mean(0) / spread
     return mean, error, roots
@@ -249,14 +242,14 @@ _EULER = 0.5772156649015329
 
 @dataclass(frozen=True)
 class DeflatedSharpe:
-    """Sharpe ratio per period, the one that the best of that many trials without skill would show, and the verdict.
+    """A Sharpe ratio, and the ratio that the best of as many trials without skill would show.
 
     Attributes
     ----------
     sharpe, threshold
         Per period, not per year.
     probability
-        That the true ratio is above the threshold.
+        Probability that the true ratio is above the threshold.
     """
 
     sharpe: float
@@ -265,17 +258,17 @@ class DeflatedSharpe:
 
 
 def deflated_sharpe(returns: FloatArray, trials: int, trial_variance: float | None = None) -> DeflatedSharpe:
-    """Return how likely the Sharpe ratio of the chosen one of many trials is above what luck alone would choose.
+    """Return the deflated Sharpe ratio of the trial that was chosen among many.
 
     Parameters
     ----------
     returns
-        `(T,)` returns (or excess returns) of the one that was chosen.
+        `(T,)` returns (or excess returns) of the chosen trial.
     trials
-        How many were tried, all seeds, settings and versions; one or more.
+        Number of trials: all seeds, settings and versions; one or more.
     trial_variance
         Variance of the trials' Sharpe ratios per period; by default that of estimates whose true ratio is zero,
-        `1 / (T - 1)`, which is the least it can be.
+        `1 / (T - 1)`, the least possible.
 
     Raises
     ------
@@ -288,7 +281,7 @@ def deflated_sharpe(returns: FloatArray, trials: int, trial_variance: float | No
 
     x = np.asarray(returns, dtype=np.float64)
     if trials < 1:
-        raise ShapeError("at least one trial was made: count them")
+        raise ShapeError(f"{trials} trials cannot be: count every one, the chosen one too")
     if x.size < MIN_DAYS:
         raise TooFewDaysError(f"{x.size} returns are too few for a Sharpe ratio: {MIN_DAYS} are needed")
     deviation = float(x.std(ddof=1))

@@ -1,10 +1,10 @@
-"""Days that hurt: as they lie in the tested history, and laid over it where they do not.
+"""Stress cases: bad days of the tested history, and overlays of those that it does not contain.
 
-`stress.json` holds what happened on them (`tools.calibration.stress`): for each day of an event, supply rates of
-Compound V2's DAI, USDC and USDT as multiples of their mean over the week before, gas cost as a multiple of the month's
-median, and the coins' prices. An *overlay* multiplies the middle of the tested history by these; a strategy belongs to
-the coin that its name begins with, and gets the mean of the three if it has none. Prices are daily closes over USDT,
-which is taken for the dollar; they come back by the end of the event. Two further overlays are made up and say so.
+`stress.json` holds the measurements (`tools.calibration.stress`): for each day of an event, supply rates of Compound
+V2's DAI, USDC and USDT as multiples of their mean over the week before, gas cost as a multiple of the month's median,
+and the coins' prices. An *overlay* multiplies the middle of the tested history by these. A strategy belongs to the
+coin that its name begins with; others get the mean of the three. Prices are daily closes over USDT, which counts as
+the dollar; they are back at par by the end of the event. Two further overlays are made up and named so.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ EVENTS = {
 }
 """First day and number of days."""
 
-_SETTLE = 7  # rows after an event that its damage is counted over
+_SETTLE = 7  # rows after an event in which its damage still counts
 _FULL_DAYS, _FULL_RATE = 5, 4.0
 _GAS_DAYS, _GAS = 3, 20.0
 
 
 @dataclass(frozen=True)
 class Case:
-    """A stress test.
+    """A stress case.
 
     Attributes
     ----------
     name
-        What it is called.
+        Name, with the first day.
     kind
         `history`, `overlay of what was measured`, or `overlay, made up`.
     first, last
         Rows of the tested path over which it is counted, the latter included.
     change
-        What it does to the path; nothing for history.
+        The overlay; None for history.
     """
 
     name: str
@@ -61,33 +61,31 @@ class Case:
 
 
 def cases(path: MarketPath, days: Sequence[date], warm_up: int) -> list[Case]:
-    """Return the stress tests for a path of `T` rows on these days, the first `warm_up` of which are not tested."""
+    """Return the stress cases of a path of `T` rows on these days; the first `warm_up` of them are not tested."""
     text = resources.files("agent.evaluation").joinpath("stress.json").read_text(encoding="utf-8")
     measured: dict[str, Any] = json.loads(text)
+    middle, end = warm_up + (path.length - warm_up) // 2, path.length - 1
+
+    def overlay(name: str, kind: str, count: int, change: Callable[..., MarketPath], *given: Any) -> Case:
+        last = min(middle + count + _SETTLE, end)
+        return Case(name, f"overlay{kind}", middle - 1, last, lambda path: change(path, middle, *given))
+
     found = []
-    middle = warm_up + (path.length - warm_up) // 2
-    for name, (start, count) in EVENTS.items():
-        first = date.fromisoformat(start)
+    for event, (start, count) in EVENTS.items():
+        name, first = f"{event}, {start}", date.fromisoformat(start)
         if days[warm_up] < first and first + timedelta(days=count) <= days[-1]:
             row = next(index for index, day in enumerate(days) if day >= first)
-            found.append(Case(f"{name}, {start}", "history", row - 1, min(row + count + _SETTLE, path.length - 1)))
+            found.append(Case(name, "history", row - 1, min(row + count + _SETTLE, end)))
         else:
-            last = min(middle + count + _SETTLE, path.length - 1)
-            change = _overlay(measured[name], middle)
-            found.append(Case(f"{name}, {start}", "overlay of what was measured", middle - 1, last, change))
-    full = min(middle + _FULL_DAYS + _SETTLE, path.length - 1)
-    found.append(
-        Case(f"best pool lent out in full for {_FULL_DAYS} days", "overlay, made up", middle - 1, full, _full(middle))
-    )
-    dear = min(middle + _GAS_DAYS + _SETTLE, path.length - 1)
-    found.append(
-        Case(f"gas {_GAS:g} times as dear for {_GAS_DAYS} days", "overlay, made up", middle - 1, dear, _gas(middle))
-    )
+            found.append(overlay(name, " of what was measured", count, _repeated, measured[event]["days"]))
+    full, dear = f"best pool lent out in full for {_FULL_DAYS} days", f"gas {_GAS:g} times as dear for {_GAS_DAYS} days"
+    found.append(overlay(full, ", made up", _FULL_DAYS, _full))
+    found.append(overlay(dear, ", made up", _GAS_DAYS, _dear))
     return found
 
 
 def outcome(result: Backtest, case: Case, warm_up: int) -> dict[str, float]:
-    """Return what a backtest did over the rows of a case: net log return, drawdown, trades, refusals, halt."""
+    """Return the figures of a backtest over the rows of a case: net log return, drawdown, trades, refusals, halt."""
     rows = slice(case.first - warm_up, case.last - warm_up + 1)
     worth = result.net_worth[0, rows]
     steps = slice(rows.start, rows.stop - 1)
@@ -101,66 +99,58 @@ def outcome(result: Backtest, case: Case, warm_up: int) -> dict[str, float]:
 
 
 def coin_of(name: str) -> str | None:
-    """Return which of the measured coins a strategy is about, by its name."""
+    """Return the measured coin that a strategy's name begins with, if any."""
     lowered = name.lower()
     return next((coin for coin in COINS if lowered.startswith(coin)), None)
 
 
-def _overlay(event: dict[str, Any], row: int) -> Callable[[MarketPath], MarketPath]:
-    def change(path: MarketPath) -> MarketPath:
-        rates, gas = path.rates.copy(), path.gas_cost.copy()
-        earned = None if path.earned is None else path.earned.copy()
-        factors = np.ones_like(rates) if path.factors is None else path.factors.copy()
-        for offset, day in enumerate(event["days"][: path.length - row]):
-            at = row + offset
-            gas[:, at] *= day["gas"]
-            for index, name in enumerate(path.names):
-                coin = coin_of(name)
-                times = np.mean(list(day["rates"].values())) if coin is None else day["rates"][coin]
-                rates[:, at, index] *= times
-                if earned is not None:
-                    earned[:, at, index] *= times
-                factors[:, at, index] *= 1.0 if coin is None else day["price"][coin]
-        return replace(path, rates=rates, gas_cost=gas, earned=earned, factors=factors)
-
-    return change
+def _repeated(path: MarketPath, row: int, days: Sequence[Mapping[str, Any]]) -> MarketPath:
+    """Multiply rates, gas and prices from a row on by what was measured on the days of an event."""
+    rates, gas = path.rates.copy(), path.gas_cost.copy()
+    earned = None if path.earned is None else path.earned.copy()
+    factors = np.ones_like(rates) if path.factors is None else path.factors.copy()
+    for at, day in enumerate(days[: path.length - row], start=row):
+        gas[:, at] *= day["gas"]
+        for index, name in enumerate(path.names):
+            coin = coin_of(name)
+            times = np.mean(list(day["rates"].values())) if coin is None else day["rates"][coin]
+            rates[:, at, index] *= times
+            if earned is not None:
+                earned[:, at, index] *= times
+            factors[:, at, index] *= 1.0 if coin is None else day["price"][coin]
+    return replace(path, rates=rates, gas_cost=gas, earned=earned, factors=factors)
 
 
-def _full(row: int) -> Callable[[MarketPath], MarketPath]:
-    def change(path: MarketPath) -> MarketPath:
-        best = int(path.rates[0, row - 1].argmax())
-        rates, end = path.rates.copy(), row + _FULL_DAYS
-        liquidity = np.full_like(rates, np.inf) if path.liquidity is None else path.liquidity.copy()
-        rates[:, row:end, best] *= _FULL_RATE
-        liquidity[:, row:end, best] = 0.0
-        earned = None if path.earned is None else path.earned.copy()
-        if earned is not None:
-            earned[:, row:end, best] *= _FULL_RATE
-        return replace(path, rates=rates, liquidity=liquidity, earned=earned)
-
-    return change
+def _full(path: MarketPath, row: int) -> MarketPath:
+    """Let the best pool pay a multiple of its rate and nothing out, since all of it is lent."""
+    lent = slice(None), slice(row, row + _FULL_DAYS), int(path.rates[0, row - 1].argmax())
+    rates, earned = path.rates.copy(), None if path.earned is None else path.earned.copy()
+    liquidity = np.full_like(rates, np.inf) if path.liquidity is None else path.liquidity.copy()
+    rates[lent] *= _FULL_RATE
+    liquidity[lent] = 0.0
+    if earned is not None:
+        earned[lent] *= _FULL_RATE
+    return replace(path, rates=rates, liquidity=liquidity, earned=earned)
 
 
-def _gas(row: int) -> Callable[[MarketPath], MarketPath]:
-    def change(path: MarketPath) -> MarketPath:
-        gas = path.gas_cost.copy()
-        gas[:, row : row + _GAS_DAYS] *= _GAS
-        return replace(path, gas_cost=gas)
-
-    return change
+def _dear(path: MarketPath, row: int) -> MarketPath:
+    """Multiply the price of gas."""
+    gas = path.gas_cost.copy()
+    gas[:, row : row + _GAS_DAYS] *= _GAS
+    return replace(path, gas_cost=gas)
 
 
 def run_case(
     case: Case, players: Mapping[str, Sequence[Leg]], path: MarketPath, setting: Setting, warm_up: int
 ) -> dict[str, dict[str, float]]:
-    """Run policies through an overlay, up to its last row, and return what it did to each.
+    """Run policies through a case, up to its last row, and return the figures of each by name.
 
     Parameters
     ----------
     case
-        An overlay.
+        A stress case of the path.
     players
-        Policies, one after the other, by name.
+        Legs by name.
     path, setting, warm_up
         As for `agent.evaluation.scoring.score`.
     """
@@ -173,7 +163,7 @@ def run_case(
 
 
 def shortened(legs: Sequence[Leg], rows: int) -> list[Leg]:
-    """Return the legs of the first rows only."""
+    """Return the legs, cut after so many rows."""
     kept: list[Leg] = []
     for leg in legs:
         here = min(leg.rows, rows - sum(each.rows for each in kept))

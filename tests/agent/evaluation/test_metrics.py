@@ -23,7 +23,7 @@ from agent.market.path import MarketPath
 from agent.policies.rules import EqualWeight, Greedy
 from agent.units import DAY
 from agent.vault.portfolio import Costs
-from tests.agent.made_up import path_of
+from tests.agent.made_up import autoregression, path_of
 
 
 def with_worth(worth: list[float], spacing: int = DAY) -> Backtest:
@@ -45,15 +45,6 @@ def with_worth(worth: list[float], spacing: int = DAY) -> Backtest:
         reasons={},
         timestamps=spacing * np.arange(steps + 1, dtype=np.int64),
     )
-
-
-def autoregression(rng: np.random.Generator, rho: float, size: int) -> np.ndarray:
-    noise = rng.standard_normal(size + 200)
-    series = np.empty_like(noise)
-    series[0] = noise[0]
-    for row in range(1, series.size):
-        series[row] = rho * series[row - 1] + noise[row]
-    return series[200:]
 
 
 def test_measure__a_known_path() -> None:

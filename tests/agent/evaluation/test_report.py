@@ -21,6 +21,7 @@ from agent.cli import cli
 from agent.errors import ResultsError
 from agent.evaluation.evidence import results_of
 from agent.evaluation.figures import FIGURES, STYLE
+from agent.evaluation.promotion import Verdict
 from agent.evaluation.report import percent, table_rows, write_report
 from agent.evaluation.scores import Kept, Scores, load_scores, save_scores
 from agent.evaluation.scoring import Leg, score, scored_rules
@@ -30,6 +31,7 @@ from agent.observation.observe import Observation
 from agent.units import FloatArray
 from agent.vault.limits import Limits
 from tests.agent.made_up import history_of
+from tools.results.document import PICTURES, Published, write_results
 
 ASKED_FOR = {"net-worth", "weights", "rates", "parts", "distribution", "headroom", "sweep"}
 WARM_UP, ROWS = 10, 60
@@ -195,6 +197,25 @@ def test_page__every_figure_of_the_tables__as_in_the_json(page: _Page, summary: 
     assert len(page.tables["stress"]) == 1 + len(summary["stress"])
     for table in page.tables.values():
         assert all(len(row) == len(table[0]) for row in table)
+
+
+def test_document__every_table__as_in_the_json(report: Path, summary: dict[str, Any], tmp_path: Path) -> None:
+    verdict = Verdict(**summary["scenarios"][0]["verdict"])
+    tuning = {"mean_annual_growth_on_inner_folds": [[0.01, 0.02], [0.03, 0.04]]}
+    out = write_results([Published("Made up", summary, verdict, report, tuning)], "make it", 3.0, tmp_path / "R.md")
+    tables = [block.splitlines() for block in out.read_text().split("\n\n") if block.startswith("|")]
+    every, first, *_, stress, folds = [[line.strip("| ").split(" | ") for line in table] for table in tables]
+    for table in tables:
+        assert len({line.count("|") for line in table}) == 1
+    for row, scenario in zip(every[2:], summary["scenarios"], strict=True):
+        assert row[:2] == [scenario["name"], percent(scenario["policy"]["growth_iqm"]["value"], 3)]
+        assert row[5] == percent(scenario["verdict"]["excess"], 3, True)
+    for row, figures in zip(first[2:], table_rows(summary["scenarios"][0]), strict=True):
+        assert row[0].strip("*") == figures["name"]
+        assert row[1:3] == [percent(figures["log_growth"], 3), percent(figures["headroom_captured"], 1)]
+    assert len(stress) == 2 + len(summary["stress"])
+    assert folds[3][-1] == "3.000%, 4.000%"
+    assert {file.name for file in (tmp_path / "results").iterdir()} == {f"made up-{name}.png" for name in PICTURES}
 
 
 def test_summary__returns__compound(summary: dict[str, Any], kept: Kept) -> None:

@@ -13,15 +13,7 @@ from agent.evaluation.statistics import (
     interquartile_mean,
     iqm_interval,
 )
-
-
-def autoregression(rng: np.random.Generator, rho: float, size: int) -> np.ndarray:
-    noise = rng.standard_normal(size + 100)
-    series = np.empty_like(noise)
-    series[0] = noise[0]
-    for row in range(1, series.size):
-        series[row] = rho * series[row - 1] + noise[row]
-    return series[100:]
+from tests.agent.made_up import autoregression
 
 
 def test_interquartile_mean__outliers_do_not_count() -> None:
