@@ -7,7 +7,7 @@ from typing import Any
 from agent.envs.engine import EnvConfig
 from agent.envs.risk_reward import Peg, RiskReward
 from agent.observation.versions import RWA, RWA_ASSETS, RWA_FEATURES
-from agent.policies.actions import RWA_MOST
+from agent.policies.actions import RWA_MAX
 from agent.vault.limits import Limits
 from agent.vault.portfolio import Costs
 
@@ -39,7 +39,7 @@ def rwa_config(limits: Limits | None = None, **changes: Any) -> EnvConfig:
     """
     # The mark is the peak: its growth is bounded against donations, of which there are none here.
     walls = (
-        Limits.uniform(RWA_ASSETS, RWA_MOST, idle_floor=0.0, max_drawdown=MAX_DRAWDOWN, mark_growth_rate=1e9)
+        Limits.uniform(RWA_ASSETS, RWA_MAX, idle_floor=0.0, max_drawdown=MAX_DRAWDOWN, mark_growth_rate=1e9)
         if limits is None
         else limits
     )

@@ -47,7 +47,7 @@ class View:
         silent = [s.name or s.target for s in strategies if s.live and not s.has_rate]
         if silent:
             raise MissingRateError(
-                f"No supply rate from {', '.join(silent)}: the policy cannot see what it pays. "
+                f"No supply rate from {', '.join(silent)}: the policy needs it. "
                 "Wrap the venue in a strategy with supplyRate(), or remove it from the vault."
             )
         unit = 10**snapshot.asset_decimals
@@ -96,9 +96,9 @@ def enforced_limits(snapshot: Snapshot) -> Limits:
 
 
 def _usable_limits(snapshot: Snapshot) -> Limits:
-    """Return the enforced limits, tightened by what cannot be read.
+    """Return the enforced limits, tightened where a strategy cannot be read.
 
-    A dead strategy may hold nothing more. What it holds already is as little to be spent as the idle floor.
+    A dead strategy may hold nothing more, and its present holdings are as little to be spent as the idle floor.
     """
     limits = enforced_limits(snapshot)
     dead = [not s.live for s in snapshot.strategies]
