@@ -102,9 +102,9 @@ def enforced_limits(snapshot: Snapshot) -> Limits:
 
 
 def _usable_limits(snapshot: Snapshot) -> Limits:
-    """Return the enforced limits, tightened by what cannot be read.
+    """Return the enforced limits, tightened where a strategy cannot be read.
 
-    A dead strategy may hold nothing more. What it holds already is as little to be spent as the idle floor.
+    A dead strategy may hold nothing more, and its present holdings are as little to be spent as the idle floor.
     """
     limits = enforced_limits(snapshot)
     dead = [not s.live for s in snapshot.strategies]

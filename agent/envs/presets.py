@@ -17,7 +17,7 @@ from agent.market.lending import shipped_market
 from agent.market.path import Market
 from agent.market.rwa import RwaMarket
 from agent.observation.observe import DEFI, DEFI_FEATURES, DEFI_VENUES, RWA, RWA_ASSETS, RWA_FEATURES
-from agent.policies.actions import RWA_MOST
+from agent.policies.actions import RWA_MAX
 from agent.vault.limits import Limits
 from agent.vault.portfolio import Costs
 
@@ -99,7 +99,7 @@ def rwa_config(limits: Limits | None = None, **changes: Any) -> EnvConfig:
         Other entries of `EnvConfig`.
     """
     if limits is None:
-        limits = Limits.uniform(RWA_ASSETS, RWA_MOST, idle_floor=0.0, max_drawdown=0.15, mark_growth_rate=_FREE_MARK)
+        limits = Limits.uniform(RWA_ASSETS, RWA_MAX, idle_floor=0.0, max_drawdown=0.15, mark_growth_rate=_FREE_MARK)
     usual: dict[str, Any] = {
         "version": RWA,
         "costs": Costs(entry=0.5 * _RWA_TURNOVER_COST, exit=0.5 * _RWA_TURNOVER_COST),

@@ -20,7 +20,7 @@ CANDIDATE = "candidate.npz"
 
 def describe(
     out: Path,
-    ground: StudyInputs,
+    inputs: StudyInputs,
     chosen: Sequence[int],
     finished: Sequence[Finished],
     files: Sequence[tuple[Path, ...]],
@@ -31,7 +31,7 @@ def describe(
     ----------
     out
         The folder.
-    ground
+    inputs
         Study, history and limits.
     chosen
         Number of the configuration of each fold.
@@ -40,7 +40,7 @@ def describe(
     files
         The policy of each seed and fold.
     """
-    study, history, limits = ground.study, ground.history, ground.limits
+    study, history, limits = inputs.study, inputs.history, inputs.limits
     for suffix in (".npz", ".json"):
         shutil.copyfile(files[0][-1].with_suffix(suffix), (out / CANDIDATE).with_suffix(suffix))
     about = {
@@ -63,7 +63,7 @@ def describe(
                 "test": [history.days[fold.test_start].isoformat(), history.days[fold.test_end].isoformat()],
                 "configuration": dict(study.configurations[chosen[fold.index]]),
             }
-            for fold in ground.folds
+            for fold in inputs.folds
         ],
         "purge": study.purge,
         "embargo": study.embargo,

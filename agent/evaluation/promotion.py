@@ -10,8 +10,8 @@ be. Where it fails, the gate says which baseline should serve: the best that can
 gets as a file (`agent.evaluation.serving`).
 
 The verdict is written into the manifest of a *new* policy file, never into the old one: the manifest's digest is the
-`policyHash` that governance commits on chain, so what is committed commits to its verdict too, and a policy that never
-stood before the gate cannot pass for one that did. A sidecar beside the file would need a signature, hence a key, and
+`policyHash` that governance commits on chain, so a commitment covers the verdict too, and a policy that never stood
+before the gate cannot pass for one that did. A sidecar beside the file would need a signature, hence a key, and
 no key belongs on a machine that trains.
 """
 
@@ -62,7 +62,7 @@ class Verdict:
     drawdown, best_drawdown
         Of net worth, as a share.
     serve
-        Who should serve: the policy, or else the best baseline that can.
+        Name of the policy, or else of the best baseline that can serve in its place.
     evidence
         Where these figures are from.
     limits

@@ -1,7 +1,7 @@
 """One training run of a walk-forward, as a task that depends on nothing but its item: seeds and folds share no state.
 
-What is finished stays: a task whose policy file and key lie in its folder is not run again, so that a walk-forward
-that was stopped goes on where it was.
+Finished work stays: a task whose policy file and key lie in its folder is not run again, so that a walk-forward that
+was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from agent.errors import AgentError, LookAheadError, PolicyError
 from agent.evaluation.metrics import growth_rate
 from agent.evaluation.scoring import Leg, score
-from agent.evaluation.study import Scenario, Study
+from agent.evaluation.study import Scenario, Study, inner_folds
 from agent.market.bootstrap import BootstrapMarket, MixedMarket
 from agent.market.history import DEFAULT_ETH_PRICE, RateHistory
 from agent.market.lending import SyntheticMarket, fitted_market
@@ -40,19 +40,19 @@ class Run:
     Attributes
     ----------
     key
-        Digest of everything that the result depends on; says whether a finished result is this run's.
+        Digest of everything that the result depends on; a finished result with the same key is this run's.
     folder
         Where its results lie; absolute, for a worker may have been started elsewhere.
     history
-        What may be known: the training part of a fold and nothing after it.
+        The training part of a fold and nothing after it.
     ends_before
-        The day that is tested first; nothing of it or later may be in what is trained on.
+        First day of the test; the training may know nothing of it or later.
     limits
-        The vault's walls.
+        The vault's limits.
     preset
-        What is trained, with the configuration's changes, the time and the seed in it: a worker need not find a file.
+        Training preset with the configuration's changes, the time and the seed in it: a worker need not find a file.
     validation
-        For tuning: what follows the training part, preceded by `warm_up` rows of it, and scenarios to score it under.
+        For tuning: the days after the training part, preceded by `warm_up` rows of it; scored under `scenarios`.
     scenarios, warm_up
         See `validation`.
     """
@@ -69,7 +69,7 @@ class Run:
 
     @property
     def label(self) -> str:
-        """What to call it in a progress bar."""
+        """Name in a progress bar."""
         return f"{self.folder.parent.name} {self.folder.name}"
 
     @property
@@ -80,7 +80,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Finished:
-    """What came of a run: its policy's file, and, for tuning, the mean annual log growth over the scenarios."""
+    """Result of a run: its policy's file, and, for tuning, the mean annual log growth over the scenarios."""
 
     policy: Path
     score: float | None = None
@@ -88,7 +88,7 @@ class Finished:
 
 
 def training_market(history: RateHistory, ends_before: date, *, permute: bool = True) -> MixedMarket:
-    """Return what to train on: half of the paths from a model fitted to the history, half resampled from it.
+    """Return the training market: half of the paths from a model fitted to the history, half resampled from it.
 
     Where the history is too short to fit, the shipped model stands in, if it was fitted to days before the test.
 
@@ -119,7 +119,7 @@ def _with_gas(market: SyntheticMarket, history: RateHistory) -> SyntheticMarket:
 
 
 def carry_out(run: Run) -> Finished:
-    """Train (unless that is done already), and score on what follows where there is a validation part.
+    """Train (unless that is done already), and score on the validation part if there is one.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def _validated(policy: NumpyPolicy, run: Run, validation: RateHistory, scenario:
 
 
 def _kept(run: Run) -> Finished | None:
-    """Return what an earlier run of the very same left, if it is whole."""
+    """Return the result of an earlier run with the same key, if it is whole."""
     try:
         if (run.folder / _KEY).read_text(encoding="utf-8") != run.key:
             return None
@@ -171,8 +171,6 @@ def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def runs_of_tuning(study: Study, history: RateHistory, limits: Limits, folder: Path, fold: int) -> list[list[Run]]:
     """Return the runs that choose a configuration for a fold: for each configuration one per inner fold."""
-    from agent.evaluation.study import inner_folds
-
     outer = study.cut(history)[fold]
     inner = inner_folds(outer, study.inner, purge=study.purge, embargo=study.embargo)
     cases: list[list[Run]] = []

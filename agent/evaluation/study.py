@@ -1,6 +1,6 @@
-"""What a walk-forward tries, written down before it is run: folds, seeds, configurations, costs and sizes.
+"""The plan of a walk-forward, written down before it is run: folds, seeds, configurations, costs and sizes.
 
-Folds are expanding: train on the past, leave out a strip, test on what follows, then move on.
+Folds are expanding: train on the past, leave out a strip, test on the days after it, then move on.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Fold:
 
 
 def expanding_folds(
-    length: int, folds: int, first_test: int, *, purge: int = 1, embargo: int = 5, least_train: int = 30
+    length: int, folds: int, first_test: int, *, purge: int = 1, embargo: int = 5, min_train: int = 30
 ) -> list[Fold]:
     """Cut rows `first_test` to `length - 1` into test windows of equal length, each with all the past to train on.
 
@@ -53,7 +53,7 @@ def expanding_folds(
         First row that is tested.
     purge, embargo
         Rows left out between training and test.
-    least_train
+    min_train
         Fewest rows to train on.
 
     Raises
@@ -65,10 +65,10 @@ def expanding_folds(
         raise TooFewDaysError("a walk-forward needs one fold and a purge of one row at least, and no negative embargo")
     train_end = first_test - purge - embargo
     decisions = length - 1 - first_test
-    if train_end < least_train or decisions < 2 * folds:
+    if train_end < min_train or decisions < 2 * folds:
         raise TooFewDaysError(
             f"{length} rows are too few for {folds} folds from row {first_test} on with {purge} + {embargo} rows left "
-            f"out: training needs {least_train} rows and each test window two; take fewer folds or more history"
+            f"out: training needs {min_train} rows and each test window two; take fewer folds or more history"
         )
     edges = [first_test + round(decisions * index / folds) for index in range(folds + 1)]
     return [
@@ -95,7 +95,7 @@ class Scenario:
     Attributes
     ----------
     cost_bp
-        What each leg costs, basis points of the amount: a deposit is a leg, a withdrawal is a leg, a move is two.
+        Cost of each leg, basis points of the amount: a deposit is a leg, a withdrawal is a leg, a move is two.
     nav
         Assets at the start.
     latency
@@ -113,7 +113,7 @@ class Scenario:
         return f"{self.cost_bp:g} bp, {_short(self.nav)}{late}"
 
     def setting(self, limits: Limits) -> Setting:
-        """Return what a backtest needs to know."""
+        """Return the setting of a backtest under these conditions."""
         leg = self.cost_bp * BASIS_POINT
         return Setting(limits, Costs(entry=leg, exit=leg), nav=self.nav, latency=self.latency)
 
@@ -126,7 +126,7 @@ SWEEP = (
     *(Scenario(1.0, nav) for nav in (1e4, 1e6)),
     Scenario(1.0, 1e7, latency=1),
 )
-"""What is tested besides."""
+"""Costs, sizes and latencies that are tested besides."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Study:
     Attributes
     ----------
     name
-        What results are called.
+        Name of the results.
     first_test
         Row of the history at which testing begins.
     folds
@@ -186,11 +186,11 @@ class Study:
 
     @property
     def trials(self) -> int:
-        """Number of configurations that were looked at on the data: what a deflated Sharpe ratio is deflated by."""
+        """Number of configurations that were tried on the data, for the deflated Sharpe ratio."""
         return len(self.configurations)
 
     def key(self, *parts: Any) -> str:
-        """Return a digest of parts of the study and of what they are run on; results of another are done anew."""
+        """Return the digest of a run of this study with these parts; results with another digest are done anew."""
         return digest_of([self.name, self.purge, self.embargo, *parts])
 
 
@@ -199,8 +199,7 @@ CONFIGURATIONS: tuple[Mapping[str, Any], ...] = (
     {"ppo": {"gamma": 0.9}},
     {"ppo": {"gamma": 0.98}},
 )
-"""How far ahead it pays to look depends on what moving costs and on how long a rate's lead lasts: the one thing that is
-tuned."""
+"""The one thing that is tuned: how far ahead to look. It depends on the cost of moving and on how long a rate leads."""
 
 STUDIES = {
     "aave": Study("aave", first_test=100, folds=3, configurations=CONFIGURATIONS),

@@ -8,7 +8,7 @@ from agent.observation.observe import CHAIN, DEFI, RWA, version_of
 from agent.units import FloatArray
 from agent.vault.projection import project_between
 
-RWA_LEAST, RWA_MOST = 0.05, 0.60
+RWA_MIN, RWA_MAX = 0.05, 0.60
 """Bounds of every asset's share in `rwa-1`."""
 
 
@@ -37,7 +37,7 @@ def _shifted(actions: FloatArray) -> FloatArray:
 
 
 def _shares(actions: FloatArray) -> FloatArray:
-    """Read the outputs as shares of NAV, none below zero; what is not allocated is idle, so all zeros is all idle."""
+    """Read the outputs as shares of NAV, none below zero; the rest is idle, so all zeros is all idle."""
     return np.maximum(actions, 0.0)
 
 
@@ -45,7 +45,7 @@ def _softmax(actions: FloatArray) -> FloatArray:
     """Softmax, then the nearest weights of at least 5 % and at most 60 % each that sum to one."""
     raised = np.exp(actions)
     shares = raised / raised.sum(-1, keepdims=True)
-    return project_between(shares, np.asarray(RWA_LEAST), np.asarray(RWA_MOST), np.asarray(1.0))
+    return project_between(shares, np.asarray(RWA_MIN), np.asarray(RWA_MAX), np.asarray(1.0))
 
 
 _MAPS = {CHAIN: _shifted, DEFI: _shares, RWA: _softmax}

@@ -352,7 +352,7 @@ def _number(path: Path, key: str, array: FloatArray, kind: Any, count: int) -> A
 def _word(path: Path, key: str, word: Any, kind: Any) -> str:
     allowed = get_args(kind) if get_origin(kind) is Literal else None
     if not isinstance(word, str) or (kind is not str if allowed is None else word not in allowed):
-        raise PolicyFileError(f"{path}: {word!r} is not what {key} can be")
+        raise PolicyFileError(f"{path}: {key} cannot be {word!r}")
     return word
 
 

@@ -1,4 +1,4 @@
-"""What the keeper carries for a policy with memory, so that it remembers live as it did in training.
+"""Memory that the keeper carries for a recurrent policy, so that it remembers live as it did in training.
 
 A recurrent policy was trained with one observation per `step_seconds`, a day for instance. The keeper may look more
 often, be restarted, or decide again about the same block; none of that may make time pass faster for the policy. So
@@ -31,7 +31,7 @@ class Recall:
     digest
         Of the policy whose memory it is.
     before, after
-        `(1, m)` memory that the present step begins with, and what its last decision left.
+        `(1, m)` memories that the present step begins with, and that its last decision left.
     started
         Seconds; the block that the present step began with.
     """
@@ -47,12 +47,12 @@ class Recall:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Recall:
-        """Return what `to_json` stored, bit for bit.
+        """Read the output of `to_json`, bit for bit.
 
         Raises
         ------
         ObservationError
-            If an entry is missing or is not what it must be.
+            If an entry is missing or damaged.
         """
         try:
             before, after = (np.array([data[key]], dtype=np.float64) for key in ("before", "after"))
@@ -67,18 +67,18 @@ class Recall:
 def act_and_recall(
     policy: Policy, observation: Observation, timestamp: int, recall: Recall | None
 ) -> tuple[FloatArray, Recall | None]:
-    """Ask a policy about one vault at a block; return wanted weights `(1, n)` and what to keep.
+    """Ask a policy about one vault at a block; return wanted weights `(1, n)` and the memory to keep.
 
     Parameters
     ----------
     policy
         With or without memory.
     observation
-        What is known at the block, `B = 1`.
+        The observation at the block, `B = 1`.
     timestamp
         Of the block, seconds.
     recall
-        What the last call returned; that of another policy is forgotten.
+        Memory that the last call returned; that of another policy is forgotten.
     """
     if recall is not None and recall.digest != policy.digest:
         recall = None

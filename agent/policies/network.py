@@ -47,7 +47,7 @@ class Lstm:
     Attributes
     ----------
     inputs, hidden
-        `(m, 4 u)` and `(u, 4 u)` matrices of what is seen and of what is remembered; the gates in the order input,
+        `(m, 4 u)` and `(u, 4 u)` matrices for the inputs and for the remembered output; the gates in the order input,
         forget, cell, output.
     bias
         `(4 u,)`.
@@ -84,11 +84,11 @@ class NumpyPolicy:
     layers
         Pairs of a matrix `(inputs, outputs)` and a bias `(outputs,)`.
     manifest
-        What the file says about itself: strategies, limits, seeds, training data, evaluation.
+        The manifest of its file: strategies, limits, seeds, training data, evaluation.
     version
         Observation version it was trained with.
     lstm
-        What remembers, if anything.
+        The memory before the layers, if there is one.
     """
 
     name: str

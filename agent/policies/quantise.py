@@ -1,9 +1,9 @@
 """From a float policy to its integer form: scales, rounding and biases, fitted to observations of markets.
 
-Every unit has a scale of its own, so that its largest weight is 127; what comes out of a ReLU is scaled likewise, which
-the weights of the next layer take back. So it does not matter how large a unit is, and no unit takes another's bits.
-What rounding one weight changes is made up for by the weights not yet rounded (Frantar et al., "GPTQ", 2022, with the
-second moments of the activations), and biases take out the mean error that is left.
+Every unit has a scale of its own, so that its largest weight is 127; its output is scaled likewise, and the weights of
+the next layer undo that. So the size of a unit does not matter, and no unit takes another's bits. The weights not yet
+rounded make up for the error of rounding one (Frantar et al., "GPTQ", 2022, with the second moments of the
+activations), and the biases take out the mean error that is left.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def quantise(policy: NumpyPolicy, observations: FloatArray) -> IntegerPolicy:
             break
         peak = max(float((sums + fitted).max()), 1.0)
         shift = max(0, int(np.ceil(np.log2(_HEADROOM * peak / MAX_ACTIVATION))))
-        layers.append(Layer(weights, fitted + ((1 << shift) >> 1), shift))  # half of what is dropped: to the nearest
+        layers.append(Layer(weights, fitted + ((1 << shift) >> 1), shift))  # half a dropped step: to the nearest
         active = np.minimum(np.maximum(sums + layers[-1].bias, 0) >> shift, MAX_ACTIVATION)
         exact, unit, offset = np.maximum(wanted, 0.0), scale * 2.0**shift, np.zeros(len(scale), dtype=np.int64)
     manifest = {
@@ -101,7 +101,7 @@ def _rounded(weights: FloatArray, inputs: IntArray) -> IntArray:
     seen = inputs - inputs.mean(0)  # the biases take care of the mean
     moments = seen.T @ seen / len(seen)
     moments += np.eye(len(moments)) * max(_DAMPING * float(np.diag(moments).mean()), 1.0)
-    order = np.argsort(-np.diag(moments))  # what matters most is rounded first
+    order = np.argsort(-np.diag(moments))  # the weightiest input is rounded first
     inverse = np.linalg.inv(moments[np.ix_(order, order)])
     upper = np.linalg.cholesky((inverse + inverse.T) / 2.0).T
     left, fixed = weights[order].copy(), np.zeros(weights.shape, dtype=np.int64)

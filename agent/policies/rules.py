@@ -285,7 +285,7 @@ class FixedMix(Rule):
     Attributes
     ----------
     label
-        What to call it.
+        Name in tables.
     weights
         `n` shares of NAV.
     """
@@ -305,7 +305,7 @@ class FixedMix(Rule):
 
 @dataclass(frozen=True)
 class HoldBestTrailing(Rule):
-    """Fill what earned most over the history to its cap, then the next.
+    """Fill the strategy that earned most over the history to its cap, then the next.
 
     Attributes
     ----------

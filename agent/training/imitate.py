@@ -20,7 +20,7 @@ from agent.envs.engine import Engine, EnvConfig
 from agent.envs.reward import RiskReward
 from agent.errors import PresetError
 from agent.observation.observe import DEFI, RWA, Observation
-from agent.policies.actions import RWA_LEAST
+from agent.policies.actions import RWA_MIN
 from agent.policies.rules import BASELINES
 from agent.training.learner import Learner
 from agent.training.preset import WarmStartTable
@@ -46,7 +46,7 @@ def actions_for(version: str, weights: FloatArray, limits: Limits, nav: FloatArr
         `(B,)`.
     """
     if version == RWA:  # a softmax: logarithms, up to a constant
-        logs = np.log(np.maximum(weights, RWA_LEAST))
+        logs = np.log(np.maximum(weights, RWA_MIN))
         middle = 0.5 * (logs.max(-1, keepdims=True) + logs.min(-1, keepdims=True))
         return np.asarray(np.clip(logs - middle, -1.0, 1.0))
     if version == DEFI:  # outputs are shares

@@ -1,8 +1,8 @@
 """Token buckets in shares of NAV: how much rebalancing may lose or move at once, and how fast it comes back.
 
-The arithmetic of `contracts/libraries/Bucket.sol`, batched and in fractions. What is kept is what has been *used*, so a
+The arithmetic of `contracts/libraries/Bucket.sol`, batched and in fractions. A bucket stores the share *used*, so a
 full bucket is a zero and a lower capacity binds at once. Within any `t` seconds at most `capacity + refill x t` can be
-spent, whatever the order and the number of spendings.
+spent, in whatever order and in however many parts.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ class Budget:
             raise LimitsError(f"a budget's refill_per_day must be zero or more, but is {self.refill_per_day}")
 
     def available(self, used: FloatArray) -> FloatArray:
-        """Return what can be spent now, `(B,)`, of a bucket of which `(B,)` is used."""
+        """Return the share that can be spent now, `(B,)`, of a bucket of which `(B,)` is used."""
         return np.asarray(np.maximum(self.capacity - used, 0.0))
 
     def refill(self, used: FloatArray, seconds: float) -> FloatArray:
-        """Return what is used, `(B,)`, after some time in which nothing was spent."""
+        """Return the share used, `(B,)`, after some time in which nothing was spent."""
         return np.asarray(np.maximum(used - self.refill_per_day / DAY * seconds, 0.0))
 
     def spend(self, used: FloatArray, amount: FloatArray) -> tuple[FloatArray, BoolArray]:
-        """Spend `(B,)` amounts where the bucket has them; return what is used then, and where it had them."""
+        """Spend `(B,)` amounts where the bucket has them; return the share used then, and where it had them."""
         fits = amount <= self.available(used)
         return np.where(fits, used + amount, used), np.asarray(fits)
 

@@ -1,7 +1,14 @@
-"""From the weights a policy wants to a rebalance that is admissible and worth sending, or the reason why not.
+"""From the weights that a policy wants to a rebalance that is admissible and worth sending, or the reason for none.
 
-`decide` projects the wanted weights onto the limits, drops trades too small to send, cuts the rest down to what the
-turnover and loss budgets allow, and weighs the gain against gas. Environments, backtest and keeper all call it.
+`decide` goes through these steps, for a batch of vaults at once:
+
+1. Project the wanted weights onto the limits.
+2. Drop the changes too small to send, and project the rest onto the room that the held positions leave.
+3. Cut a trade that the turnover or the loss budget has no room for: go only part of the way.
+4. Weigh the gas against the amount moved.
+5. Say why a vault trades or does not.
+
+Environments, backtest and keeper all call it.
 """
 
 from __future__ import annotations
@@ -21,17 +28,17 @@ from agent.vault.projection import project_rows
 
 
 class Reason(StrEnum):
-    """Why a vault is, or is not, rebalanced."""
+    """Why a vault is, or is not, rebalanced; where several reasons hold, the first counts."""
 
-    TRADE = "trade"
-    CUT = "trade, cut down to what the budgets leave"
-    SMALL = "every change is smaller than the smallest trade"
-    GAS = "gas is too dear for the amount moved"
-    TURNOVER = "the turnover budget that is left is too small for the smallest trade"
-    LOSS = "the loss budget that is left is too small for the costs of a trade"
-    COOLDOWN = "the cooldown after the last rebalance is running"
     HALTED = "the vault is halted"
     EMPTY = "the vault holds nothing"
+    SMALL = "every change is smaller than the smallest trade"
+    COOLDOWN = "the cooldown after the last rebalance is running"
+    TURNOVER = "the turnover budget that is left is too small for the smallest trade"
+    LOSS = "the loss budget that is left is too small for the costs of a trade"
+    GAS = "gas is too dear for the amount moved"
+    CUT = "trade, cut down to what the budgets leave"
+    TRADE = "trade"
 
     @property
     def trades(self) -> bool:
@@ -39,37 +46,24 @@ class Reason(StrEnum):
         return self in (Reason.TRADE, Reason.CUT)
 
 
-REASONS = (
-    Reason.HALTED,
-    Reason.EMPTY,
-    Reason.SMALL,
-    Reason.COOLDOWN,
-    Reason.TURNOVER,
-    Reason.LOSS,
-    Reason.GAS,
-    Reason.CUT,
-    Reason.TRADE,
-)
-"""Every reason by its code; where several hold, the first counts."""
-
-CODE = {reason: code for code, reason in enumerate(REASONS)}
-"""Index of every reason in `REASONS`."""
+REASONS = tuple(Reason)
+"""Every reason by its code."""
 
 
 @dataclass(frozen=True)
 class DecisionRules:
-    """When a rebalance is worth sending.
+    """Conditions under which a rebalance is worth sending.
 
     Attributes
     ----------
     min_trade
         Changes of a weight smaller than this share of NAV are not traded.
     max_gas_share
-        Most that gas may cost, as a share of the amount moved.
+        Largest cost of gas, as a share of the amount moved.
     drift_margin
         Room kept to every cap (as a share of it), to the idle floor and to the turnover budget (as a share of NAV):
-        between the block that was read and the block that trades, interest shifts held positions and NAV by a little,
-        and pools round.
+        between the block that was read and the block that trades, interest shifts held positions and NAV a little, and
+        pools round.
     """
 
     min_trade: float = 0.01
@@ -83,102 +77,9 @@ class DecisionRules:
                 raise LimitsError(f"{name} must be in [0, 1), but is {value}")
 
 
-def drop_small(
-    wanted: FloatArray,
-    projected: FloatArray,
-    weights: FloatArray,
-    caps: FloatArray,
-    budget: FloatArray,
-    rules: DecisionRules,
-) -> tuple[FloatArray, BoolArray]:
-    """Hold what changes by less than the smallest trade; return targets and traded flags, `(B, n)` each.
-
-    `projected` are the `wanted` weights projected onto all of `caps` and `budget`: right as they are for the vaults
-    that trade every strategy. Those that trade some are projected again onto what the held positions leave.
-    """
-    required = weights > caps  # the vault checks the caps of held positions too
-    traded = _large(projected - weights, rules) | required
-    target = np.where(traded, projected, weights)
-    mixed = some(traded) & ~every(traded)
-    if mixed.any():
-        target[mixed], traded[mixed] = _settle(
-            wanted[mixed], weights[mixed], caps[mixed], budget[mixed], traded[mixed], required[mixed], rules
-        )
-    traded &= some(_large(target - weights, rules))[:, None]  # a trim to a cap alone can wait
-    return np.where(traded, target, weights), traded
-
-
-def _settle(
-    wanted: FloatArray,
-    weights: FloatArray,
-    caps: FloatArray,
-    budget: FloatArray,
-    traded: BoolArray,
-    required: BoolArray,
-    rules: DecisionRules,
-) -> tuple[FloatArray, BoolArray]:
-    """Project what is traded onto the room that is left, and drop what that made small, until nothing changes."""
-    target = weights
-    for _ in range(2 * weights.shape[1] + 2):  # every round but one drops at least one trade of a row
-        held = total(np.where(traded, 0.0, weights))
-        crowded = held > budget  # what is held breaks the idle floor: hold nothing
-        if crowded.any():
-            required = required | crowded[:, None]
-            traded = traded | required
-            held = np.where(crowded, 0.0, held)
-        moved = project_rows(np.where(traded, wanted, 0.0), np.where(traded, caps, 0.0), budget - held)
-        target = np.where(traded, moved, weights)
-        small = traded & ~required & ~_large(target - weights, rules)
-        if not small.any():
-            break
-        traded = traded & ~small
-    return target, traded
-
-
-def _large(change: FloatArray, rules: DecisionRules) -> BoolArray:
-    return np.asarray((np.abs(change) >= rules.min_trade) & (change != 0))
-
-
-def spending(change: FloatArray, costs: Costs) -> tuple[FloatArray, FloatArray]:
-    """Return what changes of weights `(B, n)` take out of the turnover and the loss budget, `(B,)` each."""
-    deposited, withdrawn = np.maximum(change, 0.0), np.maximum(-change, 0.0)
-    turnover = np.maximum(total(deposited), total(withdrawn))
-    return turnover, total(deposited * np.asarray(costs.entry) + withdrawn * np.asarray(costs.exit))
-
-
-def part_way(
-    target: FloatArray,
-    traded: BoolArray,
-    weights: FloatArray,
-    caps: FloatArray,
-    budget: FloatArray,
-    most: tuple[FloatArray, FloatArray],
-    costs: Costs,
-) -> FloatArray:
-    """Return targets `(B, n)` as far towards `target` as `most`, turnover and loss, can be sure to pay for.
-
-    The way starts at the admissible portfolio nearest to the present one and ends at an admissible one, so all of it is
-    admissible. What is spent along it is a convex function, so it lies under the straight line between its two ends.
-    """
-    room = budget - total(np.where(traded, 0.0, weights))
-    nearest = project_rows(np.where(traded, weights, 0.0), np.where(traded, caps, 0.0), room)
-    start = np.where(traded, nearest, weights)
-    share = np.ones(len(weights))
-    for first, last, bound in zip(
-        spending(start - weights, costs), spending(target - weights, costs), most, strict=True
-    ):
-        part = (bound - first) / np.where(last > first, last - first, 1.0)
-        share = np.minimum(share, np.where(last > bound, part, 1.0))
-    share = np.maximum(share, 0.0) * (1.0 - 1e-9)  # rounding must not carry it over
-    return np.asarray(start + share[:, None] * (target - start))
-
-
-_MIN_TRADING = CODE[Reason.CUT]
-
-
 @dataclass(frozen=True)
 class Decision:
-    """What to do about a batch of vaults.
+    """Decision about a batch of vaults.
 
     Attributes
     ----------
@@ -187,15 +88,15 @@ class Decision:
     traded
         `(B, n)` false means `HOLD` on chain. All false where nothing is to be sent.
     code
-        `(B,)` index into `REASONS` of why.
+        `(B,)` index into `REASONS`.
     projected
         `(B, n)` the admissible weights nearest to those wanted, before small trades were dropped.
     at_cap
         `(B, n)` strategies of which more was wanted than their cap allows.
     turnover
-        `(B,)` larger of withdrawals and deposits as a share of NAV; what was given up for gas counts too.
+        `(B,)` larger of withdrawals and deposits as a share of NAV, also where it was given up for gas.
     loss
-        `(B,)` what entering and leaving are expected to cost, as a share of NAV.
+        `(B,)` expected cost of entering and leaving, as a share of NAV.
     gas
         `(B,)` expected cost of gas, asset units.
     """
@@ -226,13 +127,7 @@ def decide(
     halted: BoolArray | None = None,
     allowance: Allowance | None = None,
 ) -> Decision:
-    """Turn wanted weights into an admissible rebalance, or none.
-
-    The wanted weights are projected onto the limits. Changes smaller than `min_trade` are not traded; a position over
-    its cap never counts as small once something else is traded, because the vault would refuse the whole. What is
-    traded is projected again onto the room that the held positions leave, until nothing changes. A trade that the
-    turnover or the loss budget has no room for goes only part of the way: from the nearest admissible portfolio (the
-    present one, unless drift or tightened limits made it inadmissible) towards the wanted one. Then gas is weighed.
+    """Turn wanted weights into an admissible rebalance, or none; the module's docstring has the steps.
 
     Parameters
     ----------
@@ -245,11 +140,11 @@ def decide(
     gas_cost
         `(B,)` asset units per unit of gas.
     limits, costs, rules
-        The vault's walls, what moving costs, and when it is worth it.
+        The vault's limits, the costs of moving, and when a rebalance is worth them.
     halted
         `(B,)` vaults that accept no rebalance; none by default.
     allowance
-        What cooldown and budgets leave; no bound by default.
+        What cooldown and budgets leave at this moment; no bound by default.
 
     Raises
     ------
@@ -261,40 +156,42 @@ def decide(
     if np.isnan(wanted).any() or not np.isfinite(weights).all() or not np.isfinite(nav).all():
         raise NotFiniteError("wanted and present weights and NAV must be numbers: refuse the policy or the snapshot")
     batch = len(weights)
+    left = Allowance.unbounded(batch) if allowance is None else allowance
     caps = limits.caps(np.maximum(nav, 0.0)) * (1.0 - rules.drift_margin)
     budget = np.full(batch, 1.0 - limits.idle_floor - rules.drift_margin)
+
     projected = project_rows(wanted, caps, budget)
-    target, traded = drop_small(wanted, projected, weights, caps, budget, rules)
-    left = Allowance.unbounded(batch) if allowance is None else allowance
+    target, traded = _drop_small(wanted, projected, weights, caps, budget, rules)
+
     most = left.turnover - rules.drift_margin, left.loss
-    turnover, loss = spending(target - weights, costs)
+    turnover, loss = _spending(target - weights, costs)
     over_turnover = (turnover > most[0]) & some(traded)
     cut = over_turnover | ((loss > most[1]) & some(traded))
     if cut.any():
         room, few = (most[0][cut], most[1][cut]), costs.of(cut)
-        partial = part_way(target[cut], traded[cut], weights[cut], caps[cut], budget[cut], room, few)
+        partial = _part_way(target[cut], traded[cut], weights[cut], caps[cut], budget[cut], room, few)
         nearest = project_rows(partial, caps[cut], budget[cut])
-        target[cut], traded[cut] = drop_small(partial, nearest, weights[cut], caps[cut], budget[cut], rules)
-        turnover, loss = spending(target - weights, costs)
-
-    # Cutting down helps until what is left is below the smallest trade, or the way back under the caps is too dear.
+        target[cut], traded[cut] = _drop_small(partial, nearest, weights[cut], caps[cut], budget[cut], rules)
+        turnover, loss = _spending(target - weights, costs)
     trades = some(traded)
+    # A cut may leave less than the smallest trade, and the way back under the caps may be too dear.
     starved = cut & (~trades | (turnover > most[0]) | (loss > most[1]))
+
     gas = costs.gas_units(traded) * rows(gas_cost, batch)
-    code = np.full(batch, CODE[Reason.TRADE])
-    for case, reason in (
-        (cut, Reason.CUT),
-        (gas > rules.max_gas_share * turnover * nav, Reason.GAS),
-        (starved, Reason.LOSS),
-        (starved & over_turnover, Reason.TURNOVER),
-        (left.wait > 0, Reason.COOLDOWN),
-        (~trades & ~cut, Reason.SMALL),
-        (nav <= 0, Reason.EMPTY),
-        (halted, Reason.HALTED),
-    ):
-        if case is not None:
-            code[case] = CODE[reason]  # from the last that counts to the first
-    send = (code >= _MIN_TRADING)[:, None]
+
+    cases = {
+        Reason.HALTED: np.zeros(batch, dtype=bool) if halted is None else halted,
+        Reason.EMPTY: nav <= 0,
+        Reason.SMALL: ~trades & ~cut,
+        Reason.COOLDOWN: left.wait > 0,
+        Reason.TURNOVER: starved & over_turnover,
+        Reason.LOSS: starved,
+        Reason.GAS: gas > rules.max_gas_share * turnover * nav,
+        Reason.CUT: cut,
+        Reason.TRADE: np.ones(batch, dtype=bool),
+    }
+    code = np.array([cases[reason] for reason in REASONS]).argmax(0)  # the first that holds
+    send = (code >= REASONS.index(Reason.CUT))[:, None]
     return Decision(
         weights=np.where(send, target, weights),
         traded=traded & send,
@@ -305,3 +202,95 @@ def decide(
         loss=loss,
         gas=gas,
     )
+
+
+def _drop_small(
+    wanted: FloatArray,
+    projected: FloatArray,
+    weights: FloatArray,
+    caps: FloatArray,
+    budget: FloatArray,
+    rules: DecisionRules,
+) -> tuple[FloatArray, BoolArray]:
+    """Hold positions that change by less than the smallest trade; return targets and traded flags, `(B, n)` each.
+
+    A position over its cap never counts as small once something else is traded: the vault would refuse the whole.
+    `projected` are the `wanted` weights projected onto all of `caps` and `budget`: right as they are for the vaults
+    that trade every strategy. Those that trade some are projected again onto the room that the held positions leave.
+    """
+    required = weights > caps  # the vault checks the caps of held positions too
+    traded = _large(projected - weights, rules) | required
+    target = np.where(traded, projected, weights)
+    mixed = some(traded) & ~every(traded)
+    if mixed.any():
+        target[mixed], traded[mixed] = _settle(
+            wanted[mixed], weights[mixed], caps[mixed], budget[mixed], traded[mixed], required[mixed], rules
+        )
+    traded &= some(_large(target - weights, rules))[:, None]  # a trim to a cap alone can wait
+    return np.where(traded, target, weights), traded
+
+
+def _settle(
+    wanted: FloatArray,
+    weights: FloatArray,
+    caps: FloatArray,
+    budget: FloatArray,
+    traded: BoolArray,
+    required: BoolArray,
+    rules: DecisionRules,
+) -> tuple[FloatArray, BoolArray]:
+    """Project the traded part onto the room that is left, and drop what became small by that, until nothing changes."""
+    target = weights
+    for _ in range(2 * weights.shape[1] + 2):  # every round but one drops at least one trade of a row
+        held = total(np.where(traded, 0.0, weights))
+        crowded = held > budget  # the held positions break the idle floor: hold nothing
+        if crowded.any():
+            required = required | crowded[:, None]
+            traded = traded | required
+            held = np.where(crowded, 0.0, held)
+        moved = project_rows(np.where(traded, wanted, 0.0), np.where(traded, caps, 0.0), budget - held)
+        target = np.where(traded, moved, weights)
+        small = traded & ~required & ~_large(target - weights, rules)
+        if not small.any():
+            break
+        traded = traded & ~small
+    return target, traded
+
+
+def _large(change: FloatArray, rules: DecisionRules) -> BoolArray:
+    return np.asarray((np.abs(change) >= rules.min_trade) & (change != 0))
+
+
+def _spending(change: FloatArray, costs: Costs) -> tuple[FloatArray, FloatArray]:
+    """Return the turnover and the loss, `(B,)` each, that changes of weights `(B, n)` take out of the budgets."""
+    deposited, withdrawn = np.maximum(change, 0.0), np.maximum(-change, 0.0)
+    turnover = np.maximum(total(deposited), total(withdrawn))
+    return turnover, total(deposited * np.asarray(costs.entry) + withdrawn * np.asarray(costs.exit))
+
+
+def _part_way(
+    target: FloatArray,
+    traded: BoolArray,
+    weights: FloatArray,
+    caps: FloatArray,
+    budget: FloatArray,
+    most: tuple[FloatArray, FloatArray],
+    costs: Costs,
+) -> FloatArray:
+    """Return targets `(B, n)` as far towards `target` as the turnover and loss of `most` are sure to pay for.
+
+    The way starts at the admissible portfolio nearest to the present one (the present one itself, unless drift or
+    tightened limits made it inadmissible) and ends at an admissible one, so all of it is admissible. The spending along
+    it is a convex function, so it lies under the straight line between its two ends.
+    """
+    room = budget - total(np.where(traded, 0.0, weights))
+    nearest = project_rows(np.where(traded, weights, 0.0), np.where(traded, caps, 0.0), room)
+    start = np.where(traded, nearest, weights)
+    share = np.ones(len(weights))
+    for first, last, bound in zip(
+        _spending(start - weights, costs), _spending(target - weights, costs), most, strict=True
+    ):
+        part = (bound - first) / np.where(last > first, last - first, 1.0)
+        share = np.minimum(share, np.where(last > bound, part, 1.0))
+    share = np.maximum(share, 0.0) * (1.0 - 1e-9)  # rounding must not carry it over
+    return np.asarray(start + share[:, None] * (target - start))

@@ -1,4 +1,4 @@
-"""The vault's limits: the one table of what each means, and the limits of a vault as arrays.
+"""The vault's limits: one table of their meanings, and the limits of a vault as arrays.
 
 `Limit` is the table. Whatever else must know the unit, the range, the tight direction or the words of a limit derives
 it from there: the limits file, the checks of `Limits`, the conversion to and from the chain's integers, and reports.
@@ -184,7 +184,7 @@ class Limit(IntEnum):
         return percent(value) + per.get(self.unit, "")
 
     def to_chain(self, value: float) -> int:
-        """Return a value as the vault stores it; what comes back per second is rounded down."""
+        """Return a value as the vault stores it; a refill per second is rounded down."""
         if self.unit is Unit.SECONDS:
             return int(value)
         return to_wad(value) // (DAY if self.unit is Unit.SHARE_PER_DAY else 1)
@@ -372,12 +372,12 @@ class Limits:
     def differences(
         self, now: Limits, names: Sequence[str] | None = None, tolerance: float = 0.0
     ) -> tuple[Difference, ...]:
-        """Return what is different in other limits of as many strategies, caps first.
+        """Compare with other limits of as many strategies; return the differences, caps first.
 
         Parameters
         ----------
         now
-            The others. What is `looser` is looser in them.
+            The other limits; `looser` says that these are looser.
         names
             Names of the strategies; numbers from zero by default.
         tolerance

@@ -1,4 +1,4 @@
-"""Exact projections onto what the limits allow, by sorted breakpoints."""
+"""Exact projections onto the admissible weights, by sorted breakpoints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REACH = 1e6  # wanted weights beyond this differ in nothing but order; keeps di
 def project_capped(wanted: FloatArray, caps: FloatArray, budget: FloatArray) -> FloatArray:
     """Project onto the capped simplex `{0 <= w <= caps, sum(w) <= budget}`, exactly.
 
-    The solution is `clip(wanted - tau, 0, caps)` with the least `tau >= 0` that fits the budget. What is left after
+    The solution is `clip(wanted - tau, 0, caps)` with the least `tau >= 0` that fits the budget. The sum after
     clipping falls with `tau` along straight lines between the breakpoints `wanted` and `wanted - caps`, so bisection
     over the sorted breakpoints finds the line and one division finds the point on it (Condat, "Fast projection onto
     the simplex and the l1 ball", 2016, has the history of the idea).
@@ -43,7 +43,7 @@ def project_capped(wanted: FloatArray, caps: FloatArray, budget: FloatArray) -> 
 
 
 def project_rows(wanted: FloatArray, caps: FloatArray, budget: FloatArray) -> FloatArray:
-    """Do what `project_capped` does, of numbers known to be good: `(B, n)`, caps of zero or more, `(B,)`, no NaN."""
+    """Project like `project_capped`, without its checks: `(B, n)`, caps `(B, n)` of zero or more, `(B,)`, no NaN."""
     budgets = np.maximum(budget, 0.0)
     raw = _clip(wanted, -_REACH, _REACH)
     clipped = _clip(raw, 0.0, caps)
@@ -56,7 +56,7 @@ def project_rows(wanted: FloatArray, caps: FloatArray, budget: FloatArray) -> Fl
 
 
 def _clip(values: FloatArray, low: FloatArray | float, high: FloatArray | float) -> FloatArray:
-    """Do what `np.clip` does, in a third of its time for small arrays."""
+    """Clip like `np.clip`, in a third of its time for small arrays."""
     return np.asarray(np.minimum(np.maximum(values, low), high))
 
 
@@ -103,7 +103,7 @@ def _project_over(raw: FloatArray, caps: FloatArray, budgets: FloatArray) -> Flo
     """Project rows that exceed their budget: `(B, n)`, `(B, n)`, `(B,)` to `(B, n)`."""
     points = np.sort(np.concatenate([np.zeros((len(raw), 1)), np.maximum(raw, 0), np.maximum(raw - caps, 0)], -1), -1)
     row = np.arange(len(raw))
-    low = np.zeros(len(raw), dtype=np.int64)  # what is left is above the budget at points[low] ...
+    low = np.zeros(len(raw), dtype=np.int64)  # the sum is above the budget at points[low] ...
     high = np.full(len(raw), points.shape[-1] - 1)  # ... and within it at points[high]
     while (high - low > 1).any():
         middle = (low + high) // 2
@@ -115,7 +115,7 @@ def _project_over(raw: FloatArray, caps: FloatArray, budgets: FloatArray) -> Flo
     excess = total_of(left) - budgets
     fall = np.minimum(excess / np.maximum(total_of(free.astype(np.float64)), 1.0), (end - start)[:, 0])
     weights = _clip(raw - start - fall[:, None], 0.0, caps)
-    # Breakpoints of large wanted weights are rounded: take what is left over the budget off the weights between.
+    # Breakpoints of large wanted weights are rounded: take the rest over the budget off the weights between.
     between = (weights > 0) & (weights < caps)
     rest = np.maximum(total_of(weights) - budgets, 0.0) / np.maximum(total_of(between.astype(np.float64)), 1.0)
     return _clip(weights - rest[:, None] * between, 0.0, caps)

@@ -9,7 +9,7 @@ from keeper.snapshot import LimitsSnapshot
 
 @dataclass(frozen=True)
 class LimitValues(LimitsSnapshot):
-    """The limits of a vault, and what they mean to a depositor."""
+    """The limits of a vault, and their meaning to a depositor."""
 
     def worst_loss(self, seconds: int) -> int:
         """Return the share of NAV (WAD) that a thief of the keeper's key can destroy within `seconds`, at most all."""

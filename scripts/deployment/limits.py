@@ -1,4 +1,4 @@
-"""Limits that a vault takes but nobody should deploy: what is dangerous, and what contradicts itself."""
+"""Limits that a vault takes but nobody should deploy: dangerous ones, and some that contradict each other."""
 
 from decimal import Decimal
 
@@ -13,7 +13,7 @@ MAX_DAYS_TO_DEPLOY = 30
 def check_limits(limits: LimitsFile) -> list[str]:
     """Return the reasons not to deploy these limits: dangers and contradictions, one a line. Looks at no chain.
 
-    `load_limits` has refused what no vault could have: a cap over 1, a drawdown of 0, no strategies, unknown keys.
+    `load_limits` has refused the impossible: a cap over 1, a drawdown of 0, no strategies, unknown keys.
     """
     return [*_check_drawdown(limits), *_check_caps(limits), *_check_budgets(limits), *_check_times(limits)]
 
