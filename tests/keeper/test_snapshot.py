@@ -25,7 +25,6 @@ def test_limits_snapshot__fields__are_those_of_the_contract_and_the_table() -> N
     assert [name.replace("_", "") for name in names] == struct
     assert [limit.name.lower() for limit in Limit] == names
     assert [LIMITS.of(limit) for limit in Limit] == list(astuple(LIMITS)) == list(LIMITS.struct())
-    assert LimitsSnapshot.from_chain(LIMITS.struct()) == LIMITS
 
 
 def test_enforced_limits__of_a_file_that_was_deployed__are_the_files() -> None:
