@@ -4,9 +4,8 @@
     python -m tools.results.data FOLDER --build CLONES   # make them from clones of the public repositories
 
 The files are not part of this repository. `make results` needs three of them, `tools.calibration` all. What `--build`
-makes agrees byte for byte with what the figures were computed from; the SHA-256 is checked. Two files of the
-calibration were derived by hand and can only be checked. `tests/data` holds the slice that the tests need, made by
-`--slice`.
+makes is byte for byte the data behind the figures; the SHA-256 is checked. One file of the calibration can only be
+checked. `--slice` made `tests/data`, the part that the tests need.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def _rows(raw: bytes) -> csv.DictReader[str]:
     return csv.DictReader(io.StringIO(raw.decode("utf-8-sig")))
 
 
-def _utc(seconds: str) -> datetime:
+def _utc(seconds: str | int) -> datetime:
     return datetime.fromtimestamp(int(seconds), UTC)
 
 
@@ -126,6 +125,21 @@ def _hourly(clone: Path) -> Iterator[str]:
             yield f"{moment:%F %T},{price},{ether[day]['Hours opens'][hour]}"
 
 
+def _ratios(clone: Path) -> Iterator[str]:
+    """Yield ratios of CryptoCompare's daily closes, which are in ETH; a coin without trades has none."""
+    closes = {}
+    for coin in ("USDC", "DAI", "BUSD", "TUSD", "sUSD", "WBTC", "USDT"):
+        stored = json.loads(_git(clone, "show", f"2fa5096e:aavegov/data/price/{coin}-price.json"))
+        closes[coin] = {row["time"]: row["close"] for row in stored["Data"]["Data"]}
+    yield "date,usdc_usdt,dai_usdt,busd_usdt,tusd_usdt,susd_usdt,wbtc_eth,eth_usdt"
+    bitcoin, tether = closes.pop("WBTC"), closes.pop("USDT")
+    for time, dollar in tether.items():
+        day = f"{_utc(time):%F}"
+        if day >= "2020-01-01":
+            ratios = [str(round(coin[time] / dollar * 1e6) / 1e6) if coin[time] else "" for coin in closes.values()]
+            yield ",".join([day, *ratios, str(float(bitcoin[time])), str(round(1e6 / dollar) / 1e6)])
+
+
 @dataclass(frozen=True)
 class File:
     """A history file.
@@ -139,7 +153,7 @@ class File:
     sha256
         Of the whole file, hex.
     build
-        From a clone of the repository to the lines of the file; None where the file was derived by hand.
+        From a clone of the repository to the lines of the file; None where the file can only be checked.
     published
         Whether `make results` needs it.
     kept
@@ -207,8 +221,9 @@ FILES = {
     ),
     "stable_and_token_ratios_daily_2020_2023.csv": File(
         "xujiahuayz/auto-gov",
-        "2fa5096e",
+        "2fa5096e: aavegov/data/price/",
         "5f0b9b25e58bde8a486e63d473a434898e0ce503729d899a9ddb61238e9c83b1",
+        _ratios,
         kept=("date usdc_usdt dai_usdt busd_usdt", lambda _: True),
     ),
     "uniswap_v3_polygon_usdc_weth_005_hourly.csv": File(
@@ -226,7 +241,7 @@ def build(folder: Path, clones: Path) -> None:
     Raises
     ------
     DataFileError
-        If a clone cannot be read, or what it gives is not the file that the figures were computed from.
+        If a clone cannot be read, or gives another file.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, file in FILES.items():
