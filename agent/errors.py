@@ -39,6 +39,10 @@ class DeviceError(AgentError):
     """The device that training was asked to run on is not there."""
 
 
+class DivergedError(AgentError):
+    """Training ran into numbers that are not finite. Nothing is written then."""
+
+
 class CheckpointError(AgentError):
     """A training run cannot go on from this checkpoint: missing, damaged, or of another run."""
 

@@ -18,7 +18,7 @@ import torch
 from agent.backtest import compare
 from agent.digest import digest_of
 from agent.envs.vec import VaultVecEnv
-from agent.errors import ShapeError
+from agent.errors import DivergedError, ShapeError
 from agent.market.lending import SyntheticMarket, shipped_market
 from agent.market.path import Market
 from agent.observation.observe import vector_names
@@ -119,7 +119,7 @@ def train(
 
     Raises
     ------
-    PolicyError
+    DivergedError
         If training diverged. Nothing is written then.
     CheckpointError
         If the run cannot go on from the checkpoint.
@@ -160,11 +160,16 @@ def train(
         on_score=on_score,
     )
     left = preset.steps - model.num_timesteps
-    if left > 0:
-        model.learn(left, callback=watch, reset_num_timesteps=False, tb_log_name=preset.name)
-    else:
-        watch.init_callback(model)
-    watch.finish()
+    try:
+        if left > 0:
+            model.learn(left, callback=watch, reset_num_timesteps=False, tb_log_name=preset.name)
+        else:
+            watch.init_callback(model)
+        watch.finish()
+    except ValueError as error:
+        if all(parameter.isfinite().all() for parameter in model.policy.parameters()):
+            raise
+        raise DivergedError("training diverged: lower the learning rate in the preset") from error
 
     test_path = source.sample(np.random.default_rng(test_seed), look.test_paths, look.test_rows + 1)
     rivals = [make() for make in BASELINES.values()]

@@ -25,7 +25,7 @@ from stable_baselines3.common.utils import FloatSchedule, set_random_seed
 from tqdm import tqdm
 
 from agent.envs.engine import Engine, EnvConfig
-from agent.errors import CheckpointError, PolicyFileError
+from agent.errors import CheckpointError, DivergedError
 from agent.market.path import MarketPath
 from agent.policies.network import NumpyPolicy
 from agent.training.learner import Learner, draft
@@ -264,7 +264,7 @@ class Watch(BaseCallback):
 
         Raises
         ------
-        PolicyFileError
+        DivergedError
             If no network had a score.
         """
         if self.num_timesteps > self._scored_steps:
@@ -273,6 +273,6 @@ class Watch(BaseCallback):
         self._bar.close()
         self.save()
         if self.progress.best is None:
-            raise PolicyFileError("training diverged: no network had a score; lower the learning rate in the preset")
+            raise DivergedError("training diverged: no network had a score; lower the learning rate in the preset")
         self.model.policy.load_state_dict(self.progress.best)
         self.model.lr_schedule = FloatSchedule(self._preset.ppo.learning_rate)

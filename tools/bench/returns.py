@@ -179,7 +179,7 @@ class _Budget(BaseCallback):
 
 
 def _learned(preset: Preset, plan: Plan, seconds: float, faster: Ratio) -> tuple[NumpyPolicy, int, float]:
-    """Return what the preset learns in about this processor time, its steps, and the time that it took.
+    """Return the policy that the preset learns in about this processor time, its steps, and the time that it took.
 
     Its budget is in steps: those of the wall clock would depend on what else the machine does.
     """

@@ -9,7 +9,7 @@ import torch
 from stable_baselines3 import PPO
 
 from agent.backtest import Setting, run
-from agent.errors import PolicyFileError, PolicyShapeError, PresetError, ShapeError
+from agent.errors import DivergedError, PolicyShapeError, PresetError, ShapeError
 from agent.market.lending import SyntheticMarket, shipped_market
 from agent.market.path import MarketPath
 from agent.policies.load import load_policy
@@ -120,7 +120,7 @@ def test_fault_10_diverged_training__writes_no_policy(tmp_path: Path, monkeypatc
             self.policy.action_net.weight.fill_(float("nan"))
 
     monkeypatch.setattr(PPO, "train", diverge)
-    with pytest.raises((PolicyFileError, ValueError)):
+    with pytest.raises(DivergedError, match="lower the learning rate"):
         train(_preset(steps=5_000), Limits.uniform(3), tmp_path / "policy.npz")
     assert not list(tmp_path.iterdir())
 

@@ -1,4 +1,4 @@
-"""What surrounds the learning: checkpoints and resuming, early stop, warm start, memory, other environments."""
+"""Around the learning: checkpoints and resuming, early stop, warm start, memory, other environments."""
 
 from __future__ import annotations
 
