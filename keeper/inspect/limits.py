@@ -6,8 +6,8 @@ from enum import IntEnum
 from typing import Any, Self
 
 from agent.vault.limits_file import LimitsFile
-from keeper.inspect.words import DAY, WAD, WEEK, percent, span
-from keeper.snapshot import LimitsSnapshot
+from keeper.inspect.words import DAY, WEEK, percent, span
+from keeper.snapshot import WAD, LimitsSnapshot
 
 MAX_SAFE_DRAWDOWN = 0.50
 MAX_DAYS_TO_DEPLOY = 30

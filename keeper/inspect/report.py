@@ -9,8 +9,8 @@ from keeper.inspect.authority import Operation
 from keeper.inspect.limits import Limit
 from keeper.inspect.roles import ADMIN, GOVERNOR_FUNCTIONS, GUARDIAN_FUNCTIONS, LOOSENING_FUNCTIONS, PUBLIC
 from keeper.inspect.state import VaultState
-from keeper.inspect.words import DAY, WAD, WEEK, caps, moment, money, percent, span
-from keeper.snapshot import StrategySnapshot
+from keeper.inspect.words import DAY, WEEK, caps, moment, money, percent, span
+from keeper.snapshot import WAD, StrategySnapshot
 
 
 def alarms(state: VaultState) -> list[str]:

@@ -13,8 +13,8 @@ from agent.vault.limits_file import LimitsFile
 from keeper.chain.rpc import UNREADABLE, Rpc
 from keeper.config import checked_address
 from keeper.inspect.limits import LimitValues, check_limits, to_wad
-from keeper.inspect.words import DAY, WAD, percent, span
-from keeper.snapshot import NO_CAP
+from keeper.inspect.words import DAY, percent, span
+from keeper.snapshot import NO_CAP, WAD
 from scripts.errors import PlanRefusedError
 from scripts.protocols.aave import POOL, ZERO
 from scripts.protocols.chain import contract_at, node_of
