@@ -5,8 +5,10 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Any, Self
 
+from agent.units import DAY
+from agent.vault.limits import WEEK
 from agent.vault.limits_file import LimitsFile
-from keeper.inspect.words import DAY, WEEK, percent, span
+from keeper.inspect.words import percent, span
 from keeper.snapshot import WAD, LimitsSnapshot
 
 MAX_SAFE_DRAWDOWN = 0.50

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from agent.units import DAY
+from agent.vault.limits import WEEK
 from keeper.chain.abi import decode_call
 from keeper.inspect.authority import Operation
 from keeper.inspect.limits import Limit
 from keeper.inspect.roles import ADMIN, GOVERNOR_FUNCTIONS, GUARDIAN_FUNCTIONS, LOOSENING_FUNCTIONS, PUBLIC
 from keeper.inspect.state import VaultState
-from keeper.inspect.words import DAY, WEEK, caps, moment, money, percent, span
+from keeper.inspect.words import caps, moment, money, percent, span
 from keeper.snapshot import WAD, StrategySnapshot
 
 

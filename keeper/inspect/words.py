@@ -3,12 +3,11 @@
 import re
 from datetime import UTC, datetime
 
+from agent.units import DAY
+from agent.vault.limits import WEEK
 from keeper.snapshot import NO_CAP, WAD
 
-HOUR = 3_600
-DAY = 24 * HOUR
-WEEK = 7 * DAY
-_UNITS = {"s": 1, "m": 60, "h": HOUR, "d": DAY, "w": WEEK}
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": DAY, "w": WEEK}
 
 
 def percent(wad: int) -> str:
@@ -19,7 +18,7 @@ def percent(wad: int) -> str:
 def span(seconds: int) -> str:
     """Return a number of seconds as `2 days`, `1 hour 30 minutes`: the two largest units that it fills."""
     parts = []
-    for name, length in (("day", DAY), ("hour", HOUR), ("minute", 60), ("second", 1)):
+    for name, length in (("day", DAY), ("hour", 3_600), ("minute", 60), ("second", 1)):
         count, seconds = divmod(seconds, length)
         if count:
             parts.append(f"{count:,} {name}{'' if count == 1 else 's'}")

@@ -9,11 +9,12 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 from web3.exceptions import Web3Exception
 
+from agent.units import DAY
 from agent.vault.limits_file import LimitsFile
 from keeper.chain.rpc import UNREADABLE, Rpc
 from keeper.config import checked_address
 from keeper.inspect.limits import LimitValues, check_limits, to_wad
-from keeper.inspect.words import DAY, percent, span
+from keeper.inspect.words import percent, span
 from keeper.snapshot import NO_CAP, WAD
 from scripts.errors import PlanRefusedError
 from scripts.protocols.aave import POOL, ZERO
