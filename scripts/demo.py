@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from agent.errors import AgentError
-from agent.units import span
+from agent.units import DAY, span
 from agent.vault.limits_file import LimitsFile, load_limits
 from keeper.errors import KeeperError, RpcUnavailableError
 from scripts.demonstration import stress
 from scripts.demonstration.picture import draw
-from scripts.demonstration.replay import DAY, Day, Diary, align, play
+from scripts.demonstration.replay import Day, Diary, align, play
 from scripts.demonstration.results import Run, failures, growth, show, summarise
 from scripts.demonstration.series import DemoSeries, learn, load_series
 from scripts.demonstration.stage import SYMBOL, set_stage

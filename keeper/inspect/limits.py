@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from agent.units import span
-from keeper.inspect.words import DAY, WAD, WEEK, percent
-from keeper.snapshot import LimitsSnapshot
+from agent.units import DAY, span
+from agent.vault.limits import WEEK
+from keeper.inspect.words import percent
+from keeper.snapshot import WAD, LimitsSnapshot
 
 
 @dataclass(frozen=True)

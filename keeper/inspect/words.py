@@ -1,15 +1,13 @@
-"""Numbers of the chain in plain words: shares, spans of time, money, moments."""
+"""The chain's numbers in plain words: shares, spans of time, money, moments."""
 
 import re
 from datetime import UTC, datetime
 
-WAD = 10**18
-UINT128_MAX = 2**128 - 1
-HOUR = 3_600
-DAY = 24 * HOUR
-WEEK = 7 * DAY
-YEAR = 365 * DAY
-_UNITS = {"s": 1, "m": 60, "h": HOUR, "d": DAY, "w": WEEK}
+from agent.units import DAY
+from agent.vault.limits import WEEK
+from keeper.snapshot import NO_CAP, WAD
+
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": DAY, "w": WEEK}
 
 
 def percent(wad: int) -> str:
@@ -41,5 +39,5 @@ def money(amount: int, decimals: int, symbol: str) -> str:
 
 def caps(relative: int, absolute: int, decimals: int, symbol: str) -> str:
     """Return the two caps of a strategy as `at most 60 % of the vault and at most 5 USDC`."""
-    most = f"at most {percent(relative)} of the vault"
-    return most if absolute >= UINT128_MAX else f"{most} and at most {money(absolute, decimals, symbol)}"
+    cap = f"at most {percent(relative)} of the vault"
+    return cap if absolute >= NO_CAP else f"{cap} and at most {money(absolute, decimals, symbol)}"

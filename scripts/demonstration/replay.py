@@ -16,13 +16,12 @@ from hexbytes import HexBytes
 from numpy.typing import NDArray
 from web3.logs import DISCARD
 
+from agent.units import DAY
 from keeper.conversion import HOLD
 from keeper.cycle import CycleResult, Keeper
 from keeper.snapshot import WAD, Snapshot
 from scripts.demonstration.stage import Stage
 from scripts.protocols.borrower import follow_supply_rate
-
-DAY = 86_400
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from rich.table import Table
 from agent.backtest import Setting, run
 from agent.market.path import MarketPath
 from agent.policies.load import load_policy
+from agent.units import YEAR
 from agent.vault.limits_file import LimitsFile
 from agent.vault.replay import replay
 from keeper.conversion import HOLD
@@ -25,8 +26,6 @@ from scripts.demonstration.stress import BadDay
 from scripts.protocols.aave import ETH_PRICE
 from scripts.protocols.artifacts import USDC_UNIT
 
-DAY = 86_400.0
-YEAR = 365.0
 WEI = ETH_PRICE / 1e18  # whole asset units
 BASELINES = ("equal-weight", "hold", "greedy")
 
@@ -58,9 +57,9 @@ def failures(summary: Mapping[str, Any]) -> list[str]:
     return [text for text, good in checks.items() if not good]
 
 
-def annualised(start: float, end: float, days: float) -> float:
-    """Compounded return a year: `(end / start) ** (365 / days) - 1`."""
-    return float((end / start) ** (YEAR / days) - 1.0)
+def annualised(start: float, end: float, seconds: float) -> float:
+    """Return the compounded return a year."""
+    return float((end / start) ** (YEAR / seconds) - 1.0)
 
 
 def parity_error(days: Sequence[Day]) -> float:
@@ -111,7 +110,7 @@ def summarise(run_: Run, paths: Mapping[str, NDArray[np.float64]], seconds: floa
     """
     days, bad = run_.days, run_.bad_day
     first, last = days[0], days[-1]
-    elapsed = (last.timestamp - first.timestamp) / DAY
+    elapsed = last.timestamp - first.timestamp
     a_year = {name: annualised(path[0], path[-1], elapsed) for name, path in paths.items()}
     return {
         "data_source": run_.series.source,

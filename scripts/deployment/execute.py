@@ -16,7 +16,7 @@ from agent.vault.limits import Limit
 from keeper.chain.abi import encode_call, selector
 from keeper.inspect.roles import ADMIN, GOVERNOR, GUARDIAN, ROLE_NAMES, function_roles, memberships
 from keeper.inspect.state import VaultState, inspect_vault
-from keeper.inspect.words import WAD
+from keeper.snapshot import WAD
 from scripts.deployment.plan import DeploymentPlan
 from scripts.errors import PlanRefusedError, VerificationError
 from scripts.protocols.artifacts import access_manager, load_contract

@@ -9,14 +9,14 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 from web3.exceptions import Web3Exception
 
-from agent.units import span
+from agent.units import DAY, span
 from agent.vault.limits import to_wad
 from agent.vault.limits_file import LimitsFile
 from keeper.chain.rpc import UNREADABLE, Rpc
 from keeper.config import checked_address
 from keeper.inspect.limits import LimitValues
-from keeper.inspect.words import DAY, WAD, percent
-from keeper.snapshot import NO_CAP
+from keeper.inspect.words import percent
+from keeper.snapshot import NO_CAP, WAD
 from scripts.deployment.limits import check_limits
 from scripts.errors import PlanRefusedError
 from scripts.protocols.aave import POOL, ZERO
