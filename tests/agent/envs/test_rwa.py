@@ -139,7 +139,7 @@ def test_actions__however_extreme__feasible(size: float) -> None:
         live = ~moved.terminated & traded.any(-1)
         assert (weights[live] <= 0.6).all()
         assert (weights.sum(-1) <= 1 + 1e-12).all()
-        assert (weights[traded] >= 0.05 - 1e-2).all()  # what is held may have drifted by less than the smallest trade
+        assert (weights[traded] >= 0.05 - 1e-2).all()  # held positions may have drifted by less than the smallest trade
         assert (np.abs(moved.observation) <= 3).all()
 
 
