@@ -55,7 +55,7 @@ class Setting:
 
     def __post_init__(self) -> None:
         if self.latency < 0:
-            raise LimitsError(f"latency must be zero rows or more, but is {self.latency}: nobody sees what comes later")
+            raise LimitsError(f"latency must be zero rows or more, but is {self.latency}: nobody sees the future")
         if self.start_weights is not None and len(self.start_weights) != self.limits.count:
             raise ShapeError(f"start_weights must be {self.limits.count} numbers, one per strategy")
 

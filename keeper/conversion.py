@@ -29,7 +29,7 @@ class View:
     """A snapshot in the agent's units: `(1, n)` and `(1,)` arrays, whole asset units, fractions, APR."""
 
     weights: FloatArray
-    idle: FloatArray
+    idle_weight: FloatArray
     nav: FloatArray
     drawdown: FloatArray
     rates: FloatArray
@@ -61,7 +61,7 @@ class View:
         shares = [s.assets / nav if nav else 0.0 for s in strategies]
         return cls(
             weights=np.array([shares]),
-            idle=np.array([snapshot.idle / nav if nav else 1.0]),
+            idle_weight=np.array([snapshot.idle / nav if nav else 1.0]),
             nav=np.array([nav / unit]),
             drawdown=np.array([snapshot.drawdown]),
             rates=np.array([[s.supply_rate / WAD for s in strategies]]),

@@ -18,7 +18,7 @@ from eth_utils.crypto import keccak
 
 from agent.errors import AgentError
 from agent.observation.memory import RateMemory
-from agent.observation.observe import Observation, observation
+from agent.observation.observe import Observation, observe
 from agent.policies.load import Policy
 from agent.policies.memory import Recall, act_and_recall
 from agent.units import FloatArray
@@ -206,9 +206,7 @@ def decide(
         return replace(idle, action=Action.REFUSE, reason=refused)
     gas_cost = snapshot.block.base_fee / 1e18 * settings.native_price
     try:
-        seen = observation(
-            view.weights, view.idle, view.nav, view.drawdown, view.rates, remembered, gas_cost, settings.costs
-        )
+        seen = observe(view, view.rates, remembered, gas_cost, settings.costs)
         wanted, recall = act_and_recall(policy, seen, snapshot.block.timestamp, recall)
         decided = agent_decision.decide(
             wanted,

@@ -28,27 +28,27 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class EnvConfig:
-    """What an episode is.
+    """Definition of an episode.
 
     Attributes
     ----------
     limits
-        The vault's walls.
+        The vault's limits.
     reward
-        What a step is worth.
+        Value of a step.
     version
-        Observation version: what is seen, and what an action means.
+        Observation version, which also gives actions their meaning.
     costs, rules
-        What moving costs and when it is worth it.
+        Costs of moving, and when it is worth them.
     leg_cost
-        Share of every deposit and of every withdrawal that is lost besides `costs`, drawn for every episode, so that
-        one policy serves several costs; none by default.
+        Share of every deposit and withdrawal that is lost besides `costs`, drawn for every episode, so that one policy
+        serves several costs; none by default.
     nav
         Assets at the start, one number or a range to draw from for every episode.
     episode_rows
         Decisions per episode; after them it is truncated.
     warm_up
-        Most rows before an episode that the running means have already seen; drawn anew for every episode.
+        Largest number of rows that the running means have seen before an episode; drawn for every episode.
     start_weights
         `n` shares of NAV that episodes start with; all idle by default.
     deployed_share
@@ -89,12 +89,12 @@ class EnvConfig:
 
 
 class Bank:
-    """Market paths as one table: a line per path and row, with what is seen there and what is earned after it.
+    """Market paths as one table: a line per path and row, with the market there and up to the next row.
 
-    Parameters
-    ----------
-    path
-        The paths; equally spaced rows.
+    Raises
+    ------
+    MarketDataError
+        If the rows are not equally spaced.
     """
 
     def __init__(self, path: MarketPath) -> None:
@@ -142,7 +142,7 @@ class Bank:
 
 @dataclass(frozen=True)
 class Transition:
-    """What one step of the batch gave, `(B, ...)`.
+    """Outcome of one step of the batch, `(B, ...)`.
 
     Attributes
     ----------
@@ -155,7 +155,7 @@ class Transition:
     terminated, truncated
         `(B,)` ended by halt or ruin; ended by length.
     decision, result
-        What was decided and what came of it.
+        The decision and its outcome.
     """
 
     observation: FloatArray
@@ -175,7 +175,7 @@ class Engine:
     bank
         Paths that episodes are cut from; equally spaced rows.
     config
-        What an episode is.
+        Definition of an episode.
     batch
         Number of vaults.
     rng
@@ -220,7 +220,7 @@ class Engine:
         return self.observe().vector()
 
     def observe(self) -> Observation:
-        """Return what is known now."""
+        """Return the observation now."""
         if self._seen is None:
             self._seen = observe(
                 self._state,

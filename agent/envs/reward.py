@@ -1,4 +1,4 @@
-"""Rewards of the environments: growth of net worth, less a price for risk, over what a passive vault earns.
+"""Rewards of the environments: growth of net worth, less a price for risk, over that of a passive vault.
 
 A reward comes in named parts of order one and is their sum. Interest, prices, impermanent loss, gas and the costs of
 moving are all in the log return of net worth (NAV less the gas paid), each exactly once. The return of a passive vault

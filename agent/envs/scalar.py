@@ -15,12 +15,12 @@ from agent.observation.observe import BOUND, vector_size
 
 
 def action_space(config: EnvConfig) -> spaces.Box:
-    """Return the action space: one number per strategy; `agent.policies.actions` says what it means."""
+    """Return the action space: one number per strategy; `agent.policies.actions` maps it to weights."""
     return spaces.Box(-1.0, 1.0, (config.limits.count,), np.float32)
 
 
 def observation_space(config: EnvConfig) -> spaces.Box:
-    """Return the observation space; `agent.observation.observe` says what the numbers mean."""
+    """Return the observation space; `agent.observation.observe` defines the numbers."""
     return spaces.Box(-BOUND, BOUND, (vector_size(config.limits.count, config.version),), np.float32)
 
 
@@ -30,9 +30,9 @@ class VaultEnv(gymnasium.Env[Any, Any]):
     Parameters
     ----------
     market
-        Where paths come from.
+        Source of paths.
     config
-        What an episode is.
+        Definition of an episode.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own declaration)
@@ -67,7 +67,7 @@ class VaultEnv(gymnasium.Env[Any, Any]):
 
 
 def step_info(moved: Transition, index: int) -> dict[str, Any]:
-    """Return what a reader of logs wants to know about one vault's step."""
+    """Return the facts of one vault's step for logs."""
     return {
         "reason": str(moved.decision.reason[index]),
         "nav": float(moved.result.state.nav[index]),

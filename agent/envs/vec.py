@@ -23,9 +23,9 @@ class VaultVecEnv(VecEnv):
     Parameters
     ----------
     market
-        Where the bank is drawn from, at construction and again at every `reset` after `seed`.
+        Source of the bank, drawn at construction and again at every `reset` after `seed`.
     config
-        What an episode is.
+        Definition of an episode.
     batch
         Number of vaults.
     rng

@@ -1,1 +1,1 @@
-"""Where rates come from: a calibrated synthetic market, and the replay of history."""
+"""Markets: history read from files, and models and resampling that paths are drawn from."""

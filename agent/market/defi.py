@@ -20,8 +20,8 @@ The parameters lie in `defi.json`, made by
 
     python -m tools.calibration.defi ../shared/data agent/market/defi.json
 
-which also prints how well simulated markets agree with the history. What no history at hand says is listed under
-`assumed` in that file.
+which also prints how well simulated markets agree with the history. Parameters that no history at hand tells are
+listed under `assumed` in that file.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class DefiMarket:
     Attributes
     ----------
     parameters
-        As in `defi.json`, whose `meaning` says what each is.
+        As in `defi.json`, whose `meaning` explains each.
     seconds
         Length of a row.
     """
@@ -149,7 +149,7 @@ class DefiMarket:
     def _prices(
         self, rng: np.random.Generator, shape: tuple[int, int], wild: BoolArray
     ) -> tuple[FloatArray, list[FloatArray]]:
-        """Return log returns of ETH and BTC `(T, B, 2)`, and what is seen of them: three series `(T, B)`."""
+        """Return log returns of ETH and BTC `(T, B, 2)`, and the three features of them, `(T, B)` each."""
         given, step = self.parameters["prices"], float(self.seconds)
         both = np.array([[1.0, given["correlation"]], [given["correlation"], 1.0]])
         noise = rng.standard_normal((*shape, 2)) @ np.linalg.cholesky(both).T
@@ -195,10 +195,10 @@ class DefiMarket:
 
 
 def _surprises(eth: FloatArray, wobble: FloatArray, pull: FloatArray, pegs: FloatArray) -> FloatArray:
-    """Return what of the venues' price changes nothing could foretell, to first order, `(B, T, 5)`.
+    """Return the unforeseeable part of the venues' price changes, to first order, `(B, T, 5)`.
 
-    Half of the liquidity is ETH, a martingale. A wobble is pulled back to zero, which is foretold, and pushed, which is
-    not. Lost pegs are left out: that they come back is foretold.
+    Half of the liquidity is ETH, a martingale. A wobble is pulled back to zero, which is foreseen, and pushed, which is
+    not. Lost pegs are left out: their recovery is foreseen.
 
     Parameters
     ----------

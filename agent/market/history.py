@@ -26,7 +26,7 @@ class RateHistory(MarketPath):
     source
         Name of the file for messages.
     digest
-        SHA-256 of the file, hex; says what a policy was trained on.
+        SHA-256 of the file, hex; identifies the data that a policy was trained on.
     has_gas
         Whether the gas cost is known for each day, or is 1 gwei at 3000 per ETH throughout.
     """
@@ -47,7 +47,7 @@ class RateHistory(MarketPath):
         earned: FloatArray | None = None,
         depth: FloatArray | None = None,
     ) -> Self:
-        """Return the history of `(T, n)` rates and of what was earned and supplied, at the default gas cost."""
+        """Return a history of `(T, n)` rates, earnings and depth, at the default gas cost."""
         return cls(
             timestamps,
             np.ascontiguousarray(rates)[None],

@@ -1,8 +1,8 @@
-"""A market path: what the world does, row by row.
+"""A market path: the world outside the vault, row by row.
 
 At row `t` the agent sees `rates[t]` and `features[t]`, decides, pays `gas_cost[t]` and may withdraw `liquidity[t]`.
 Over the time up to row `t + 1` it earns `earned[t + 1]` in pools of `depth[t + 1]`, and its positions are multiplied by
-`factors[t + 1]`. What it earns is therefore never what it has already seen. Drawn paths and real history
+`factors[t + 1]`. It is therefore never paid what it has already seen. Drawn paths and real history
 (`agent.market.history`) are both market paths; `agent.vault.portfolio.MarketRow` is one row of them.
 """
 

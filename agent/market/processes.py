@@ -1,4 +1,4 @@
-"""Random processes that the synthetic markets of the environments are put together from.
+"""Random processes: the parts of the synthetic markets.
 
 All are drawn row by row for a whole batch at once and come as `(T, B, k)`: rows, paths, series. Parameters are in
 continuous time (per year, mean times in seconds), so that a market behaves the same whatever the length of its rows.
@@ -12,7 +12,7 @@ import numpy as np
 
 from agent.units import YEAR, BoolArray, FloatArray
 
-_MOST = 0.95  # a coin does not lose more than this
+_MAX_LOSS = 0.95  # of a coin
 
 
 def recurse(inputs: FloatArray, keep: FloatArray | float, start: FloatArray) -> FloatArray:
@@ -86,9 +86,9 @@ class Depegs:
 
     An event takes a log-normal share off the price of the coins it hits. From then on a coin recovers exponentially,
     as USDC did after 2023-03-11, or, with a small hazard, collapses for good to `collapse` times the loss. That hazard
-    takes back the share `priced` of what recovery is expected to gain: at one the price is a martingale, as in a market
-    that is never wrong, at zero every coin recovers for certain, which is what a history of survivors says. The
-    expected loss for good of an event is `priced` times its size.
+    takes back the share `priced` of the expected recovery: at one the price is a martingale, as in a market that is
+    never wrong; at zero every coin recovers for certain, as in a history of survivors. The expected loss for good of an
+    event is `priced` times its size.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class Depegs:
     time
         `(k,)` time constants of the recovery, seconds.
     collapse
-        What the loss is multiplied by in a collapse; the loss stays below 95 %.
+        Factor of the loss in a collapse; the loss stays below 95 %.
     priced
         Share of the expected recovery that the risk of a collapse takes back.
     """
@@ -127,10 +127,10 @@ class Depegs:
         last, gone = np.zeros(below.shape[1:]), np.zeros(below.shape[1:], dtype=np.bool_)
         for row in range(int(struck[0]), rows):
             falls = (rng.random(last.shape) < hazard) & ~gone & (last > 0)
-            last = np.where(gone, last, np.where(falls, np.minimum(self.collapse * last, _MOST), recover * last))
+            last = np.where(gone, last, np.where(falls, np.minimum(self.collapse * last, _MAX_LOSS), recover * last))
             gone = gone | falls
             if events[row].any():
-                sizes = np.minimum(self.size * np.exp(self.spread * rng.standard_normal(events[row].shape)), _MOST)
+                sizes = np.minimum(self.size * np.exp(self.spread * rng.standard_normal(events[row].shape)), _MAX_LOSS)
                 left = 1.0 - (events[row] * sizes)[:, :, None] * self.hits
                 last = 1.0 - (1.0 - last) * left.prod(1)
             below[row] = last

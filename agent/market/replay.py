@@ -1,8 +1,8 @@
 """History from a file, checked hard before anything is built on it.
 
 Three formats, described in `agent.market.formats.daily` and `.aave`, are recognised by their columns, as CSV or as
-Parquet. Nothing is filled in, clipped or guessed: a gap, a duplicate, a missing number, a rate below
-zero or above 100 % a year is refused, with the line to look at.
+Parquet. Nothing is filled in, clipped or guessed: a gap, a duplicate, a missing number, a rate below zero or above
+100 % a year is refused, with the line to look at.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def load_history(
         CSV or Parquet; the format is recognised by its columns.
     parts
         Markets of a Compound V2 file or reserves of an Aave V3 file, in the order of the strategies; each format has a
-        choice of its own by default. The history is what they have in common.
+        choice of its own by default. The history is the days that they have in common.
     network
         Network of an Aave V3 file; Ethereum by default.
     max_gap_days
@@ -47,7 +47,7 @@ def load_history(
     Raises
     ------
     MarketDataError
-        A subclass says what is wrong; the message names the file, the line and the day, and what to do.
+        One of its subclasses; the message names the file, the line, the day and the next step.
     """
     table = read_table(path)
     if aave.is_aave(table.header):

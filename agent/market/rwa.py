@@ -1,14 +1,14 @@
 """Three tokenised assets of `RwaYield-v0`: USDY, mETH and MI4 on Mantle.
 
 `SERIES` and `PRICES` are given with the environment, not fitted: mean-reverting rates (from hour to hour `x += theta
-(mean - x) + sigma noise`) and geometric Brownian prices. What was left to choose is in `Choices`, with where it comes
-from. Everything is in US dollars, and idle money is dollars at par.
+(mean - x) + sigma noise`) and geometric Brownian prices. The rest was left to choose: see
+`Choices`, with the source of each number. Everything is in US dollars, and idle money is dollars at par.
 
 - **USDY** pays its rate; its price is its peg, which wobbles and now and then is lost.
 - **mETH** pays its staking rate and is redeemable for ETH: its price is that of ETH times its own peg, so that its beta
   to ETH is one.
-- **MI4** is an index fund: its price moves with what it holds, BTC, ETH and cash, and by something of its own. Its rate
-  is what it pays besides; that this *rate* changes moves no price.
+- **MI4** is an index fund: its price moves with its holdings of BTC, ETH and cash, and by something of its own. It
+  pays its rate besides; a change of this *rate* moves no price.
 
 No price drifts: an expected gain would be ours by assumption.
 """
@@ -48,14 +48,14 @@ PRICES: dict[str, tuple[float, float]] = {"eth": (3000.0, 0.6), "btc": (60_000.0
 
 @dataclass(frozen=True)
 class Choices:
-    """What the environment's description leaves open.
+    """Parameters that the environment's description leaves open.
 
     Attributes
     ----------
     eth_btc, eth_mnt, btc_mnt
         Correlations: the first as measured on hourly prices of 2022, the others as is usual for a network's token.
     fund_eth, fund_btc, fund_volatility
-        MI4's shares in what moves with ETH and with BTC, the rest being cash; volatility of its own per square root of
+        MI4's shares in ETH and in BTC, the rest being cash; volatility of its own per square root of
         a year.
     wobble, wobble_days
         Standard deviation and time constant of the pegs of USDY and mETH while they hold.
@@ -65,7 +65,7 @@ class Choices:
         Time constants of the recovery: days for USDY, which is redeemed in days; weeks for mETH, as staked ETH took
         them in 2022.
     collapse, priced
-        What a loss is multiplied by in a collapse, and how much of the recovery that risk takes back; see `Depegs`.
+        Factor of the loss in a collapse, and the share of the recovery that this risk takes back; see `Depegs`.
     volatility_days
         Time constant of the volatilities that are observed.
     """
@@ -94,7 +94,7 @@ class RwaMarket:
     Attributes
     ----------
     choices
-        What was chosen besides the given parameters.
+        Parameters that were chosen.
     seconds
         Length of a row.
     """
@@ -127,7 +127,7 @@ class RwaMarket:
         factors = np.stack(
             [np.exp(peg_moves[:, :, 0]), np.exp(moves[:, :, 0] + peg_moves[:, :, 1]), fund * np.exp(own)], axis=-1
         )
-        # ETH and what the fund holds are martingales; pegs are not, they come back.
+        # ETH and the holdings of the fund are martingales; pegs are not, they come back.
         surprises = np.stack([np.zeros(shape), np.expm1(moves[:, :, 0]), factors[:, :, 2] - 1.0], axis=-1)
         usual = np.array([PRICES["eth"][1], chosen.wobble[0] * np.sqrt(2.0 * YEAR / (chosen.wobble_days * DAY))])
         watched = np.stack([moves[:, :, 0], peg_moves[:, :, 0]], axis=-1)

@@ -1,1 +1,1 @@
-"""Observations: what a policy sees of vault and market, and the rate means it remembers."""
+"""Observations of vault and market for policies, and the rate means they remember."""

@@ -1,4 +1,4 @@
-"""What an observation remembers: running means of the rates."""
+"""Memory of an observation: running means of the rates."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ class RateMemory:
 
     @classmethod
     def after(cls, rates: FloatArray, used: IntArray, seconds: float, timestamp: int) -> RateMemory:
-        """Return what `start` and then `update` at every row would remember, at once.
+        """Return the memory after `start` and then `update` at every row, at once.
 
         Parameters
         ----------
         rates
             `(B, T, n)` rates of rows `seconds` apart.
         used
-            `(B,)` how many of the rows before the last are remembered, up to `T - 1`.
+            `(B,)` number of rows before the last that count, up to `T - 1`.
         seconds
             Time between rows.
         timestamp
@@ -96,12 +96,12 @@ class RateMemory:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RateMemory:
-        """Return what `to_json` stored, bit for bit.
+        """Return the memory that `to_json` stored, bit for bit.
 
         Raises
         ------
         ObservationError
-            If an entry is missing or is not what it must be.
+            If an entry is missing or malformed.
         """
         try:
             fast, slow = checked_rates(np.array([data["fast"]], float)), checked_rates(np.array([data["slow"]], float))
@@ -114,7 +114,7 @@ class RateMemory:
 
 
 def checked_rates(rates: FloatArray) -> FloatArray:
-    """Return `(B, n)` rates as float64, or refuse what is none."""
+    """Return `(B, n)` rates as float64; refuse other shapes and numbers that are not finite."""
     checked = np.asarray(rates, dtype=np.float64)
     if checked.ndim != 2:
         raise ShapeError(f"rates must have the shape (vaults, strategies), not {checked.shape}")

@@ -1,4 +1,4 @@
-"""The one definition of what a policy sees.
+"""Observations: the one definition of the numbers that a policy sees.
 
 Environments, backtest and keeper build the same `Observation` from the same numbers; `Observation.vector()` is the
 input of a network. Nothing comes from after the block.
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from agent.columns import mean
 from agent.errors import NotFiniteError, ObservationError, ShapeError
 from agent.observation.memory import RateMemory, checked_rates
 from agent.units import DAY, YEAR, FloatArray, rows
-from agent.vault.portfolio import Costs, PortfolioState
+from agent.vault.portfolio import Costs
 
 CHAIN = "chain-2"
 DEFI = "defi-1"
@@ -47,14 +48,14 @@ DEFI_FEATURES: tuple[str, ...] = (
     "congestion",  # how full blocks are, 0 to 1
     "hour",  # hour of the day, UTC, 0 to 24
 )
-"""What a market supplies for `defi-1`, in this order. The progress through the episode is the engine's to add."""
+"""Features of a market for `defi-1`, in this order. The engine adds the progress through the episode."""
 
 RWA_FEATURES: tuple[str, ...] = (
     "eth_price",  # USD
     "btc_price",  # USD
     "btc_dominance",  # share of the market's capitalisation: 0.5 is 50 %
     "fed_funds",  # fraction per year: 0.0525 is 5.25 %
-    "usdy_peg",  # price of USDY over what it stands for; 1 is at the peg
+    "usdy_peg",  # price of USDY over its redemption value; 1 is at the peg
     "meth_peg",  # price of mETH over the ETH it can be redeemed for; 1 is at the peg
     "eth_volatility",  # of log returns, per square root of a year
     "usdy_volatility",  # likewise
@@ -63,10 +64,10 @@ RWA_FEATURES: tuple[str, ...] = (
     "gas_gwei",  # gas price, gwei
     "mnt_price",  # USD
 )
-"""What a market supplies for `rwa-1`, in this order."""
+"""Features of a market for `rwa-1`, in this order."""
 
 BOUND = 3.0
-"""Numbers of a vector are clipped here, in units of order one."""
+"""Largest absolute value in a vector; beyond it numbers are clipped."""
 
 _MIN_LEVEL = 0.001  # APR; below it spreads are noise and are not blown up
 _TYPICAL_RATE = 0.05
@@ -77,7 +78,7 @@ _PEG = 50.0  # 2 % off the peg is one
 
 @dataclass(frozen=True)
 class Observation:
-    """What is known at a block about a batch of vaults; `B` rows, `n` strategies.
+    """Knowledge at a block about a batch of `B` vaults over `n` strategies.
 
     Attributes
     ----------
@@ -94,13 +95,13 @@ class Observation:
     gas_share
         `(B,)` gas of a rebalance that moves every strategy, as a share of NAV.
     move_cost
-        `(B,)` what moving a unit from one strategy to another is expected to cost, as a share of it.
+        `(B,)` expected cost of moving a unit from one strategy to another, as a share of it.
     features
-        `(B, k)` what else is known of the market, in the order and the units of the version; none for `chain-2`.
+        `(B, k)` further features of the market, in the order and the units of the version; none for `chain-2`.
     elapsed
         `(B,)` seconds since the run or the episode began; only `defi-1` needs it.
     version
-        Which vector this is seen as, and how a network's outputs are understood.
+        Observation version: the layout of the vector and the meaning of a network's outputs.
     """
 
     weights: FloatArray
@@ -128,8 +129,28 @@ class Observation:
         return version_of(self.version).vector(self)
 
 
+class Vaults(Protocol):
+    """Anything that tells of a batch of vaults at a block: a `PortfolioState`, or the keeper's view of a chain."""
+
+    @property
+    def weights(self) -> FloatArray:
+        """Share of NAV in each strategy, `(B, n)`."""
+
+    @property
+    def idle_weight(self) -> FloatArray:
+        """Share of NAV that is idle, `(B,)`."""
+
+    @property
+    def nav(self) -> FloatArray:
+        """Net asset value, `(B,)`."""
+
+    @property
+    def drawdown(self) -> FloatArray:
+        """Fall of the share price under the high-water mark, as a share of the mark, `(B,)`."""
+
+
 def observe(
-    state: PortfolioState,
+    vaults: Vaults,
     rates: FloatArray,
     memory: RateMemory,
     gas_cost: FloatArray | float,
@@ -139,11 +160,11 @@ def observe(
     features: FloatArray | None = None,
     elapsed: FloatArray | float | None = None,
 ) -> Observation:
-    """Build the observation of a batch of vaults from a state of the money math.
+    """Build the observation of a batch of vaults.
 
     Parameters
     ----------
-    state
+    vaults
         Vaults at the block.
     rates
         `(B, n)` supply rates at the block, APR.
@@ -152,44 +173,13 @@ def observe(
     gas_cost
         `(B,)` asset units per unit of gas.
     costs
-        For the units of gas and what moving costs.
+        Units of gas, and costs of moving.
     version
         Observation version.
     features
         `(B, k)` features of the market row, for the versions that have any; left out of the others.
     elapsed
         `(B,)` seconds since the run or the episode began, for the versions that need it.
-    """
-    return observation(
-        state.weights,
-        state.idle_weight,
-        state.nav,
-        state.drawdown,
-        rates,
-        memory,
-        gas_cost,
-        costs,
-        version=version,
-        features=features,
-        elapsed=elapsed,
-    )
-
-
-def observation(
-    weights: FloatArray,
-    idle: FloatArray,
-    nav: FloatArray,
-    drawdown: FloatArray,
-    rates: FloatArray,
-    memory: RateMemory,
-    gas_cost: FloatArray | float,
-    costs: Costs,
-    *,
-    version: str = CHAIN,
-    features: FloatArray | None = None,
-    elapsed: FloatArray | float | None = None,
-) -> Observation:
-    """Build an observation from plain arrays, as the keeper reads them: `(B, n)`, `(B,)`, `(B,)`, `(B,)`, `(B, n)`.
 
     Raises
     ------
@@ -202,6 +192,7 @@ def observation(
     """
     checked = checked_rates(rates)
     batch, count = checked.shape
+    weights, idle, nav = vaults.weights, vaults.idle_weight, vaults.nav
     if weights.shape != checked.shape or memory.fast.shape != checked.shape or idle.shape != (batch,):
         raise ShapeError("weights, rates and memory must be of the same vaults and strategies")
     kind = version_of(version)
@@ -213,7 +204,7 @@ def observation(
         checked,
         memory.fast,
         memory.slow,
-        drawdown,
+        vaults.drawdown,
         gas_share=np.divide(price * every_move, nav, out=np.ones(batch), where=nav > 0),
         move_cost=costs.switch(batch),
         features=features if kind.features else None,
@@ -229,14 +220,14 @@ def observation(
 
 @dataclass(frozen=True)
 class Version:
-    """One way to see an observation.
+    """Layout of an observation's vector.
 
     Attributes
     ----------
     name
-        What policy files call it; another one whenever a number changes its meaning.
+        Its name in policy files; another one whenever a number changes its meaning.
     features
-        Names of the market's features that it needs, in order.
+        Names of the market features that it needs, in order.
     vector
         From an observation to `(B, m)` numbers within [-3, 3].
     names
@@ -255,13 +246,7 @@ class Version:
     timed: bool = False
 
     def check(self, seen: Observation) -> None:
-        """Refuse an observation that this version's vector cannot be made of.
-
-        Raises
-        ------
-        ObservationError
-            If strategies, features or time are not what the version needs.
-        """
+        """Raise an `ObservationError` unless strategies, features and time are those that the version needs."""
         self.check_market(seen.count)
         if self.features and (seen.features is None or seen.features.shape != (len(seen), len(self.features))):
             raise ObservationError(f"observation {self.name} needs the features {', '.join(self.features)} per vault")
@@ -269,13 +254,7 @@ class Version:
             raise ObservationError(f"observation {self.name} needs the time since the run began")
 
     def check_market(self, count: int, features: tuple[str, ...] | None = None) -> None:
-        """Refuse a market of `count` strategies, and with these features, if this version cannot observe it.
-
-        Raises
-        ------
-        ObservationError
-            If there are other strategies or features than needed.
-        """
+        """Raise an `ObservationError` unless `count` and features of a market are those that the version needs."""
         if self.count not in (None, count):
             raise ObservationError(f"observation {self.name} is of {self.count} strategies, not {count}")
         if self.features and features not in (None, self.features):
@@ -303,7 +282,7 @@ def vector_size(count: int, version: str = CHAIN) -> int:
 
 
 def vector_names(strategies: Sequence[str], version: str = CHAIN) -> tuple[str, ...]:
-    """Return what each number of `Observation.vector()` is called, for manifests and reports."""
+    """Return the name of each number of `Observation.vector()`, for manifests and reports."""
     kind = version_of(version)
     kind.check_market(len(strategies))
     return kind.names(strategies)

@@ -1,4 +1,4 @@
-"""The money math: what rebalancing, interest, gas and the drawdown limit do to a batch of vaults.
+"""The money math: rebalancing, interest, gas and the drawdown limit for a batch of vaults.
 
 A `PortfolioState` and a `MarketRow` go into `step`, and the next state comes out: `rebalance` moves positions, pays
 gas and spends budgets; `accrue` lets positions grow and halts a vault that falls too far; `unwind` empties a halted
@@ -21,7 +21,7 @@ from agent.vault.limits import Limits
 
 @dataclass(frozen=True)
 class MarketRow:
-    """Market data at each vault's current row: what is seen at the decision, and what is earned until the next one.
+    """Market data at each vault's current row: seen at the decision, or paid until the next one.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class Allowance:
-    """What the limits leave for a rebalance now, `(B,)` each.
+    """Room that cooldown and budgets leave for a rebalance now, `(B,)` each.
 
     Attributes
     ----------
@@ -220,7 +220,7 @@ class PortfolioState:
         return np.maximum(0.0, 1.0 - self.share_price / self.mark)
 
     def allowance(self, limits: Limits) -> Allowance:
-        """Return what cooldown and budgets leave for a rebalance now."""
+        """Return the room that cooldown and budgets leave for a rebalance now."""
         return Allowance(
             wait=limits.cooldown - self.rested,
             turnover=limits.turnover_budget.available(self.turnover_used),
@@ -237,7 +237,7 @@ class PortfolioState:
 
 @dataclass(frozen=True)
 class StepResult:
-    """Outcome of a step or a rebalance: the new state and what happened on the way.
+    """Outcome of a step or a rebalance: the new state, and its cost.
 
     Attributes
     ----------
@@ -270,7 +270,7 @@ def step(
     limits: Limits,
     costs: Costs,
 ) -> StepResult:
-    """Rebalance at the present NAV, then earn what the market pays until the next decision.
+    """Rebalance at the present NAV, then earn until the next decision.
 
     Parameters
     ----------
@@ -311,8 +311,8 @@ def rebalance(
     """Move the traded positions to their targets, as `Vault.rebalance` does, and charge the budgets.
 
     Withdrawals come before deposits; where costs leave less cash than the deposits need, all deposits shrink alike.
-    Nothing moves where the vault is halted or resting, where a budget is too small, or where a strategy cannot pay out
-    what is withdrawn (`liquidity`, `(B, n)`).
+    Nothing moves where the vault is halted or resting, where a budget is too small, or where a withdrawal is larger
+    than the strategy can pay out (`liquidity`, `(B, n)`).
     """
     if weights.shape != state.assets.shape or traded.shape != state.assets.shape:
         raise ShapeError(f"targets must have the shape {state.assets.shape} of the positions, not {weights.shape}")

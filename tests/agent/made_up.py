@@ -40,7 +40,7 @@ class OnePath:
 def history_of(
     rates: np.ndarray, start: date = date(2021, 1, 1), gas: float | None = None, **more: np.ndarray
 ) -> RateHistory:
-    """Return a daily history of `(T, n)` rates; `more` is what was earned or supplied."""
+    """Return a daily history of `(T, n)` rates; `more` is `earned` or `depth`."""
     names = tuple(f"pool-{i}" for i in range(rates.shape[1]))
     made = RateHistory.of(daily(start, len(rates)), names, rates, source="made-up.csv", digest="00" * 32, **more)
     return made if gas is None else made.with_gas(dict.fromkeys(made.days, gas), "made-up.csv")

@@ -23,12 +23,6 @@ from tests.agent.made_up import path_of
 FREE = Costs(0.0, 0.0)
 
 
-def test_fault_11_annual_return__compounds(setting: Setting) -> None:
-    result = run(load_policy("equal-weight"), path_of(np.full((731, 3), 0.5)), replace(setting, costs=FREE))
-    grown = 0.98 * (1 + 0.5 / 365) ** 730 + 0.02  # over two years; what is idle earns nothing
-    assert result.annual_return[0] == pytest.approx(np.sqrt(grown) - 1, rel=1e-4)  # 0.64, not the linear 0.49
-
-
 def test_run__greedy_on_two_steady_rates__known_nav(setting: Setting) -> None:
     path = path_of(np.tile([0.0, 0.365, 0.0365], (11, 1)))
     result = run(load_policy("greedy"), path, replace(setting, costs=FREE))
@@ -101,7 +95,7 @@ def test_run__limits_for_another_number__refused(market: SyntheticMarket) -> Non
 
 
 class Remembers:
-    """Wants what the best rate was, by what it is shown; keeps what it saw."""
+    """Follows the best rate it is shown, and keeps all it saw."""
 
     name, digest = "remembers", ""
 

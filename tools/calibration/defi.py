@@ -152,7 +152,7 @@ def _describe_lending(rates: FloatArray) -> dict[str, float]:
 
 
 def _describe_pegs(pegs: FloatArray) -> dict[str, float]:
-    """Statistics of the ratio USDC / USDT, daily."""
+    """Return statistics of the ratio USDC / USDT, daily."""
     return {
         "USDC/USDT, 1st percentile": float(np.quantile(pegs, 0.01)),
         "USDC/USDT, 99th percentile": float(np.quantile(pegs, 0.99)),
@@ -218,7 +218,7 @@ MEANING = {
 
 
 def fit(history: History) -> dict[str, Any]:
-    """Return the parameters: moments of the history, and what is assumed."""
+    """Return the parameters: moments of the history, and assumptions."""
     moves = np.diff(np.log(history.prices), axis=0)
     scales, hours = _regimes(moves)
     share = hours[1] / hours.sum()
@@ -228,7 +228,7 @@ def fit(history: History) -> dict[str, Any]:
     from_regimes = slope**2 * share * (1.0 - share) * np.log(scales[1] / scales[0]) ** 2
     left = np.sqrt(max(fees.var() - from_regimes, 0.01))
     middle = slope * ((1.0 - share) * np.log(scales[0]) + share * np.log(scales[1]))
-    # A week apart, so that what is noise from day to day does not shorten the memory.
+    # A week apart, so that noise from day to day does not shorten the memory.
     days = np.array([7.0 * _time(lag(series, 7)) for series in logs.T])
     # Levels of processes with unlike time constants are less correlated than their shocks.
     unlike = (days[:, None] + days) / (2.0 * np.sqrt(days[:, None] * days))
@@ -304,7 +304,7 @@ def _regimes(moves: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _wobble(deviation: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return deviations and time constants (days) of the wobble of DAI, USDC and USDT, `(3,)` each.
 
-    What does not last until the next day is noise of the quotes, at which no vault trades: only the part that does is
+    A deviation that is gone the next day is noise of the quotes, at which no vault trades: only the lasting part is
     kept, from the autocorrelations at one and seven days. Ratios to USDT: either coin is given half of the variance.
     """
     quiet = deviation[np.abs(deviation[:, :2]).max(1) < 0.5 * _DEPEG][:, :2]

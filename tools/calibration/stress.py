@@ -66,7 +66,7 @@ def _rate_multiples(data: Path, coin: str, first: date, count: int) -> FloatArra
 
 
 def _move(prices: dict[date, dict[str, float]], coin: str, first: date, count: int, offset: int) -> float:
-    """Return what a coin's price was multiplied by up to a day of an event; on the last day it is back at par."""
+    """Return the factor of a coin's price up to a day of an event; on the last day it is back at par."""
     day = first + timedelta(days=offset)
     before = 1.0 if offset == 0 else prices[day - timedelta(days=1)][coin]
     now = 1.0 if offset == count - 1 else prices[day][coin]

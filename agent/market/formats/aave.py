@@ -79,7 +79,7 @@ def read(
     Raises
     ------
     MarketDataError
-        A subclass says what is wrong, with line and day.
+        One of its subclasses, with line and day.
     """
     at_stamp, at_network, at_symbol, at_rate, at_index, at_asset, at_update = table.columns(*_COLUMNS, form="Aave V3")
     if not 2 <= len(markets) <= MAX_STRATEGIES or len(set(markets)) < len(markets):
@@ -155,7 +155,7 @@ def _history(
             f"{table.source} line {readings[market][after].line} ({day_of(after)}, {names[market]}): the liquidity "
             "index falls, which an Aave reserve's cannot: correct it"
         )
-    income = np.maximum.accumulate(income, axis=0)  # against rounding alone, and what is cut here is added later
+    income = np.maximum.accumulate(income, axis=0)  # against rounding alone: a cut here is made up for later
     earned = (income[1:] / income[:-1] - 1.0) * (YEAR / gaps[:, None])
     rates = np.array([[series[stamp].rate for series in readings] for stamp in stamps])
     return RateHistory.of(

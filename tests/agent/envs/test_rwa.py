@@ -7,7 +7,6 @@ import gymnasium
 import numpy as np
 import pytest
 
-from agent.envs import ENVS
 from agent.envs.engine import Engine
 from agent.envs.presets import RWA_START, rwa_config
 from agent.envs.scalar import VaultEnv
@@ -51,13 +50,6 @@ def test_start__weights_and_capital_as_given() -> None:
     assert seen[-3:] == pytest.approx(RWA_START)
     assert env._engine is not None
     assert env._engine.state.nav[0] == pytest.approx(100_000.0)
-
-
-def test_length__truncates_and_never_terminates() -> None:
-    env = VaultEnv(OnePath(quiet()), rwa_config(episode_rows=3))
-    env.reset(seed=0)
-    flags = [env.step(np.zeros(3, dtype=np.float32))[2:4] for _ in range(3)]
-    assert flags == [(False, False), (False, False), (False, True)]
 
 
 @pytest.mark.parametrize(("fall", "ends"), [(0.86, False), (0.84, True)])
@@ -119,44 +111,3 @@ def test_reward__drawdown__penalised() -> None:
     factors[:, 1] = 0.9
     moved = engine(replace(quiet(), factors=factors), costs=Costs(0.0, 0.0)).step(np.zeros((1, 3)))
     assert moved.parts["drawdown"][0] == pytest.approx(-0.1 * 0.1, rel=1e-3)
-
-
-def test_reward__order_one__whatever_is_done() -> None:
-    env = Engine(RwaMarket(Choices(depegs_per_year=(0.0, 0.0))).sample(RNG(0), 64, 721), rwa_config(), 64, RNG(1))
-    actions = RNG(2)
-    rewards = np.array([env.step(actions.uniform(-1, 1, (64, 3))).reward for _ in range(300)])
-    assert 0.05 < rewards.std() < 2
-    assert np.abs(rewards).max() < 10
-
-
-@pytest.mark.parametrize("size", [1.0, 1e3, 1e30, np.inf])
-def test_actions__however_extreme__feasible(size: float) -> None:
-    env = Engine(RwaMarket().sample(RNG(0), 32, 721), rwa_config(), 32, RNG(1))
-    actions = RNG(2)
-    for _ in range(100):
-        moved = env.step(actions.choice([-size, -1e-9, 0.0, 1e-9, size], (32, 3)))
-        weights, traded = moved.decision.weights, moved.decision.traded
-        live = ~moved.terminated & traded.any(-1)
-        assert (weights[live] <= 0.6).all()
-        assert (weights.sum(-1) <= 1 + 1e-12).all()
-        assert (weights[traded] >= 0.05 - 1e-2).all()  # what is held may have drifted by less than the smallest trade
-        assert (np.abs(moved.observation) <= 3).all()
-
-
-def test_scalar_and_batched__same_bits() -> None:
-    preset = ENVS["rwa"]
-    config = replace(preset.config(None), episode_rows=100)
-    bank = preset.market().sample(RNG(4), 8, config.path_rows)
-    batched = Engine(bank, config, 16, RNG(5))
-    scalars = [VaultEnv(OnePath(bank.take(path[None])), config) for path in batched._path]
-    first = [env.reset(seed=0)[0] for env in scalars]
-    assert np.array_equal(batched.observe().vector().astype(np.float32), np.array(first))
-    actions = RNG(6)
-    for _ in range(100):
-        chosen = actions.uniform(-1, 1, (16, 3))
-        moved = batched.step(chosen)
-        for i, env in enumerate(scalars):
-            observation, reward, terminated, truncated, info = env.step(chosen[i])
-            assert np.array_equal(observation, moved.observation[i].astype(np.float32))
-            assert (reward, terminated, truncated) == (moved.reward[i], moved.terminated[i], moved.truncated[i])
-            assert info["nav"] == moved.result.state.nav[i]

@@ -32,7 +32,7 @@ def seen(path: MarketPath, name: str) -> np.ndarray:
 
 
 def eth(path: MarketPath) -> np.ndarray:
-    """The price of ETH, from what gas costs."""
+    """The price of ETH, from the cost of gas."""
     return path.gas_cost / (seen(path, "gas_gwei") * GWEI)
 
 

@@ -1,4 +1,4 @@
-"""What the file formats promise: nothing invented, nothing silently dropped, the same numbers from CSV and Parquet."""
+"""Promises of the file formats: nothing invented, nothing silently dropped, the same numbers from CSV and Parquet."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from agent.observation.observe import (
     RWA,
     RWA_FEATURES,
     Observation,
-    observation,
+    Vaults,
     observe,
     vector_names,
     vector_size,
@@ -98,7 +99,7 @@ def test_vector__size_and_names__agree(count: int) -> None:
     vector = _observe(np.linspace(0.01, 0.05, count)[None]).vector()
     assert vector.shape == (1, vector_size(count))
     assert len(vector_names([f"s{i}" for i in range(count)])) == vector_size(count)
-    assert vector_size(3) <= 24  # what a contract is to execute later
+    assert vector_size(3) <= 24  # a contract is to execute it later
 
 
 @given(st.integers(0, 10_000))
@@ -118,22 +119,26 @@ def test_vector__calm_and_wild_market__same_spreads() -> None:
     assert calm[14] < wild[14]
 
 
-def test_observation__numbers_missing_or_mixed_up__refused() -> None:
+def _vaults(**changes: np.ndarray) -> Vaults:
+    """One idle vault that is no `PortfolioState`, as the keeper has it."""
+    plain = {"weights": np.zeros((1, 3)), "idle_weight": np.ones(1), "nav": np.full(1, 1e6), "drawdown": np.zeros(1)}
+    return SimpleNamespace(**{**plain, **changes})  # type: ignore[return-value]  # its attributes are given by name
+
+
+def test_observe__numbers_missing_or_mixed_up__refused() -> None:
     memory = RateMemory.start(RATES, 0)
-    good = {"weights": np.zeros((1, 3)), "idle": np.ones(1), "nav": np.ones(1), "drawdown": np.zeros(1)}
     with pytest.raises(NotFiniteError):
-        observation(**good, rates=RATES * np.nan, memory=memory, gas_cost=0.0, costs=COSTS)
+        observe(_vaults(), RATES * np.nan, memory, 0.0, COSTS)
     with pytest.raises(NotFiniteError):
-        observation(**good, rates=RATES, memory=memory, gas_cost=float("nan"), costs=COSTS)
+        observe(_vaults(), RATES, memory, float("nan"), COSTS)
     with pytest.raises(ShapeError):
-        observation(**{**good, "weights": np.zeros((1, 2))}, rates=RATES, memory=memory, gas_cost=0.0, costs=COSTS)
+        observe(_vaults(weights=np.zeros((1, 2))), RATES, memory, 0.0, COSTS)
 
 
 def test_observe__state_and_plain_arrays__same_observation() -> None:
-    state = PortfolioState.open(1e6, 3)
     memory = RateMemory.start(RATES, 0)
-    one = observe(state, RATES, memory, 2e-6, COSTS)
-    other = observation(state.weights, state.idle_weight, state.nav, state.drawdown, RATES, memory, 2e-6, COSTS)
+    one = observe(PortfolioState.open(1e6, 3), RATES, memory, 2e-6, COSTS)
+    other = observe(_vaults(), RATES, memory, 2e-6, COSTS)
     assert np.array_equal(one.vector(), other.vector())
     assert one.gas_share[0] == pytest.approx(2e-6 * 1_000_000 / 1e6)
 

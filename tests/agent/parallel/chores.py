@@ -1,4 +1,4 @@
-"""Things for workers to do in the tests of tasks: at the top level of a module, as tasks must be."""
+"""Tasks for the tests: at the top level of a module, as tasks must be."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def threads(chore: Chore) -> list[str]:
 
 
 def not_plain(chore: Chore) -> object:
-    """Return what cannot be sent back."""
+    """Return a value that cannot be sent back."""
     return lambda: chore
 
 

@@ -70,12 +70,6 @@ def test_fault_7_gas_is_money__charged_to_the_keeper_not_to_nav(limits: Limits) 
     assert small.state.net_worth == 1e3 - 60
 
 
-def test_fault_7_turnover__a_switch_counts_once(limits: Limits) -> None:
-    held = replace(PortfolioState.open(1000.0, 3), assets=np.array([[500.0, 0.0, 0.0]]), idle=np.array([500.0]))
-    result = step(held, np.array([[0.0, 0.5, 0.0]]), ALL, _row(1, 1, 1), limits, FREE)
-    assert result.turnover == pytest.approx(0.5)
-
-
 def test_rebalance__entry_and_exit_costs__each_counted_once() -> None:
     held = replace(PortfolioState.open(1000.0, 2), assets=np.array([[500.0, 0.0]]), idle=np.array([500.0]))
     costs = Costs(0.0, 0.0, entry=np.array([0.0, 0.01]), exit=np.array([0.02, 0.0]))
