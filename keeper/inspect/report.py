@@ -11,7 +11,7 @@ from keeper.inspect.authority import Operation
 from keeper.inspect.roles import ADMIN, GOVERNOR_FUNCTIONS, GUARDIAN_FUNCTIONS, LOOSENING_FUNCTIONS, PUBLIC
 from keeper.inspect.state import VaultState
 from keeper.inspect.words import caps, moment, money, percent
-from keeper.snapshot import WAD, StrategySnapshot
+from keeper.snapshot import WAD, LimitsSnapshot, StrategySnapshot
 
 
 def alarms(state: VaultState) -> list[str]:
@@ -72,7 +72,7 @@ def limit_lines(state: VaultState) -> list[str]:
         f"After every rebalance {caps(each.relative_cap, each.absolute_cap, *unit)} in {_name(each)} ({each.target})."
         for each in vault.strategies
     ]
-    found += state.limits.lines()
+    found += _limit_sentences(vault.limits)
     found += [
         _fee_line(state),
         f"Only decisions of the policy {vault.policy_hash} are carried out.",
@@ -83,6 +83,31 @@ def limit_lines(state: VaultState) -> list[str]:
     if vault.halted:
         found.append("THE VAULT IS HALTED: no deposits, no rebalances; withdraw.")
     return found
+
+
+def _limit_sentences(limits: LimitsSnapshot) -> list[str]:
+    """Return the limits that are one number each, one sentence for each."""
+    told = [f"After every rebalance at least {percent(limits.idle_floor)} stays idle."]
+    if limits.cooldown:
+        told.append(f"At least {span(limits.cooldown)} pass between rebalances.")
+    told += [
+        f"Rebalancing may move at most {percent(limits.turnover_capacity)} of the vault at once; "
+        f"{percent(limits.turnover_refill * DAY)} a day come back.",
+        f"Whoever has the keeper's key, a thief too, can make it lose at most {percent(worst_loss(limits, DAY))} "
+        f"in a day and {percent(worst_loss(limits, WEEK))} in a week, whatever they do with it.",
+        f"When the share price is more than {percent(limits.max_drawdown)} under its high-water mark, anybody may "
+        "halt the vault for good, and the next withdrawal does; then anybody may take its funds out of the "
+        "strategies, to idle.",
+        f"The high-water mark grows at most {percent(limits.mark_growth_rate)} a year.",
+        f"When the keeper has given no sign for {span(limits.max_silence)}, anybody may take the funds out of the "
+        "strategies, to idle.",
+    ]
+    return told
+
+
+def worst_loss(limits: LimitsSnapshot, seconds: int) -> int:
+    """Return the share of NAV (WAD) that a thief of the keeper's key can destroy within `seconds`, at most all."""
+    return min(limits.loss_capacity + limits.loss_refill * seconds, WAD)
 
 
 def book_lines(state: VaultState) -> list[str]:
@@ -107,9 +132,9 @@ def book_lines(state: VaultState) -> list[str]:
         )
     found += [
         f"Share price {vault.share_price / WAD:.6f}, high-water mark {vault.high_water_mark / WAD:.6f}: drawdown "
-        f"{vault.drawdown:.2%} of {percent(state.limits.max_drawdown)}.",
-        f"Left of the loss budget {percent(vault.loss_budget)} of {percent(state.limits.loss_capacity)}.",
-        f"Left of the turnover budget {percent(vault.turnover_budget)} of {percent(state.limits.turnover_capacity)}.",
+        f"{vault.drawdown:.2%} of {percent(state.snapshot.limits.max_drawdown)}.",
+        f"Left of the loss budget {percent(vault.loss_budget)} of {percent(state.snapshot.limits.loss_capacity)}.",
+        f"Left of the turnover budget {percent(vault.turnover_budget)} of {percent(state.snapshot.limits.turnover_capacity)}.",
         f"Rebalances so far {vault.epoch}"
         + (f", the last {moment(vault.last_rebalance)}." if vault.last_rebalance else "."),
     ]
@@ -169,7 +194,7 @@ def pending_lines(state: VaultState) -> list[str]:
 def abdicated_lines(state: VaultState) -> list[str]:
     """Return what can never be loosened again."""
     found = [
-        f"Nobody can ever loosen {limit.words} ({limit.show(limit.from_chain(state.limits.of(limit)))})."
+        f"Nobody can ever loosen {limit.words} ({limit.show(limit.from_chain(state.snapshot.limits.of(limit)))})."
         for limit in state.abdicated
     ]
     if state.caps_abdicated:
@@ -178,10 +203,10 @@ def abdicated_lines(state: VaultState) -> list[str]:
 
 
 def _fee_line(state: VaultState) -> str:
-    if state.limits.performance_fee == 0 or state.fee_recipient is None:
+    if state.snapshot.limits.performance_fee == 0 or state.fee_recipient is None:
         return "There is no fee."
     return (
-        f"Of every gain of the share price above its highest, {percent(state.limits.performance_fee)} go to "
+        f"Of every gain of the share price above its highest, {percent(state.snapshot.limits.performance_fee)} go to "
         f"{state.fee_recipient}. There is no other fee."
     )
 
@@ -231,7 +256,7 @@ def _vault_call(state: VaultState, name: str, args: dict[str, Any]) -> str:
             limit = Limit(args["limit_"])
         except ValueError:
             return f"{name} a limit that does not exist"
-        old, new = (limit.show(limit.from_chain(value)) for value in (state.limits.of(limit), args["value"]))
+        old, new = (limit.show(limit.from_chain(value)) for value in (state.snapshot.limits.of(limit), args["value"]))
         return f"{name}: change {limit.words} from {old} to {new}"
     if name == "abdicate":
         return f"give up for ever the right to loosen {Limit(args['limit_']).words}"
@@ -313,12 +338,12 @@ def to_json(state: VaultState) -> dict[str, Any]:
         "drawdown": vault.drawdown,
         "limits": {
             key: value if key in ("cooldown", "max_silence") else value / WAD
-            for key, value in asdict(state.limits).items()
+            for key, value in asdict(state.snapshot.limits).items()
         },
         "budgets_left": {"loss": vault.loss_budget / WAD, "turnover": vault.turnover_budget / WAD},
         "worst_loss_by_keeper": {
-            "day": state.limits.worst_loss(DAY) / WAD,
-            "week": state.limits.worst_loss(WEEK) / WAD,
+            "day": worst_loss(state.snapshot.limits, DAY) / WAD,
+            "week": worst_loss(state.snapshot.limits, WEEK) / WAD,
         },
         "notice": None if authority.problem else state.notice(*LOOSENING_FUNCTIONS),
         "fee_recipient": state.fee_recipient,

@@ -10,7 +10,6 @@ from keeper.chain.rpc import UNREADABLE, Rpc
 from keeper.config import checked_address
 from keeper.errors import WrongContractError
 from keeper.inspect.authority import Authority, read_authority
-from keeper.inspect.limits import LimitValues
 from keeper.snapshot import Snapshot, read_snapshot
 
 
@@ -26,11 +25,6 @@ class VaultState:
     abdicated: tuple[Limit, ...]
     caps_abdicated: bool
     authority: Authority
-
-    @property
-    def limits(self) -> LimitValues:
-        """The snapshot's limits, with their words."""
-        return LimitValues(*self.snapshot.limits.struct())
 
     def notice(self, *functions: str) -> int | None:
         """Return the least delay before anybody can call one of these functions, however they come by the role.

@@ -217,7 +217,7 @@ def _vault_checks(found: VaultState, plan: DeploymentPlan) -> Iterator[_Check]:
     for key in ("asset", "keeper", "policy_hash"):
         yield key, getattr(vault, key), getattr(plan, key)
     for limit in Limit:
-        yield limit.name.lower(), found.limits.of(limit), plan.limits.of(limit)
+        yield limit.name.lower(), found.snapshot.limits.of(limit), plan.limits.of(limit)
     yield "limits given up", found.abdicated, ()
     yield "caps given up", found.caps_abdicated, False
     yield "halted", vault.halted, False

@@ -14,9 +14,8 @@ from agent.vault.limits import to_wad
 from agent.vault.limits_file import LimitsFile
 from keeper.chain.rpc import UNREADABLE, Rpc
 from keeper.config import checked_address
-from keeper.inspect.limits import LimitValues
 from keeper.inspect.words import percent
-from keeper.snapshot import NO_CAP, WAD
+from keeper.snapshot import NO_CAP, WAD, LimitsSnapshot
 from scripts.deployment.limits import check_limits
 from scripts.errors import PlanRefusedError
 from scripts.protocols.aave import POOL, ZERO
@@ -57,7 +56,7 @@ class DeploymentPlan:
     guardian: ChecksumAddress
     delay: int
     policy_hash: str
-    limits: LimitValues
+    limits: LimitsSnapshot
     fee_recipient: ChecksumAddress | None
     strategies: tuple[PlannedStrategy, ...]
     seed: int = 0
@@ -207,7 +206,7 @@ def make_plan(
         guardian=Web3.to_checksum_address(guardian),
         delay=delay,
         policy_hash="0x" + hash_hex,
-        limits=LimitValues.from_file(limits),
+        limits=LimitsSnapshot.from_file(limits),
         fee_recipient=addresses.get("fee recipient"),
         strategies=strategies,
         seed=base_units,

@@ -13,10 +13,10 @@ import pytest
 from agent.vault.limits import Limit
 from agent.vault.limits_file import LimitsFile
 from keeper.chain.abi import selector
-from keeper.inspect.limits import LimitValues
 from keeper.inspect.report import alarms, limit_lines, to_json
 from keeper.inspect.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN
 from keeper.inspect.state import inspect_vault
+from keeper.snapshot import LimitsSnapshot
 from scripts.deployment.execute import Deployment, deploy_vault, verify
 from scripts.deployment.plan import DeploymentPlan, plan_on
 from scripts.errors import PlanRefusedError, VerificationError
@@ -253,7 +253,7 @@ def test_verify__any_limit_other_than_planned__noticed(devnet: Devnet, deploymen
     targets = tuple(strategy.address for strategy in deployment.strategies)
     values = list(deployment.plan.limits.struct())
     values[limit] += 1
-    plan = dataclasses.replace(deployment.plan, limits=LimitValues(*values))
+    plan = dataclasses.replace(deployment.plan, limits=LimitsSnapshot(*values))
     with pytest.raises(VerificationError) as error:
         verify(devnet.w3, plan, deployment.vault.address, deployment.lens.address, targets)
     (difference,) = error.value.differences

@@ -61,7 +61,7 @@ def test_guardian__tightens_halts_and_cuts__at_once(house: House) -> None:
     for name in GUARDIAN_FUNCTIONS:
         house.send("guardian", calls(house)[name])
     state = house.inspect()
-    assert state.limits.max_drawdown == WAD // 20
+    assert state.snapshot.limits.max_drawdown == WAD // 20
     assert (state.snapshot.strategies[0].relative_cap, state.snapshot.strategies[0].absolute_cap) == (WAD // 10, UNIT)
     assert state.snapshot.halted
     assert not state.snapshot.has_keeper

@@ -137,13 +137,13 @@ def test_policy_misbehaves(emergency: Emergency) -> None:
     emergency.follow("The policy misbehaves")
     state = emergency.inspect()
     assert state.snapshot.policy_hash == NEW_POLICY
-    assert state.limits.turnover_capacity == 2 * WAD
+    assert state.snapshot.limits.turnover_capacity == 2 * WAD
 
 
 def test_wrong_limit(emergency: Emergency) -> None:
     emergency.follow("A wrong limit was set")
     state = emergency.inspect()
-    assert state.limits.of(Limit.MAX_DRAWDOWN) == WAD // 10
+    assert state.snapshot.limits.of(Limit.MAX_DRAWDOWN) == WAD // 10
     assert state.authority.pending == ()
 
 

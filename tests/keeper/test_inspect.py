@@ -164,7 +164,7 @@ def test_announced__in_words_with_the_way_to_cancel__then_done(governed: World) 
     state = state_of(governed)
     assert state.authority.pending == ()
     assert (state.abdicated, state.caps_abdicated) == ((Limit.COOLDOWN,), True)
-    assert state.limits.max_drawdown == WAD // 2
+    assert state.snapshot.limits.max_drawdown == WAD // 2
     assert "Nobody can ever loosen the time between rebalances" in "\n".join(lines(state))
 
 
