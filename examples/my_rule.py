@@ -35,5 +35,5 @@ class Proportional(Rule):
 if __name__ == "__main__":
     history = load_history(Path(__file__).with_name("history.csv"))
     policies = [Proportional(power=4.0), *(baseline() for baseline in BASELINES.values())]
-    for result in compare(policies, history.path(), Setting(Limits.uniform(len(history.names)))):
+    for result in compare(policies, history, Setting(Limits.uniform(len(history.names)))):
         print(f"{result['policy']:14s} {result['annual_return']:7.3%} a year, {result['rebalances']:5.1f} rebalances")

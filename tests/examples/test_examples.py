@@ -59,7 +59,7 @@ def test_notebook__run_by_ipython__prints_what_the_backtest_returns(notebook: Pa
     history = load_history(EXAMPLES / "history.csv")
     found = dict(re.findall(r"^(\S+) +(-?[\d.]+%) a year", said, flags=re.MULTILINE))
     assert found.keys() == BASELINES.keys()
-    hold = run(BASELINES["hold"](), history.path(), Setting(Limits.uniform(3), nav=10_000_000)).annual_return[0]
+    hold = run(BASELINES["hold"](), history, Setting(Limits.uniform(3), nav=10_000_000)).annual_return[0]
     assert float(found["hold"].rstrip("%")) == pytest.approx(100 * hold, abs=0.02)  # a leg costs 1 bp in the notebook
 
 
