@@ -452,6 +452,7 @@ def broken_lcov() -> Mapping[str, str]:
     return {
         "empty": "",
         "truncated": good[: good.index("LF:")],
+        "cut after all that counts": good + "TN:\nSF:contracts/interfaces/ITiny.sol\nDA:3,0\n",
         "cut in a record": good[: good.index("DA:13") + 4],
         "a line left out": good.replace("DA:14,0\n", ""),
         "hits that disagree": good.replace("DA:14,0", "DA:14,1"),
