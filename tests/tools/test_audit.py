@@ -172,6 +172,18 @@ def test_run__missing_failing_or_endless_program__named_errors(tmp_path: Path) -
         part.run(["sleep", "5"], cwd=tmp_path, timeout=0.05)
 
 
+@pytest.mark.parametrize(
+    ("name", "report"), [("coverage", "lcov.info"), ("slither", "slither.json"), ("proofs", "halmos.json")]
+)
+def test_report__of_an_earlier_run__does_not_count(name: str, report: str, audit: Audit, project: Path) -> None:
+    (project / "tests/proofs").mkdir()
+    (part.SCRATCH / name).mkdir(parents=True)
+    (part.SCRATCH / name / report).write_text(recorded(report), encoding="utf-8")
+    ended, figures = audit(name, lambda *_: None)
+    assert ended == 1
+    assert figures["parts"][name]["error"]
+
+
 # --- Size ---
 
 
