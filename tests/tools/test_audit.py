@@ -577,6 +577,10 @@ def test_invariants__broken_report__refused(text: str, campaign: Audit) -> None:
     assert figures["parts"]["invariants"]["error"]
 
 
+def test_invariants__forge_found_none__the_error_quotes_it(campaign: Audit) -> None:
+    assert "No tests found" in campaign("No tests found in project!", 0)[1]["parts"]["invariants"]["error"]
+
+
 # --- Mutation ---
 
 SUBJECT = mutation.Subject(mutated=("contracts/Tiny.sol",), deployed=("Tiny",))
