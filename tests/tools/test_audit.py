@@ -237,9 +237,15 @@ def slither_says(text: str) -> Tool:
         ("", 1, 2, ["high: reentrancy-eth at Reentrancy in Planted.pay", "high: suicidal at Planted.destroy"]),
         (ANSWERS.split("\n\n")[0], 1, 1, ["high: suicidal at Planted.destroy"]),
         (ANSWERS, 0, 0, []),
+        (
+            ANSWERS.split("\n\n")[0] + STALE,
+            1,
+            1,
+            ["high: suicidal at Planted.destroy", "answered, but no longer found: suicidal at Planted.gone"],
+        ),
         (ANSWERS + STALE, 0, 0, ["answered, but no longer found: suicidal at Planted.gone"]),
     ],
-    ids=["unanswered", "half", "answered", "stale"],
+    ids=["unanswered", "half", "elsewhere", "answered", "stale"],
 )
 def test_slither__planted_findings(
     answers: str,
@@ -367,10 +373,11 @@ def test_proofs__a_property_that_halmos_left_out__is_not_proved(
     assert figures["parts"]["proofs"]["notes"] == [f"not proved: TinyProof.check_{missing}, which halmos did not try"]
 
 
-def test_proofs__a_counterexample_that_is_not_valid__refutes_nothing() -> None:
+@pytest.mark.parametrize("change", [{"models": [{"model": {}, "is_valid": False}]}, {"models": []}, {"exitcode": 2}])
+def test_proofs__no_valid_counterexample__refutes_nothing(change: Mapping[str, object]) -> None:
     report = json.loads(only(recorded("halmos.json"), "refuted_isRefuted"))
     assert analysis.read_halmos(report, set()).figures["halmos_not_proved"] == 0
-    next(iter(report["test_results"].values()))[0]["models"][0]["is_valid"] = False
+    next(iter(report["test_results"].values()))[0].update(change)
     assert analysis.read_halmos(report, set()).figures["halmos_not_proved"] == 1
 
 
