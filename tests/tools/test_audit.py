@@ -172,6 +172,18 @@ def test_run__missing_failing_or_endless_program__named_errors(tmp_path: Path) -
         part.run(["sleep", "5"], cwd=tmp_path, timeout=0.05)
 
 
+@pytest.mark.parametrize(
+    ("name", "report"), [("coverage", "lcov.info"), ("slither", "slither.json"), ("proofs", "halmos.json")]
+)
+def test_report__of_an_earlier_run__does_not_count(name: str, report: str, audit: Audit, project: Path) -> None:
+    (project / "tests/proofs").mkdir()
+    (part.SCRATCH / name).mkdir(parents=True)
+    (part.SCRATCH / name / report).write_text(recorded(report), encoding="utf-8")
+    ended, figures = audit(name, lambda *_: None)
+    assert ended == 1
+    assert figures["parts"][name]["error"]
+
+
 # --- Size ---
 
 
@@ -225,9 +237,15 @@ def slither_says(text: str) -> Tool:
         ("", 1, 2, ["high: reentrancy-eth at Reentrancy in Planted.pay", "high: suicidal at Planted.destroy"]),
         (ANSWERS.split("\n\n")[0], 1, 1, ["high: suicidal at Planted.destroy"]),
         (ANSWERS, 0, 0, []),
+        (
+            ANSWERS.split("\n\n")[0] + STALE,
+            1,
+            1,
+            ["high: suicidal at Planted.destroy", "answered, but no longer found: suicidal at Planted.gone"],
+        ),
         (ANSWERS + STALE, 0, 0, ["answered, but no longer found: suicidal at Planted.gone"]),
     ],
-    ids=["unanswered", "half", "answered", "stale"],
+    ids=["unanswered", "half", "answered", "elsewhere", "stale"],
 )
 def test_slither__planted_findings(
     answers: str,
@@ -355,10 +373,11 @@ def test_proofs__a_property_that_halmos_left_out__is_not_proved(
     assert figures["parts"]["proofs"]["notes"] == [f"not proved: TinyProof.check_{missing}, which halmos did not try"]
 
 
-def test_proofs__a_counterexample_that_is_not_valid__refutes_nothing() -> None:
+@pytest.mark.parametrize("change", [{"models": [{"model": {}, "is_valid": False}]}, {"models": []}, {"exitcode": 2}])
+def test_proofs__no_valid_counterexample__refutes_nothing(change: Mapping[str, object]) -> None:
     report = json.loads(only(recorded("halmos.json"), "refuted_isRefuted"))
     assert analysis.read_halmos(report, set()).figures["halmos_not_proved"] == 0
-    next(iter(report["test_results"].values()))[0]["models"][0]["is_valid"] = False
+    next(iter(report["test_results"].values()))[0].update(change)
     assert analysis.read_halmos(report, set()).figures["halmos_not_proved"] == 1
 
 
@@ -366,7 +385,8 @@ def test_proofs__a_counterexample_that_is_not_valid__refutes_nothing() -> None:
 def test_proofs__broken_report__refused(report: str | None, proofs: Audit) -> None:
     ended, figures = proofs(PROPERTIES, report)
     assert (ended, figures["halmos_proved"], figures["halmos_not_proved"]) == (1, None, None)
-    assert "halmos" in figures["parts"]["proofs"]["error"]
+    error = figures["parts"]["proofs"]["error"]
+    assert ("halmos gave no result" if report is None else "halmos.json") in error
 
 
 def test_stated__the_proofs_of_the_house__are_found() -> None:
@@ -452,6 +472,7 @@ def broken_lcov() -> Mapping[str, str]:
     return {
         "empty": "",
         "truncated": good[: good.index("LF:")],
+        "cut after all that counts": good + "TN:\nSF:contracts/interfaces/ITiny.sol\nDA:3,0\n",
         "cut in a record": good[: good.index("DA:13") + 4],
         "a line left out": good.replace("DA:14,0\n", ""),
         "hits that disagree": good.replace("DA:14,0", "DA:14,1"),
@@ -562,6 +583,10 @@ def test_invariants__broken_report__refused(text: str, campaign: Audit) -> None:
     ended, figures = campaign(text, 0)
     assert (ended, figures["invariant_violations"]) == (1, None)
     assert figures["parts"]["invariants"]["error"]
+
+
+def test_invariants__forge_found_none__the_error_quotes_it(campaign: Audit) -> None:
+    assert "No tests found" in campaign("No tests found in project!", 0)[1]["parts"]["invariants"]["error"]
 
 
 # --- Mutation ---
