@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -61,11 +61,8 @@ class Setting:
 
     def open(self, batch: int) -> PortfolioState:
         """Return `batch` vaults at the start."""
-        state = PortfolioState.open(self.nav, self.limits.count, batch)
-        if self.start_weights is None:
-            return state
-        assets = np.tile(np.asarray(self.start_weights, dtype=np.float64) * self.nav, (batch, 1))
-        return replace(state, assets=assets, idle=np.maximum(self.nav - assets.sum(-1), 0.0))
+        weights = None if self.start_weights is None else np.asarray(self.start_weights, dtype=np.float64)
+        return PortfolioState.open(self.nav, self.limits.count, batch, weights)
 
 
 @dataclass(frozen=True)

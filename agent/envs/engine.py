@@ -292,12 +292,10 @@ class Engine:
     def _opening(self, nav: FloatArray) -> PortfolioState:
         """Return new vaults of this NAV: some as configured, some with random admissible positions."""
         config, size, count = self.config, nav.size, self.config.limits.count
-        opened = PortfolioState.open(nav, count, size)
         wanted = config.limits.project(self._rng.dirichlet(np.ones(count), size), nav)
         deployed = self._rng.random(size) < config.deployed_share
         usual = np.zeros(count) if config.start_weights is None else np.asarray(config.start_weights)
-        assets = np.where(deployed[:, None], wanted, usual) * nav[:, None]
-        return replace(opened, assets=assets, idle=np.maximum(nav - assets.sum(-1), 0.0))
+        return PortfolioState.open(nav, count, size, np.where(deployed[:, None], wanted, usual))
 
 
 def _put(state: PortfolioState, chosen: IntArray, new: PortfolioState) -> PortfolioState:

@@ -172,15 +172,21 @@ class PortfolioState:
     loss_used: FloatArray
 
     @classmethod
-    def open(cls, nav: FloatArray | float, count: int, batch: int = 1) -> PortfolioState:
-        """Return `batch` new vaults over `count` strategies, all idle, at a share price of one."""
+    def open(
+        cls, nav: FloatArray | float, count: int, batch: int = 1, weights: FloatArray | None = None
+    ) -> PortfolioState:
+        """Return `batch` new vaults over `count` strategies at a share price of one.
+
+        Positions are `(n,)` or `(B, n)` weights of NAV; all is idle by default.
+        """
         value = rows(nav, batch)
         if not (np.isfinite(value).all() and (value > 0).all()):
             raise NotFiniteError("a portfolio opens with a NAV above zero")
+        assets = np.zeros((batch, count)) if weights is None else weights * value[:, None]
         return cls(
-            assets=np.zeros((batch, count)),
-            idle=value,
-            supply=value.copy(),
+            assets=assets,
+            idle=np.maximum(value - assets.sum(-1), 0.0),
+            supply=value,
             mark=np.ones(batch),
             halted=np.zeros(batch, dtype=np.bool_),
             gas_paid=np.zeros(batch),

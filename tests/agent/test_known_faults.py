@@ -244,7 +244,7 @@ def test_fault_06_correlation__eth_btc_and_meth_move_together() -> None:
     ether, bitcoin = (np.diff(np.log(rwa.features[:, :, k])).ravel() for k in (0, 1))
     meth = np.log(rwa.factors[:, 1:, 1]).ravel()
     assert np.corrcoef(ether, bitcoin)[0, 1] > 0.8
-    assert np.cov(ether, meth)[0, 1] / ether.var() == pytest.approx(1.0, abs=0.05)
+    assert np.cov(ether, meth)[0, 1] / ether.var() == pytest.approx(1.0, abs=0.02)
     defi = DefiMarket().sample(RNG(13), 50, 300)
     assert defi.features is not None
     over = np.diff(defi.features[:, :, :2], axis=1)

@@ -9,7 +9,7 @@ import pytest
 
 from agent.backtest import Setting, run
 from agent.envs import ENVS, EnvConfig, make_env
-from agent.envs.engine import Engine
+from agent.envs.engine import Bank, Engine
 from agent.envs.presets import lending_config
 from agent.envs.scalar import VaultEnv
 from agent.envs.vec import VaultVecEnv
@@ -125,6 +125,19 @@ def test_actions__however_extreme__feasible(name: str, size: float) -> None:
         assert (np.abs(moved.observation) <= 3).all()
         if name == "rwa":  # held positions may have drifted by less than the smallest trade
             assert (weights[moved.decision.traded] >= 0.05 - 1e-2).all()
+
+
+def test_bank__each_vault_at_a_row_of_its_own__finds_the_row_of_its_path() -> None:
+    path = _rich_bank(RWA, _config(Limits.uniform(3)))
+    path = replace(path, surprises=path.rates - 0.1)
+    paths, rows = np.array([0, 5, 2]), np.array([0, 9, 4])
+    found = Bank(path).at(paths, rows)
+    for name, values in vars(found).items():
+        if name == "seconds":
+            assert values == path.row(0).seconds
+            continue
+        for vault, (index, row) in enumerate(zip(paths, rows, strict=True)):
+            assert np.array_equal(values[vault], getattr(path.row(row), name)[index]), name
 
 
 def test_engine__ranges_of_nav_and_costs__drawn_anew_for_every_episode(market: SyntheticMarket, limits: Limits) -> None:

@@ -124,6 +124,7 @@ def test_before__a_day__nothing_of_it_or_later(write: Write) -> None:
     assert known is not None
     assert known.end == date(2022, 1, 2)
     assert history.before(date(2022, 1, 1)) is None
+    assert history.before(date(2022, 1, 2)) is None  # one day is no path: nothing is earned
 
 
 def test_load_gas__gwei_and_price__asset_units(write: Write) -> None:

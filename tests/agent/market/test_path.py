@@ -35,6 +35,8 @@ def test_row__gas_and_liquidity_now_earnings_of_the_next(rng: np.random.Generato
     assert np.array_equal(row.depth, path.depth[:, 3])  # type: ignore[index]
     assert np.array_equal(row.liquidity, path.liquidity[:, 2])  # type: ignore[index]
     assert np.array_equal(row.gas_cost, path.gas_cost[:, 2])
+    assert np.array_equal(row.rates, path.rates[:, 2])
+    assert np.array_equal(row.features, path.features[:, 2])  # type: ignore[arg-type, index]
     assert np.array_equal(row.growth, path.growth()[:, 2])
     plain = path_of(path.rates).row(2)
     assert np.array_equal(plain.growth, 1 + path.rates[:, 3] * (DAY / YEAR))

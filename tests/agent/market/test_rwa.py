@@ -63,14 +63,6 @@ def test_prices__correlated(path: MarketPath) -> None:
     assert np.corrcoef([ether, bitcoin, mantle])[np.triu_indices(3, 1)] == pytest.approx([0.89, 0.7, 0.65], abs=0.01)
 
 
-def test_meth__beta_to_eth__is_one(path: MarketPath) -> None:
-    assert path.factors is not None
-    ether = np.diff(np.log(seen(path, "eth_price"))).ravel()
-    meth = np.log(path.factors[:, 1:, 1]).ravel()
-    assert np.cov(ether, meth)[0, 1] / ether.var() == pytest.approx(1.0, abs=0.01)
-    assert np.corrcoef(ether, meth)[0, 1] > 0.95
-
-
 def test_mi4__price_of_its_own__not_its_rate(path: MarketPath) -> None:
     assert path.factors is not None
     price, rate = np.log(path.factors[:, 1:, 2]).ravel(), np.diff(path.rates[:, :, 2]).ravel()
@@ -85,20 +77,6 @@ def test_prices__expected_gain__none(path: MarketPath) -> None:
     for asset in (1, 2):
         assert abs(total[:, asset].mean() - 1) < 4 * total[:, asset].std() / np.sqrt(path.batch)
     assert total[:, 0].mean() == pytest.approx(1.0, abs=0.002)
-
-
-def test_pegs__depeg__moves_the_position_and_persists() -> None:
-    often = RwaMarket(Choices(depegs_per_year=(3.0, 3.0), wobble=(0.0, 0.0)))
-    path = often.sample(RNG(1), 300, 721)
-    assert path.factors is not None
-    usdy, meth = seen(path, "usdy_peg"), seen(path, "meth_peg")
-    assert np.allclose(path.factors[:, 1:, 0], usdy[:, 1:] / usdy[:, :-1])
-    price = seen(path, "eth_price")
-    assert np.allclose(path.factors[:, 1:, 1], meth[:, 1:] / meth[:, :-1] * price[:, 1:] / price[:, :-1])
-    for peg, least in ((usdy, 0.995), (meth, 0.98)):
-        lost = peg < least
-        assert lost.any()
-        assert lost[:, 1:][lost[:, :-1]].mean() > 0.95  # an hour later it is still lost
 
 
 def test_volatility__seen__is_that_of_the_prices(path: MarketPath) -> None:
