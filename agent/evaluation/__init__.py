@@ -1,1 +1,1 @@
-"""Baselines, backtest and comparison of policies."""
+"""Evaluation of policies: fitted baselines, walk-forward, statistics, promotion, stress and reports."""

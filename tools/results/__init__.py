@@ -1,1 +1,1 @@
-"""Makes `docs/RESULTS.md`: the walk-forwards on real history, the gate, the reports and the document."""
+"""Make `docs/RESULTS.md`: the walk-forwards on real history, the gate, the reports and the document."""
