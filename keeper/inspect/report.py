@@ -132,9 +132,9 @@ def book_lines(state: VaultState) -> list[str]:
         )
     found += [
         f"Share price {vault.share_price / WAD:.6f}, high-water mark {vault.high_water_mark / WAD:.6f}: drawdown "
-        f"{vault.drawdown:.2%} of {percent(state.snapshot.limits.max_drawdown)}.",
-        f"Left of the loss budget {percent(vault.loss_budget)} of {percent(state.snapshot.limits.loss_capacity)}.",
-        f"Left of the turnover budget {percent(vault.turnover_budget)} of {percent(state.snapshot.limits.turnover_capacity)}.",
+        f"{vault.drawdown:.2%} of {percent(vault.limits.max_drawdown)}.",
+        f"Left of the loss budget {percent(vault.loss_budget)} of {percent(vault.limits.loss_capacity)}.",
+        f"Left of the turnover budget {percent(vault.turnover_budget)} of {percent(vault.limits.turnover_capacity)}.",
         f"Rebalances so far {vault.epoch}"
         + (f", the last {moment(vault.last_rebalance)}." if vault.last_rebalance else "."),
     ]

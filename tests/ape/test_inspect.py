@@ -191,7 +191,7 @@ def test_command__text_json_and_errors(house: House) -> None:
 
 
 def test_limits_file__of_the_repository__is_accepted(limits: LimitsFile, house: House) -> None:
-    assert house.inspect().limits.max_drawdown == int(limits.max_drawdown * WAD)
+    assert house.inspect().snapshot.limits.max_drawdown == int(limits.max_drawdown * WAD)
 
 
 def _run(command: list[Any]) -> subprocess.CompletedProcess[str]:

@@ -69,7 +69,7 @@ def test_guardian__tightens_halts_and_cuts__at_once(house: House) -> None:
 
 @pytest.mark.parametrize("limit", Limit)
 def test_guardian__any_limit__never_loosened(house: House, limit: Limit) -> None:
-    vault, now = house.vault.functions, house.inspect().limits.of(limit)
+    vault, now = house.vault.functions, house.inspect().snapshot.limits.of(limit)
     looser = now - 1 if limit in (Limit.IDLE_FLOOR, Limit.COOLDOWN) else now + 1
     assert house.refusal("guardian", vault.tighten(limit, looser)).startswith("NotTighter")
     assert house.refusal("guardian", vault.tighten(limit, now)).startswith("NotTighter")
