@@ -81,7 +81,7 @@ structure: setup ## Print the house in figures: files, lines, imports, arrows be
 
 .PHONY: docs
 docs: setup ## Build the documentation site into out/site
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir out/site && echo "Open out/site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: format
 format: setup ## Format Python and Solidity
