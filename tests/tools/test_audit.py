@@ -423,7 +423,7 @@ def test_solver__a_part_without_solution__the_whole_has_none(solve: Callable[...
 
 def test_solver__a_part_with_a_solution__says_nothing_of_the_whole(solve: Callable[..., str]) -> None:
     assert solve('grep -q produce-models "$1" && echo unsat || echo sat', "exit 1") == "unsat"
-    assert solve('grep -q produce-models "$1" && printf "sat\\n(model)" || echo unknown', "exit 1") == "sat\n(model)"
+    assert solve('grep -q produce-models "$1" && printf "sat\\n(model)" || echo sat', "exit 1") == "sat\n(model)"
 
 
 def test_solver__the_first_answer_counts_and_none_is_no_proof(solve: Callable[..., str]) -> None:
@@ -684,8 +684,10 @@ def bench(monkeypatch: pytest.MonkeyPatch, fate: str) -> tuple[mutation.Bench, F
 def test_bench__fate_of_a_mutant__verdict_and_the_source_is_restored(
     fate: str, verdict: str, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge, _ = bench(monkeypatch, fate)
+    judge, fake = bench(monkeypatch, fate)
     assert judge.judge(FAULT) == verdict
+    tested = sum(command[1] == "test" for command in fake.commands) > 1  # the first is the one without a fault
+    assert tested == (fate not in ("invalid", "same"))
     source = part.SCRATCH / "mutation-0/contracts/Tiny.sol"
     assert source.read_text(encoding="utf-8") == HEAD + CONTRACT
     assert (project / "contracts/Tiny.sol").read_text(encoding="utf-8") == HEAD + CONTRACT
