@@ -102,9 +102,8 @@ def evaluate(
         source = f"{paths} markets of {length - 1} days drawn from the shipped model with seed {seed}"
     else:
         window = reading.load(data).window(None if start is None else start.date(), None if days is None else days + 1)
-        path = (
-            window if window.has_gas else replace(window, gas_cost=window.gas_cost * 0 + gas_cost(gas_gwei, eth_price))
-        )
+        price = np.full_like(window.gas_cost, gas_cost(gas_gwei, eth_price))
+        path = window if window.has_gas else replace(window, gas_cost=price)
         source = f"{window.source}, {len(window) - 1} days from {window.start}: {', '.join(window.names)}"
     chosen = list(dict.fromkeys([*policies, *BASELINES]))
     setting = setting or Setting(limits_of(limits_file, path.count))

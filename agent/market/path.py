@@ -116,7 +116,7 @@ class MarketPath:
         Parameters
         ----------
         decisions
-            Which of the `T - 1` decisions; all by default.
+            Slice of the `T - 1` decisions; all by default.
         """
         paid = self.rates if self.earned is None else self.earned
         seconds = np.diff(self.timestamps)[decisions].astype(np.float64)[None, :, None]

@@ -82,7 +82,7 @@ def two_state(
 
 @dataclass(frozen=True)
 class Depegs:
-    """How coins lose their peg, and find back to it or not.
+    """Events in which coins lose their peg, and find back to it or not.
 
     An event takes a log-normal share off the price of the coins it hits. From then on a coin recovers exponentially,
     as USDC did after 2023-03-11, or, with a small hazard, collapses for good to `collapse` times the loss. That hazard

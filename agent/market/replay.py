@@ -40,7 +40,7 @@ def load_history(
     network
         Network of an Aave V3 file; Ethereum by default.
     max_gap_days
-        Most days between two rows of an Aave V3 file; 2.5 by default. The other formats allow no gap.
+        Longest time between two rows of an Aave V3 file; 2.5 by default. The other formats allow no gap.
     gas
         File of daily gas prices (`load_gas`) that must cover the history.
 

@@ -1,8 +1,8 @@
 """Three tokenised assets of `RwaYield-v0`: USDY, mETH and MI4 on Mantle.
 
 `SERIES` and `PRICES` are given with the environment, not fitted: mean-reverting rates (from hour to hour `x += theta
-(mean - x) + sigma noise`) and geometric Brownian prices. The rest was left to choose: see
-`Choices`, with the source of each number. Everything is in US dollars, and idle money is dollars at par.
+(mean - x) + sigma noise`) and geometric Brownian prices. The rest was left to choose: see `Choices`, with the source of
+each number. Everything is in US dollars, and idle money is dollars at par.
 
 - **USDY** pays its rate; its price is its peg, which wobbles and now and then is lost.
 - **mETH** pays its staking rate and is redeemable for ETH: its price is that of ETH times its own peg, so that its beta
@@ -60,7 +60,7 @@ class Choices:
     wobble, wobble_days
         Standard deviation and time constant of the pegs of USDY and mETH while they hold.
     depegs_per_year, depeg_size, depeg_spread
-        How often each loses its peg; median size, and deviation of its logarithm: near those of USDC on 2023-03-11.
+        Frequency of a lost peg, of each; median size, and deviation of its logarithm: near those of USDC on 2023-03-11.
     recovery_days
         Time constants of the recovery: days for USDY, which is redeemed in days; weeks for mETH, as staked ETH took
         them in 2022.

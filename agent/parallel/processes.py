@@ -24,7 +24,7 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 ATTEMPTS = 3
-"""How often a task is begun when its worker dies; one that kills its worker each time must not do so for ever."""
+"""Largest number of starts of a task whose worker dies, so that one that kills its worker comes to an end."""
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 

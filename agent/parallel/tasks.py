@@ -45,7 +45,7 @@ class TaskResult(Generic[Value]):
 
     @property
     def failed(self) -> bool:
-        """Whether there is an error instead of a value."""
+        """True where there is an error instead of a value."""
         return bool(self.error)
 
 
@@ -72,7 +72,7 @@ def run_tasks(
     items
         Arguments, one task each. Items and results must survive pickling.
     workers
-        Most tasks at a time. By default as many as the cores of this process, or all that the cluster has room for.
+        Largest number of tasks at a time. By default one per core of this process, or all that fit the cluster.
     ray
         Address of a Ray cluster, `HOST:PORT`, `ray://HOST:PORT` or `auto`; none runs processes on this machine. Every
         machine of the cluster needs this project installed from the same lock, and gives each task one CPU.

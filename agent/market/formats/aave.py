@@ -74,7 +74,7 @@ def read(
     network
         Name of the network.
     max_gap_days
-        Most days between two rows.
+        Longest time between two rows.
 
     Raises
     ------
