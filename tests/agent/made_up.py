@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date
 
 import numpy as np
-from scipy.signal import lfilter
 
 from agent.market.path import MarketPath
 from agent.market.replay import RateHistory
@@ -26,6 +25,13 @@ def path_of(rates: object, gas: float = 0.0, **more: object) -> MarketPath:
     )
 
 
+def autoregression(rng: np.random.Generator, rho: float, size: int) -> np.ndarray:
+    """Return a stationary series of order one with innovations of variance one."""
+    from scipy.signal import lfilter
+
+    return lfilter([1.0], [1.0, -rho], rng.standard_normal(size + 200))[200:]
+
+
 class OnePath:
     """A market of which every path is the same."""
 
@@ -39,8 +45,3 @@ class OnePath:
 
 def history_of(rates: np.ndarray, start: date = date(2021, 1, 1)) -> RateHistory:
     return RateHistory(start, tuple(f"pool-{i}" for i in range(rates.shape[1])), rates, "00" * 32, "made-up.csv")
-
-
-def autoregression(rng: np.random.Generator, rho: float, size: int) -> np.ndarray:
-    """Return a stationary series of order one with innovations of variance one."""
-    return lfilter([1.0], [1.0, -rho], rng.standard_normal(size + 200))[200:]
