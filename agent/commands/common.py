@@ -33,7 +33,7 @@ class Reading:
 
     @property
     def chosen(self) -> bool:
-        """Whether any was given."""
+        """True if any was given."""
         return any(value is not None for value in vars(self).values())
 
     def load(self, path: Path) -> RateHistory:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date
 
 import numpy as np
-from scipy.signal import lfilter
 
 from agent.market.history import RateHistory, daily
 from agent.market.path import MarketPath
@@ -26,6 +25,13 @@ def path_of(rates: object, gas: float = 0.0, **more: object) -> MarketPath:
     )
 
 
+def autoregression(rng: np.random.Generator, rho: float, size: int) -> np.ndarray:
+    """Return a stationary series of order one with innovations of variance one."""
+    from scipy.signal import lfilter
+
+    return lfilter([1.0], [1.0, -rho], rng.standard_normal(size + 200))[200:]
+
+
 class OnePath:
     """A market of which every path is the same."""
 
@@ -44,8 +50,3 @@ def history_of(
     names = tuple(f"pool-{i}" for i in range(rates.shape[1]))
     made = RateHistory.of(daily(start, len(rates)), names, rates, source="made-up.csv", digest="00" * 32, **more)
     return made if gas is None else made.with_gas(dict.fromkeys(made.days, gas), "made-up.csv")
-
-
-def autoregression(rng: np.random.Generator, rho: float, size: int) -> np.ndarray:
-    """Return a stationary series of order one with innovations of variance one."""
-    return lfilter([1.0], [1.0, -rho], rng.standard_normal(size + 200))[200:]

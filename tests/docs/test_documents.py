@@ -6,13 +6,16 @@ from pathlib import Path
 from scripts.protocols.artifacts import ROOT
 
 NAMED = re.compile(r"`(\w+)\.((?:test|invariant)_\w+)`")
-FILES = {path.name.split(".")[0]: path for path in (ROOT / "tests").rglob("*") if path.suffix in (".py", ".sol")}
+FILES: dict[str, str] = {}
+for path in (ROOT / "tests").rglob("*"):
+    if path.suffix in (".py", ".sol"):  # two rooms may have a file of the same name
+        FILES[path.name.split(".")[0]] = FILES.get(path.name.split(".")[0], "") + path.read_text()
 
 
 def _missing(document: Path) -> list[str]:
     missing = []
     for file, name in NAMED.findall(document.read_text()):
-        text = FILES[file].read_text() if file in FILES else ""
+        text = FILES.get(file, "")
         if not re.search(rf"(?:def|function) {name}\(", text):
             missing.append(f"{file}.{name}")
     return missing
