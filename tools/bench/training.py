@@ -29,6 +29,7 @@ RECURRENT_TARGET = 2000.0 / 500.0
 """2,000 steps/s where the reference makes 500, as it did where the target was set."""
 HIDDEN = [256, 128, 64]
 EPOCHS = 10
+_LARGE: dict[str, Any] = {"hidden": HIDDEN, "n_epochs": EPOCHS, "n_steps": 32, "batch_size": 8192}
 _ENV = "rwa"
 
 
@@ -83,8 +84,7 @@ def _torch_threads(count: int) -> Iterator[None]:
 def ppo(plan: Plan, say: Say) -> list[Figure]:
     """Compare batched PPO with the reference: on one core, and on all cores by the wall clock."""
     say("one core")
-    large: dict[str, Any] = {"hidden": HIDDEN, "n_epochs": EPOCHS, "n_steps": 32, "batch_size": 8192}
-    batched, slow = of_preset(variant(load_preset(_ENV), "ppo", **large)), learning(reference(_ENV))
+    batched, slow = of_preset(variant(load_preset(_ENV), "ppo", **_LARGE)), learning(reference(_ENV))
     one = ratio(learning(batched), slow, plan.turns)
     say(f"{cores()} cores")
     every = ratio(learning(batched, 2, cores()), slow, plan.turns, WALL)
@@ -105,10 +105,8 @@ def recurrent(plan: Plan, say: Say) -> list[Figure]:
     turns = max(3, plan.turns // 2)  # they take long, and vary little
     slow = learning(reference(_ENV))
     preset = load_preset(_ENV)
-    for name, label, numbers in (
-        ("recurrent", "256/128/64, 10 epochs", {"hidden": HIDDEN, "n_epochs": EPOCHS}),
-        ("recurrent_preset", "preset", {}),
-    ):
+    sizes: dict[str, dict[str, Any]] = {"256/128/64, 10 epochs": _LARGE, "preset": {}}
+    for name, (label, numbers) in zip(("recurrent", "recurrent_preset"), sizes.items(), strict=True):
         say(label)
         memory = learning(of_preset(variant(preset, "recurrent-ppo", **numbers)))
         plain = learning(of_preset(variant(preset, "ppo", **numbers)))
