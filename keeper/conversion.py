@@ -12,7 +12,6 @@ from fractions import Fraction
 import numpy as np
 
 from agent.units import BoolArray, FloatArray
-from agent.vault.bucket import Budget
 from agent.vault.limits import Limit, Limits
 from agent.vault.portfolio import Allowance
 from keeper.errors import MissingRateError, VaultNotReadyError
@@ -82,22 +81,15 @@ def _allowance(snapshot: Snapshot) -> Allowance:
 
 def enforced_limits(snapshot: Snapshot) -> Limits:
     """Return the limits that the vault enforces, in the agent's units."""
-    unit = 10**snapshot.asset_decimals
+    unit, strategies = 10**snapshot.asset_decimals, snapshot.strategies
     numbers = {limit: limit.from_chain(snapshot.limits.of(limit)) for limit in Limit}
-    return Limits(
-        relative_caps=np.array([s.relative_cap / WAD for s in snapshot.strategies]),
-        absolute_caps=np.array(
-            [np.inf if s.absolute_cap >= NO_CAP else s.absolute_cap / unit for s in snapshot.strategies]
-        ),
-        # At the end of their range these two mean that nothing may be invested, and that any fall halts.
-        idle_floor=min(numbers[Limit.IDLE_FLOOR], _BELOW_ONE),
-        max_drawdown=max(numbers[Limit.MAX_DRAWDOWN], float(np.finfo(float).tiny)),
-        mark_growth_rate=numbers[Limit.MARK_GROWTH_RATE],
-        cooldown=numbers[Limit.COOLDOWN],
-        max_silence=numbers[Limit.MAX_SILENCE],
-        loss_budget=Budget(numbers[Limit.LOSS_CAPACITY], numbers[Limit.LOSS_REFILL]),
-        turnover_budget=Budget(numbers[Limit.TURNOVER_CAPACITY], numbers[Limit.TURNOVER_REFILL]),
-        performance_fee=numbers[Limit.PERFORMANCE_FEE],
+    # At the end of their range these two mean that nothing may be invested, and that any fall halts.
+    numbers[Limit.IDLE_FLOOR] = min(numbers[Limit.IDLE_FLOOR], _BELOW_ONE)
+    numbers[Limit.MAX_DRAWDOWN] = max(numbers[Limit.MAX_DRAWDOWN], float(np.finfo(float).tiny))
+    return Limits.made_of(
+        np.array([s.relative_cap / WAD for s in strategies]),
+        np.array([np.inf if s.absolute_cap >= NO_CAP else s.absolute_cap / unit for s in strategies]),
+        numbers,
     )
 
 

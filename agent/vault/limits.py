@@ -334,6 +334,21 @@ class Limits:
             turnover_budget=turnover_budget,
         )
 
+    @classmethod
+    def made_of(cls, relative_caps: FloatArray, absolute_caps: FloatArray, numbers: Mapping[Limit, float]) -> Limits:
+        """Return the limits that these caps and a number for every `Limit` make."""
+        parts: dict[str, Any] = {}
+        for limit in Limit:
+            name, _, part = limit.path.partition(".")
+            if part:
+                parts.setdefault(name, {})[part] = numbers[limit]
+            else:
+                parts[name] = numbers[limit]
+        made: dict[str, Any] = {
+            name: Budget(**part) if isinstance(part, dict) else part for name, part in parts.items()
+        }
+        return cls(relative_caps, absolute_caps, **made)
+
     @property
     def count(self) -> int:
         """Number of strategies."""

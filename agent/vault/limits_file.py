@@ -10,7 +10,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agent.errors import LimitsFileError
-from agent.vault.bucket import Budget
 from agent.vault.limits import MAX_STRATEGIES, WEEK, Limit, Limits
 
 
@@ -98,19 +97,10 @@ class LimitsFile(BaseModel):
 
     def limits(self) -> Limits:
         """Return the limits as arrays."""
-        return Limits(
-            relative_caps=np.array([entry.relative_cap for entry in self.strategies]),
-            absolute_caps=np.array(
-                [np.inf if entry.absolute_cap is None else entry.absolute_cap for entry in self.strategies]
-            ),
-            idle_floor=self.idle_floor,
-            max_drawdown=self.max_drawdown,
-            mark_growth_rate=self.mark_growth_rate,
-            cooldown=self.cooldown,
-            max_silence=self.max_silence,
-            loss_budget=Budget(self.loss_budget.capacity, self.loss_budget.refill_per_day),
-            turnover_budget=Budget(self.turnover_budget.capacity, self.turnover_budget.refill_per_day),
-            performance_fee=self.performance_fee,
+        return Limits.made_of(
+            np.array([entry.relative_cap for entry in self.strategies]),
+            np.array([np.inf if entry.absolute_cap is None else entry.absolute_cap for entry in self.strategies]),
+            {limit: limit.of(self) for limit in Limit},
         )
 
 
