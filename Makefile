@@ -64,8 +64,12 @@ audit: setup ## Run the deep checks of the contracts (about an hour) [ONLY=part 
 	@$(BIN)/python -m tools.audit $(addprefix --only ,$(ONLY)) $(ARGS)
 
 .PHONY: results
-results: setup ## Run the walk-forwards on real history and write docs/RESULTS.md (under an hour) [DATA=../shared/data SEEDS= SECONDS= ONLY= ARGS="--ray ..."]
-	@OMP_NUM_THREADS=1 $(BIN)/python -m tools.results --data "$(if $(DATA),$(DATA),../shared/data)" $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
+results: setup ## Run the walk-forwards on real history and write docs/RESULTS.md (under an hour) [DATA=../history SEEDS= SECONDS= ONLY= ARGS="--ray ..."]
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tools.results --data "$(if $(DATA),$(DATA),../history)" $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+.PHONY: history
+history: setup ## Say which history files of `make results` are there, and how to get the others [DATA=../history ARGS="--build CLONES"]
+	@$(BIN)/python -m tools.results.data "$(if $(DATA),$(DATA),../history)" $(ARGS)
 
 .PHONY: gas
 gas: setup ## Measure gas, write snapshots/ and show what changed since the commit [ARGS=--check]

@@ -75,9 +75,11 @@ class Parsed(click.ParamType):
 @click.option(
     "--seed",
     type=Parsed("AMOUNT", Decimal, "write an amount as 100 or 0.5"),
-    default="0",
+    default="100",
+    show_default=True,
     metavar="AMOUNT",
-    help="First deposit by the deployer, in the asset, for good: it keeps the vault from ever being empty.",
+    help="First deposit by the deployer, in the asset, for good: it keeps the vault from ever being empty. "
+    "0 deploys it empty.",
 )
 @click.option("--policy", metavar="FILE|NAME", help="Policy to commit: its file (.npz or .json), or a baseline's name.")
 @click.option("--policy-hash", metavar="0x...", help="Digest of the policy to commit, instead of --policy.")

@@ -18,7 +18,7 @@ Everything is in US dollars, and idle money is dollars at par.
 
 The parameters lie in `defi.json`, made by
 
-    python -m tools.calibration.defi ../shared/data agent/market/defi.json
+    python -m tools.calibration.defi ../history agent/market/defi.json
 
 which also prints how well simulated markets agree with the history. Parameters that no history at hand tells are
 listed under `assumed` in that file.

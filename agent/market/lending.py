@@ -9,7 +9,7 @@ independent Student-t numbers made correlated by `factor`, and a two-state Marko
 them all. `fit` estimates it by least squares and moments. The parameters of Compound V2's DAI, USDC and USDT markets
 are shipped in `compound_v2.json`, made by
 
-    python -m tools.calibration.lending ../shared/data/compound_v2_daily.csv agent/market/compound_v2.json
+    python -m tools.calibration.lending ../history/compound_v2_daily.csv agent/market/compound_v2.json
 
 which also prints how well simulated markets agree with the history.
 """

@@ -357,5 +357,8 @@ def _checked_seed(
     amount = int(seed.scaleb(decimals))
     owned = int(node_of(w3).read("Vault", asset, "balanceOf", deployer))
     if owned < amount:
-        reasons.append(f"seed: {deployer} has {owned / 10**decimals:,} of the asset, but {seed:,} are to be deposited")
+        reasons.append(
+            f"seed: {deployer} has {owned / 10**decimals:,} of the asset, but {seed:,} are to be deposited; send it "
+            "some, or give --seed 0 and make a first deposit before others do"
+        )
     return amount

@@ -22,6 +22,7 @@ from scripts.protocols.uniswap import Uniswap
 DEPOSITORS = ("alice", "bob", "carol")
 ROLES = ("deployer", "supplier", "borrower", "market_maker", "keeper", *DEPOSITORS, "governance", "stranger")
 GUARDIAN_INDEX = 10  # of the mnemonic: Anvil has ten accounts, and each has its role
+DEPLOYER_USDC = 1_000  # for the seeds of its vaults
 DEPOSITOR_USDC = 10_000_000
 OUTSIDE_SUPPLY = 100_000_000  # USDC in each market
 OUTSIDE_BORROW = 50_000_000
@@ -154,6 +155,7 @@ def deploy_devnet(w3: Web3, say: Progress = lambda line: None) -> Devnet:
 
     say("money")
     money = {
+        "deployer": DEPLOYER_USDC,
         "supplier": len(markets) * OUTSIDE_SUPPLY,
         "borrower": PRINTING_PRESS,
         "market_maker": MARKET_MAKER_WETH * aave.ETH_PRICE,

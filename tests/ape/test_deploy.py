@@ -196,7 +196,6 @@ def test_deploy__seed__a_gift_to_the_first_depositors_is_dear(devnet: Devnet, li
         plan_for(devnet, limits, seed=Decimal(owned + 1).scaleb(-6))
     with pytest.raises(PlanRefusedError, match="6 decimals"):
         plan_for(devnet, limits, seed=Decimal("0.0000001"))
-    devnet.chain.send(usdc.functions.transfer(devnet.accounts["deployer"], 100 * 10**6), sender=alice)
     plan = plan_for(devnet, limits, seed=Decimal(100))
     assert not any("starts empty" in line for line in plan.lines())
     vault = deploy_vault(devnet.chain, plan).vault.functions
@@ -317,6 +316,7 @@ def test_command__onto_a_devnet_by_url__address_book_of_a_vault_that_works(tmp_p
         made = json.loads(out.read_text())
         state = inspect_vault(node_of(w3), made["vault"], made["lens"])
         assert state.snapshot.keeper == made["keeper"] == devnet.accounts["keeper"]
+        assert state.snapshot.total_assets == 100 * 10**6  # the seed, by default
         assert made["guardian"] == devnet.accounts["guardian"]
         assert made["delay"] == state.notice("loosen") == 36 * 3_600
         lens = w3.eth.contract(made["lens"], abi=load_contract("VaultLens").abi, decode_tuples=True)

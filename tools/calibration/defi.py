@@ -1,6 +1,6 @@
 """Fits the five-venue market to history, and shows how well it fits.
 
-    python -m tools.calibration.defi ../shared/data agent/market/defi.json
+    python -m tools.calibration.defi ../history agent/market/defi.json
 
 reads, from the folder: `eth_btc_hourly_2022.csv` (volatility, regimes, correlation),
 `uniswap_v3_polygon_usdc_weth_005_hourly.csv` (fees of a full-range position), `compound_v2_daily.csv` (lending rates

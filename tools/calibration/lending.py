@@ -1,6 +1,6 @@
 """Fits the lending model to history, and shows how well simulated rates agree with real ones.
 
-python -m tools.calibration.lending ../shared/data/compound_v2_daily.csv agent/market/compound_v2.json
+python -m tools.calibration.lending ../history/compound_v2_daily.csv agent/market/compound_v2.json
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Measures the events of `agent.evaluation.stress` from history files.
 
-python -m tools.calibration.stress ../shared/data agent/evaluation/stress.json
+python -m tools.calibration.stress ../history agent/evaluation/stress.json
 """
 
 from __future__ import annotations
