@@ -1,0 +1,1 @@
+"""The `agent` command, one module per subcommand; `agent.cli` puts them together."""

@@ -1,0 +1,166 @@
+"""Every environment by its name: its market, and its episodes. Training, bench and commands choose here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from agent.envs.engine import EnvConfig
+from agent.envs.reward import LendingReward, Peg, RiskReward
+from agent.envs.scalar import VaultEnv
+from agent.errors import PresetError
+from agent.market.defi import DefiMarket
+from agent.market.lending import shipped_market
+from agent.market.path import Market
+from agent.market.rwa import RwaMarket
+from agent.observation.observe import DEFI, DEFI_FEATURES, DEFI_VENUES, RWA, RWA_ASSETS, RWA_FEATURES
+from agent.policies.actions import RWA_MAX
+from agent.vault.limits import Limits
+from agent.vault.portfolio import Costs
+
+_FREE_MARK = (
+    1e9  # per year: the mark is the peak; its growth is bounded against donations, of which there are none here
+)
+
+
+def lending_config(limits: Limits | None = None, *, concentration_price: float = 0.7, **changes: Any) -> EnvConfig:
+    """Return the episodes of `Lending-v0`: lending markets, one decision a day.
+
+    Parameters
+    ----------
+    limits
+        Three strategies, caps of 60 % and an idle floor of 2 % by default.
+    concentration_price
+        See `LendingReward`.
+    changes
+        Other entries of `EnvConfig`.
+    """
+    chosen = Limits.uniform(3) if limits is None else limits
+    return EnvConfig(chosen, LendingReward(chosen.idle_floor, concentration_price), **changes)
+
+
+DEFI_CAP = 0.4
+"""Largest share of NAV in one venue."""
+
+DEFI_ENTRY = (0.0003, 0.0, 0.0001, 0.0001, 0.0)
+"""Share of a deposit, or of a withdrawal, that is lost on the way.
+
+Half of it is swapped to ETH at 5 bp for liquidity, all of it to USDT at 1 bp, one coin to the three of Curve at 1 bp;
+USDC becomes DAI at par at Sky, and Yearn takes it as it is.
+"""
+
+_DEFI_COINS = {"dai_peg": (1, 3), "usdc_peg": (0, 3, 4), "usdt_peg": (2, 3)}
+_DEFI_PEGS = tuple(Peg(DEFI_FEATURES.index(name), 0.99, venues) for name, venues in _DEFI_COINS.items())
+
+
+def defi_config(limits: Limits | None = None, **changes: Any) -> EnvConfig:
+    """Return the episodes of `DefiYield-v0`: five DeFi venues, a decision every five minutes, a day long.
+
+    Parameters
+    ----------
+    limits
+        By default caps of 40 %, an idle floor of 2 % and a drawdown limit of 20 %, at which the vault halts and is
+        unwound to idle. The episode terminates at the loss of half the capital.
+    changes
+        Other entries of `EnvConfig`.
+    """
+    if limits is None:
+        limits = Limits.uniform(DEFI_VENUES, DEFI_CAP, max_drawdown=0.2, mark_growth_rate=_FREE_MARK)
+    swap = np.array(DEFI_ENTRY)
+    usual: dict[str, Any] = {
+        "version": DEFI,
+        "costs": Costs(entry=swap, exit=swap),
+        "episode_rows": 288,
+        "warm_up": 0,
+        "halt_ends": False,
+    }
+    return EnvConfig(limits, RiskReward(scale=1000.0, pegs=_DEFI_PEGS), **{**usual, **changes})
+
+
+RWA_START = (0.40, 0.35, 0.25)
+"""Weights that an episode starts with."""
+
+_RWA_RISK_FREE = 0.0425  # per year
+_RWA_TURNOVER_COST = 0.001  # of the amount moved from one asset to another: half on exit, half on entry
+_RWA_PEGS = (Peg(RWA_FEATURES.index("usdy_peg"), 0.995, (0,)), Peg(RWA_FEATURES.index("meth_peg"), 0.98, (1,)))
+
+
+def rwa_config(limits: Limits | None = None, **changes: Any) -> EnvConfig:
+    """Return the episodes of `RwaYield-v0`: three tokenised assets on Mantle, a decision an hour, a month long.
+
+    Parameters
+    ----------
+    limits
+        By default caps of 60 %, no idle floor and a drawdown limit of 15 % under the peak.
+    changes
+        Other entries of `EnvConfig`.
+    """
+    if limits is None:
+        limits = Limits.uniform(RWA_ASSETS, RWA_MAX, idle_floor=0.0, max_drawdown=0.15, mark_growth_rate=_FREE_MARK)
+    usual: dict[str, Any] = {
+        "version": RWA,
+        "costs": Costs(entry=0.5 * _RWA_TURNOVER_COST, exit=0.5 * _RWA_TURNOVER_COST),
+        "nav": 100_000.0,
+        "episode_rows": 720,
+        "warm_up": 0,
+        "start_weights": RWA_START,
+        "deployed_share": 0.0,
+    }
+    equal = (1.0 / RWA_ASSETS,) * RWA_ASSETS
+    reward = RiskReward(scale=200.0, benchmark=equal, risk_free=_RWA_RISK_FREE, risk_aversion=2.0, pegs=_RWA_PEGS)
+    return EnvConfig(limits, reward, **{**usual, **changes})
+
+
+@dataclass(frozen=True)
+class EnvPreset:
+    """An environment.
+
+    Attributes
+    ----------
+    name
+        Its name in commands.
+    env_id
+        Its id in Gymnasium.
+    market
+        Returns the market that paths are drawn from.
+    config
+        Returns the episodes under the limits given, or under the environment's own.
+    """
+
+    name: str
+    env_id: str
+    market: Callable[[], Market]
+    config: Callable[[Limits | None], EnvConfig]
+
+
+ENVS: dict[str, EnvPreset] = {
+    preset.name: preset
+    for preset in (
+        EnvPreset("lending", "Lending-v0", shipped_market, lending_config),
+        EnvPreset("defi", "DefiYield-v0", DefiMarket, defi_config),
+        EnvPreset("rwa", "RwaYield-v0", RwaMarket, rwa_config),
+    )
+}
+"""Every environment by its name."""
+
+
+def env_preset(name: str) -> EnvPreset:
+    """Return an environment's preset by its name.
+
+    Raises
+    ------
+    PresetError
+        If there is none of this name.
+    """
+    if name not in ENVS:
+        raise PresetError(f"no environment {name!r}: choose one of {', '.join(ENVS)}")
+    return ENVS[name]
+
+
+def make_env(name: str = "lending", market: Market | None = None, config: EnvConfig | None = None) -> VaultEnv:
+    """Return one environment by its name; with another market or other episodes if given."""
+    preset = env_preset(name)
+    return VaultEnv(preset.market() if market is None else market, preset.config(None) if config is None else config)

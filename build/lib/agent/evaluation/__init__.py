@@ -1,0 +1,1 @@
+"""Evaluation of policies: fitted baselines, walk-forward, statistics, promotion, stress and reports."""

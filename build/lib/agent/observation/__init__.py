@@ -1,0 +1,1 @@
+"""Observations of vault and market for policies, and the rate means they remember."""

@@ -1,0 +1,400 @@
+"""The money math: rebalancing, interest, gas and the drawdown limit for a batch of vaults.
+
+A `PortfolioState` and a `MarketRow` go into `step`, and the next state comes out: `rebalance` moves positions, pays
+gas and spends budgets; `accrue` lets positions grow and halts a vault that falls too far; `unwind` empties a halted
+one. Training, backtest, simulation and the demo share this one definition; `tests/ape/test_parity.py` compares it with
+the Solidity vault. Arrays have a leading batch axis `B`; money is in whole asset units, ratios are fractions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from agent.columns import share, some, total
+from agent.errors import NotFiniteError, ShapeError
+from agent.units import YEAR, BoolArray, FloatArray, rows
+from agent.vault.limits import Limits
+
+
+@dataclass(frozen=True)
+class MarketRow:
+    """Market data at each vault's current row: seen at the decision, or paid until the next one.
+
+    Attributes
+    ----------
+    rates
+        `(B, n)` supply rates at the decision, APR.
+    gas_cost
+        `(B,)` asset units per unit of gas at the decision.
+    growth
+        `(B, n)` factors by which interest lets small positions grow **after** the decision.
+    seconds
+        Time until the next decision.
+    factors
+        `(B, n)` factors of price on top of `growth`; one by default.
+    depth
+        `(B, n)` assets that others supply to each pool after the decision; unlimited by default.
+    liquidity
+        `(B, n)` most that can be withdrawn at the decision, asset units; unlimited by default.
+    features
+        `(B, k)` further features of the market at the decision.
+    surprises
+        `(B, n)` unforeseeable part of the price changes, where the market tells it; see `agent.market.path`.
+    """
+
+    rates: FloatArray
+    gas_cost: FloatArray
+    growth: FloatArray
+    seconds: float
+    factors: FloatArray | None = None
+    depth: FloatArray | None = None
+    liquidity: FloatArray | None = None
+    features: FloatArray | None = None
+    surprises: FloatArray | None = None
+
+    @property
+    def small_gain(self) -> FloatArray:
+        """Growth factors `(B, n)` of positions too small to dilute a pool."""
+        return self.growth if self.factors is None else self.growth * self.factors
+
+    def gain(self, assets: FloatArray) -> FloatArray:
+        """Return the `(B, n)` factors by which positions of these sizes grow until the next decision.
+
+        A deposit of `own` beside the others' `depth` lowers the pool's utilisation by `depth / (depth + own)`. Under
+        the kink of an Aave-like rate curve the borrow rate is proportional to the utilisation, and the supply rate is
+        the borrow rate times the utilisation, so the interest falls by the square.
+        """
+        if self.depth is None:
+            return self.small_gain
+        whole = self.depth + assets
+        others = 1.0 - assets / np.where(whole > 0, whole, 1.0)
+        growth = np.asarray(1.0 + (self.growth - 1.0) * others**2)
+        return growth if self.factors is None else growth * self.factors
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Costs of a rebalance.
+
+    Attributes
+    ----------
+    gas_base
+        Units of gas of a rebalance that moves nothing.
+    gas_per_move
+        Further units for each strategy deposited to or withdrawn from. Calibrate both from receipts.
+    entry, exit
+        Share of a deposit or a withdrawal that is lost on the way: a scalar, `(n,)` per strategy, or `(B, n)` or
+        `(B, 1)` per vault; zero for lending pools.
+    """
+
+    gas_base: float = 250_000.0
+    gas_per_move: float = 250_000.0
+    entry: FloatArray | float = 0.0
+    exit: FloatArray | float = 0.0
+
+    def gas_units(self, moves: FloatArray | BoolArray) -> FloatArray:
+        """Return the units of gas `(...,)` for `(..., n)` moved flags; zero where nothing moves."""
+        count = total(np.asarray(moves, dtype=np.float64))
+        return np.where(count > 0, self.gas_base + self.gas_per_move * count, 0.0)
+
+    def switch(self, batch: int) -> FloatArray:
+        """Return the expected cost of moving a unit from one strategy to another, as a share of it, `(B,)`."""
+        entry, leave = (np.asarray(cost, dtype=np.float64) for cost in (self.entry, self.exit))
+        mean = (cost.mean(-1) if cost.ndim else cost for cost in (entry, leave))
+        return rows(sum(mean), batch)
+
+    def of(self, vaults: BoolArray) -> Costs:
+        """Return the costs of some vaults of the batch, `(B,)` flags."""
+        entry, leave = (
+            cost[vaults] if isinstance(cost, np.ndarray) and cost.ndim == 2 else cost
+            for cost in (self.entry, self.exit)
+        )
+        return self if entry is self.entry and leave is self.exit else replace(self, entry=entry, exit=leave)
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """Room that cooldown and budgets leave for a rebalance now, `(B,)` each.
+
+    Attributes
+    ----------
+    wait
+        Seconds until the cooldown is over; zero or less when it is.
+    turnover, loss
+        Shares of NAV that may be moved and lost, `inf` without a bound.
+    """
+
+    wait: FloatArray
+    turnover: FloatArray
+    loss: FloatArray
+
+    @classmethod
+    def unbounded(cls, batch: int) -> Allowance:
+        """Return the allowance of vaults without cooldown and budgets."""
+        return cls(np.zeros(batch), np.full(batch, np.inf), np.full(batch, np.inf))
+
+
+@dataclass(frozen=True)
+class PortfolioState:
+    """A batch of vaults. Its arrays must not be changed: derived figures are cached.
+
+    Attributes
+    ----------
+    assets
+        `(B, n)` value of the position in each strategy.
+    idle
+        `(B,)` assets that the vault itself holds.
+    supply
+        `(B,)` vault shares; NAV over supply is the share price.
+    mark
+        `(B,)` high-water mark of the share price.
+    halted
+        `(B,)` whether the drawdown limit was broken.
+    gas_paid
+        `(B,)` gas that the keeper has paid so far.
+    rested
+        `(B,)` seconds since the last rebalance, `inf` before the first.
+    turnover_used, loss_used
+        `(B,)` shares of NAV spent from the budgets and not refilled yet.
+    """
+
+    assets: FloatArray
+    idle: FloatArray
+    supply: FloatArray
+    mark: FloatArray
+    halted: BoolArray
+    gas_paid: FloatArray
+    rested: FloatArray
+    turnover_used: FloatArray
+    loss_used: FloatArray
+
+    @classmethod
+    def open(
+        cls, nav: FloatArray | float, count: int, batch: int = 1, weights: FloatArray | None = None
+    ) -> PortfolioState:
+        """Return `batch` new vaults over `count` strategies at a share price of one.
+
+        Positions are `(n,)` or `(B, n)` weights of NAV; all is idle by default.
+        """
+        value = rows(nav, batch)
+        if not (np.isfinite(value).all() and (value > 0).all()):
+            raise NotFiniteError("a portfolio opens with a NAV above zero")
+        assets = np.zeros((batch, count)) if weights is None else weights * value[:, None]
+        return cls(
+            assets=assets,
+            idle=np.maximum(value - assets.sum(-1), 0.0),
+            supply=value,
+            mark=np.ones(batch),
+            halted=np.zeros(batch, dtype=np.bool_),
+            gas_paid=np.zeros(batch),
+            rested=np.full(batch, np.inf),
+            turnover_used=np.zeros(batch),
+            loss_used=np.zeros(batch),
+        )
+
+    @cached_property
+    def nav(self) -> FloatArray:
+        """Net asset value, `(B,)`."""
+        return np.asarray(self.idle + total(self.assets))
+
+    @property
+    def net_worth(self) -> FloatArray:
+        """NAV less the gas paid, `(B,)`."""
+        return self.nav - self.gas_paid
+
+    @cached_property
+    def share_price(self) -> FloatArray:
+        """Assets per share, `(B,)`; one where there are no shares."""
+        return np.divide(self.nav, self.supply, out=np.ones_like(self.supply), where=self.supply > 0)
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """Share of NAV in each strategy, `(B, n)`; zero where NAV is zero."""
+        return share(self.assets, self.nav[:, None])
+
+    @property
+    def idle_weight(self) -> FloatArray:
+        """Share of NAV that is idle, `(B,)`; one where NAV is zero."""
+        return np.where(self.nav > 0, share(self.idle, self.nav), 1.0)
+
+    @cached_property
+    def drawdown(self) -> FloatArray:
+        """Fall of the share price under the high-water mark, as a share of the mark, `(B,)`."""
+        return np.maximum(0.0, 1.0 - self.share_price / self.mark)
+
+    def allowance(self, limits: Limits) -> Allowance:
+        """Return the room that cooldown and budgets leave for a rebalance now."""
+        return Allowance(
+            wait=limits.cooldown - self.rested,
+            turnover=limits.turnover_budget.available(self.turnover_used),
+            loss=limits.loss_budget.available(self.loss_used),
+        )
+
+    def flow(self, assets: FloatArray | float) -> PortfolioState:
+        """Deposit (above zero) or withdraw (below zero) at the present share price, through idle."""
+        amount = rows(assets, len(self.idle))
+        if (self.idle + amount < 0).any():
+            raise ShapeError("a withdrawal is larger than the idle assets it is paid from")
+        return replace(self, idle=self.idle + amount, supply=self.supply + amount / self.share_price)
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """Outcome of a step or a rebalance: the new state, and its cost.
+
+    Attributes
+    ----------
+    state
+        The vaults afterwards.
+    gas
+        `(B,)` gas paid for the rebalance, asset units.
+    turnover
+        `(B,)` the larger of withdrawals and deposits as a share of NAV, so that a unit moved from one strategy to
+        another counts once.
+    moved
+        `(B, n)` strategies that were deposited to or withdrawn from.
+    refused
+        `(B,)` the vault turned the rebalance away: halted, within the cooldown, over a budget, or more than a strategy
+        can pay out.
+    """
+
+    state: PortfolioState
+    gas: FloatArray
+    turnover: FloatArray
+    moved: BoolArray
+    refused: BoolArray
+
+
+def step(
+    state: PortfolioState,
+    weights: FloatArray,
+    traded: BoolArray,
+    row: MarketRow,
+    limits: Limits,
+    costs: Costs,
+) -> StepResult:
+    """Rebalance at the present NAV, then earn until the next decision.
+
+    Parameters
+    ----------
+    state
+        Vaults at the decision.
+    weights
+        `(B, n)` target shares of NAV; read only where `traded`.
+    traded
+        `(B, n)` strategies to move; the others are held (`HOLD` on chain).
+    row
+        The market.
+    limits
+        For cooldown, budgets, the growth of the mark and the drawdown limit. Caps are the decision's business.
+    costs
+        Gas units and entry and exit costs.
+
+    Raises
+    ------
+    ShapeError
+        If the targets are not of the positions' shape.
+    NotFiniteError
+        If a target is NaN, or a growth factor is not finite or below zero.
+    """
+    done = rebalance(state, weights, traded, row.gas_cost, costs, limits, row.liquidity)
+    grown = accrue(done.state, row.gain(done.state.assets), row.seconds, limits)
+    return StepResult(grown, done.gas, done.turnover, done.moved, done.refused)
+
+
+def rebalance(
+    state: PortfolioState,
+    weights: FloatArray,
+    traded: BoolArray,
+    gas_cost: FloatArray,
+    costs: Costs,
+    limits: Limits,
+    liquidity: FloatArray | None = None,
+) -> StepResult:
+    """Move the traded positions to their targets, as `Vault.rebalance` does, and charge the budgets.
+
+    Withdrawals come before deposits; where costs leave less cash than the deposits need, all deposits shrink alike.
+    Nothing moves where the vault is halted or resting, where a budget is too small, or where a withdrawal is larger
+    than the strategy can pay out (`liquidity`, `(B, n)`).
+    """
+    if weights.shape != state.assets.shape or traded.shape != state.assets.shape:
+        raise ShapeError(f"targets must have the shape {state.assets.shape} of the positions, not {weights.shape}")
+    if (np.isnan(weights) & traded).any():
+        raise NotFiniteError("target weights must not be NaN: refuse the policy that produced them")
+    wanted, nav = some(traded), state.nav
+    shut = state.halted | (limits.cooldown - state.rested > 0)
+    change = np.where(traded & ~shut[:, None], weights * nav[:, None] - state.assets, 0.0)
+    withdrawn, deposited = np.maximum(-change, 0.0), np.maximum(change, 0.0)
+    entry, leave = np.asarray(costs.entry), np.asarray(costs.exit)
+    cash, need = np.asarray(state.idle + total(withdrawn * (1.0 - leave))), total(deposited)
+    deposited *= np.divide(cash, need, out=np.ones_like(need), where=need > cash)[:, None]
+
+    turnover = share(np.maximum(total(withdrawn), total(deposited)), nav)
+    loss = share(total(withdrawn * leave + deposited * entry), nav)
+    turnover_used, turnover_fits = limits.turnover_budget.spend(state.turnover_used, turnover)
+    loss_used, loss_fits = limits.loss_budget.spend(state.loss_used, loss)
+    refused = wanted & (shut | ~turnover_fits | ~loss_fits)
+    if liquidity is not None:
+        refused |= some(withdrawn > liquidity)
+
+    done = wanted & ~refused
+    withdrawn, deposited = np.where(done[:, None], withdrawn, 0.0), np.where(done[:, None], deposited, 0.0)
+    moved = (withdrawn > 0) | (deposited > 0)
+    gas = costs.gas_units(moved) * gas_cost
+    after = replace(
+        state,
+        assets=state.assets - withdrawn + deposited * (1.0 - entry),
+        idle=np.where(done, np.maximum(cash - total(deposited), 0.0), state.idle),
+        gas_paid=state.gas_paid + gas,
+        rested=np.where(done, 0.0, state.rested),
+        turnover_used=np.where(done, turnover_used, state.turnover_used),
+        loss_used=np.where(done, loss_used, state.loss_used),
+    )
+    return StepResult(after, gas, np.where(done, turnover, 0.0), moved, refused)
+
+
+def accrue(state: PortfolioState, growth: FloatArray, seconds: float, limits: Limits) -> PortfolioState:
+    """Let positions grow by `(B, n)` factors over some seconds; past the drawdown limit a vault halts for good.
+
+    The mark follows the share price as fast as its rate allows, and the budgets refill. A loss is a factor below one.
+    """
+    if not np.isfinite(growth).all() or (growth < 0).any():
+        raise NotFiniteError("growth factors must be finite and not below zero: check the rates or share prices")
+    grown = replace(state, assets=state.assets * growth)
+    ceiling = state.mark * (1.0 + limits.mark_growth_rate * seconds / YEAR)
+    mark = np.maximum(state.mark, np.minimum(grown.share_price, ceiling))
+    return replace(
+        grown,
+        mark=mark,
+        halted=state.halted | (grown.share_price < mark * (1.0 - limits.max_drawdown)),
+        rested=state.rested + seconds,
+        turnover_used=limits.turnover_budget.refill(state.turnover_used, seconds),
+        loss_used=limits.loss_budget.refill(state.loss_used, seconds),
+    )
+
+
+def unwind(
+    state: PortfolioState, which: BoolArray, costs: Costs, liquidity: FloatArray | None = None
+) -> PortfolioState:
+    """Withdraw all that can be withdrawn to idle, as anyone may do with a halted vault.
+
+    The caller pays the gas; neither budgets nor the cooldown apply.
+
+    Parameters
+    ----------
+    state
+        Vaults.
+    which
+        `(B,)` vaults to unwind.
+    costs
+        Exit costs.
+    liquidity
+        `(B, n)` most that each strategy can pay out; unlimited by default.
+    """
+    paid = state.assets if liquidity is None else np.minimum(state.assets, liquidity)
+    withdrawn = np.where(which[:, None], paid, 0.0)
+    cash = (withdrawn * (1.0 - np.asarray(costs.exit))).sum(-1)
+    return replace(state, assets=state.assets - withdrawn, idle=state.idle + cash)

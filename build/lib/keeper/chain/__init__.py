@@ -1,0 +1,1 @@
+"""The chain library: ABIs and reverts, JSON-RPC, signers, transactions."""

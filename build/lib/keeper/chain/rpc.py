@@ -1,0 +1,297 @@
+"""JSON-RPC with the keeper's own rules: short timeouts, retries for reads only, and errors by taxonomy.
+
+web3.py's retries are off: they include `eth_sendRawTransaction` and turn a second into seven. Here a read is tried
+again on transport errors; a transaction is handed over once, since the journal finds out what became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import requests
+import stamina
+from eth_abi.exceptions import DecodingError
+from web3 import HTTPProvider
+from web3.types import RPCEndpoint
+
+from keeper.chain.abi import Revert, decode_result, decode_revert, encode_call
+from keeper.errors import ReorgError, RpcRejectedError, RpcUnavailableError, WrongChainError
+
+READ_ATTEMPTS = 3
+T = TypeVar("T")
+
+
+class _TransportError(Exception):
+    """Nothing usable came back: worth another try for a read."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """The header fields that the keeper uses."""
+
+    number: int
+    hash: str
+    parent_hash: str
+    timestamp: int
+    base_fee: int
+    gas_limit: int
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The receipt of a mined transaction."""
+
+    transaction_hash: str
+    succeeded: bool
+    block_number: int
+    block_hash: str
+    gas_used: int
+    effective_gas_price: int
+
+
+@dataclass(frozen=True)
+class Log:
+    """One event as a contract wrote it."""
+
+    topics: tuple[bytes, ...]
+    data: bytes
+
+
+class CallRevertedError(Exception):
+    """A simulated call reverted. That is no failure of the keeper: its callers turn it into a reason."""
+
+    def __init__(self, revert: Revert) -> None:
+        super().__init__(str(revert))
+        self.revert = revert
+
+
+UNREADABLE = (CallRevertedError, DecodingError)
+"""Raised by `Rpc.read` where the address holds another contract than the expected one, or none."""
+
+
+class Rpc:
+    """One node, for one chain.
+
+    Parameters
+    ----------
+    url
+        http(s) endpoint; shown in messages only as `shown_as`, since it may hold an access token.
+    timeout
+        Seconds for each request.
+    """
+
+    def __init__(self, url: str, timeout: float = 10.0, shown_as: str = "the RPC node") -> None:
+        self._provider = HTTPProvider(url, request_kwargs={"timeout": timeout}, exception_retry_configuration=None)
+        self._shown_as = shown_as
+
+    # --- reads ---------------------------------------------------------------------------------------------------
+
+    def chain_id(self) -> int:
+        """Return the id of the node's chain."""
+        return self._read(_number, "eth_chainId")
+
+    def check_chain(self, expected: int) -> None:
+        """Raise `WrongChainError` unless the node serves the expected chain."""
+        actual = self.chain_id()
+        if actual != expected:
+            raise WrongChainError(
+                f"{self._shown_as} serves chain {actual}, but the configuration says chain_id = {expected}. "
+                "Point rpc_url at the right network."
+            )
+
+    def block(self, identifier: int | Literal["latest"] = "latest") -> Block:
+        """Return a block's header."""
+        name = identifier if identifier == "latest" else hex(identifier)
+        found = self._read(_block, "eth_getBlockByNumber", name, False)
+        if found is None:
+            raise ReorgError(f"Block {name} is unknown to {self._shown_as}. Nothing was sent; trying again later.")
+        return found
+
+    def code(self, address: str, number: int | None = None) -> bytes:
+        """Return a contract's code, empty where there is none; of an old block only where the node keeps its state."""
+        return self._read(_data, "eth_getCode", address, "latest" if number is None else hex(number))
+
+    def logs(self, address: str, first: int, last: int) -> list[Log]:
+        """Return a contract's events in a range of blocks, oldest first; nodes refuse a range that is too wide."""
+        wanted = {"address": address, "fromBlock": hex(first), "toBlock": hex(last)}
+        return self._read(_logs, "eth_getLogs", wanted)
+
+    def read(
+        self, contract: str, address: str, function: str, *arguments: Any, block: Block | None = None, code: str = ""
+    ) -> Any:
+        """Call a view function and return its decoded result; `contract` names the ABI. See `call`.
+
+        Raises
+        ------
+        CallRevertedError, eth_abi.exceptions.DecodingError
+            See `UNREADABLE`.
+        """
+        data = self.call(address, encode_call(contract, function, arguments), block, code=code)
+        return decode_result(contract, function, data)
+
+    def call(
+        self, to: str, data: bytes, block: Block | None = None, sender: str | None = None, code: str = ""
+    ) -> bytes:
+        """Run a call without sending it; pinned to a block's hash where the node allows it (EIP-1898).
+
+        Parameters
+        ----------
+        code
+            0x hex to run in place of what stands at `to` (a state override).
+
+        Raises
+        ------
+        CallRevertedError
+            With the decoded revert.
+        ReorgError
+            When the pinned block is gone.
+        """
+        transaction = {"to": to, "data": "0x" + data.hex()} | ({"from": sender} if sender else {})
+        override = [{to: {"code": code}}] if code else []
+        if block is None:
+            return self._reverting(_data, "eth_call", transaction, "latest", *override)
+        pinned = {"blockHash": block.hash, "requireCanonical": True}
+        try:
+            return self._reverting(_data, "eth_call", transaction, pinned, *override)
+        except RpcRejectedError as error:
+            if self.block(block.number).hash != block.hash:
+                raise ReorgError(f"Block {block.number} was replaced while it was read. Trying again later.") from error
+            return self._reverting(_data, "eth_call", transaction, hex(block.number), *override)
+
+    def estimate_gas(self, to: str, data: bytes, sender: str) -> int:
+        """Return the gas that a transaction would need on the newest block; raises `CallRevertedError` like `call`.
+
+        Never on the pending state, some nodes' default: our own earlier transaction may be in it.
+        """
+        transaction = {"to": to, "data": "0x" + data.hex(), "from": sender}
+        return self._reverting(_number, "eth_estimateGas", transaction, "latest")
+
+    def balance(self, address: str) -> int:
+        """Return an account's native balance in wei."""
+        return self._read(_number, "eth_getBalance", address, "latest")
+
+    def nonce(self, address: str) -> int:
+        """Return the number of an account's mined transactions, which is the nonce of the next one."""
+        return self._read(_number, "eth_getTransactionCount", address, "latest")
+
+    def fee_history(self, blocks: int = 10, percentile: float = 50.0) -> tuple[int, list[int]]:
+        """Return the next block's base fee and the tips paid at a percentile of the last blocks, all in wei."""
+        return self._read(_fees, "eth_feeHistory", hex(blocks), "latest", [percentile])
+
+    def receipt(self, transaction_hash: str) -> Receipt | None:
+        """Return a transaction's receipt, `None` while it is in no block."""
+        return self._read(_receipt, "eth_getTransactionReceipt", transaction_hash)
+
+    # --- the one write -------------------------------------------------------------------------------------------
+
+    def send_raw(self, raw: bytes) -> str:
+        """Hand over a signed transaction, once; returns its hash. A lost answer raises `RpcUnavailableError`."""
+        try:
+            return str(self._request("eth_sendRawTransaction", "0x" + raw.hex()))
+        except _TransportError as error:
+            raise self._unavailable(error) from error
+
+    # --- plumbing ------------------------------------------------------------------------------------------------
+
+    def _reverting(self, parse: Callable[[Any], T], method: str, *parameters: Any) -> T:
+        try:
+            return self._read(parse, method, *parameters)
+        except RpcRejectedError as error:
+            data = error.data
+            if data is None and "revert" not in error.reason.lower():
+                raise
+            raise CallRevertedError(decode_revert(_data(data or "0x"))) from error
+
+    def _read(self, parse: Callable[[Any], T], method: str, *parameters: Any) -> T:
+        caller = stamina.RetryingCaller(attempts=READ_ATTEMPTS, wait_initial=0.1, wait_max=1.0, wait_jitter=0.1)
+        try:
+            return caller(_TransportError, lambda: self._parsed(parse, method, *parameters))
+        except _TransportError as error:
+            raise self._unavailable(error) from error
+
+    def _parsed(self, parse: Callable[[Any], T], method: str, *parameters: Any) -> T:
+        result = self._request(method, *parameters)
+        try:
+            return parse(result)
+        except (AttributeError, TypeError, ValueError, KeyError, IndexError) as error:
+            raise _TransportError(f"its answer to {method} makes no sense") from error
+
+    def _unavailable(self, error: _TransportError) -> RpcUnavailableError:
+        return RpcUnavailableError(
+            f"{self._shown_as} does not answer ({error}). Check that the node runs and that its URL is right."
+        )
+
+    def _request(self, method: str, *parameters: Any) -> Any:
+        try:
+            response = self._provider.make_request(RPCEndpoint(method), list(parameters))
+        except requests.Timeout as error:
+            raise _TransportError("timed out") from error
+        except requests.HTTPError as error:
+            raise _TransportError(f"HTTP {error.response.status_code}") from error
+        except requests.RequestException as error:
+            raise _TransportError("connection failed") from error
+        except ValueError as error:  # the body is not JSON
+            raise _TransportError("the answer is not JSON-RPC") from error
+        problem = response.get("error") if isinstance(response, dict) else None
+        if problem is not None:
+            raise _rejected(method, problem)
+        if not isinstance(response, dict) or "result" not in response:
+            raise _TransportError("the answer is not JSON-RPC")
+        return response["result"]
+
+
+# --- answers -----------------------------------------------------------------------------------------------------
+
+
+def _number(answer: Any) -> int:
+    return int(answer, 16)
+
+
+def _data(answer: Any) -> bytes:
+    return bytes.fromhex(answer.removeprefix("0x"))
+
+
+def _block(answer: Any) -> Block | None:
+    if answer is None:
+        return None
+    return Block(
+        number=_number(answer["number"]),
+        hash=str(answer["hash"]),
+        parent_hash=str(answer["parentHash"]),
+        timestamp=_number(answer["timestamp"]),
+        base_fee=_number(answer.get("baseFeePerGas") or "0x0"),
+        gas_limit=_number(answer["gasLimit"]),
+    )
+
+
+def _receipt(answer: Any) -> Receipt | None:
+    if answer is None or answer.get("blockNumber") is None:
+        return None
+    return Receipt(
+        transaction_hash=str(answer["transactionHash"]),
+        succeeded=_number(answer["status"]) == 1,
+        block_number=_number(answer["blockNumber"]),
+        block_hash=str(answer["blockHash"]),
+        gas_used=_number(answer["gasUsed"]),
+        effective_gas_price=_number(answer["effectiveGasPrice"]),
+    )
+
+
+def _logs(answer: Any) -> list[Log]:
+    return [Log(tuple(_data(topic) for topic in item["topics"]), _data(item["data"])) for item in answer]
+
+
+def _fees(answer: Any) -> tuple[int, list[int]]:
+    return _number(answer["baseFeePerGas"][-1]), [_number(row[0]) for row in answer.get("reward") or [] if row]
+
+
+def _rejected(method: str, problem: Any) -> RpcRejectedError:
+    if not isinstance(problem, dict):
+        return RpcRejectedError(method, None, str(problem))
+    data = problem.get("data")
+    if isinstance(data, dict):  # some nodes wrap it
+        data = data.get("data")
+    revert = data if isinstance(data, str) and data.startswith("0x") else None
+    return RpcRejectedError(method, problem.get("code"), str(problem.get("message", "no message")), revert)

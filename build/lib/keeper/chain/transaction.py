@@ -1,0 +1,152 @@
+"""EIP-1559 transactions: fees within a ceiling, replacement by rule, delivery that may be repeated.
+
+Nonces are not counted here: the caller pins one from the chain and keeps it in the journal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from statistics import median
+from typing import Any
+
+from keeper.chain.rpc import Rpc
+from keeper.errors import FeeTooHighError, InsufficientFundsError, RpcRejectedError, TransactionRefusedError
+
+GWEI = 10**9
+GAS_MARGIN = 1.25  # the estimate is of now; interest accrual and storage warmth shift it a little
+MIN_TIP = GWEI // 100
+
+
+@dataclass(frozen=True)
+class Fees:
+    """The offer per unit of gas, in wei."""
+
+    max_fee: int
+    tip: int
+
+
+@dataclass(frozen=True)
+class FeeRules:
+    """The operator's ceiling, and the percentage by which a replacement exceeds what it replaces."""
+
+    ceiling: int
+    bump_percent: float = 15.0
+
+    def fresh(self, rpc: Rpc) -> Fees:
+        """Return fees for the next blocks: the median tip of the last ones, and room for the base fee to double.
+
+        Raises
+        ------
+        FeeTooHighError
+            When the next base fee and tip exceed the ceiling already.
+        """
+        base_fee, tips = rpc.fee_history()
+        tip = max(MIN_TIP, int(median(tips)) if tips else 0)
+        if base_fee + tip > self.ceiling:
+            raise FeeTooHighError(
+                f"Gas costs {(base_fee + tip) / GWEI:.2f} gwei now, more than max_fee_gwei = {self.ceiling / GWEI:g}. "
+                "Waiting for it to fall; raise max_fee_gwei if this price is acceptable."
+            )
+        return Fees(min(2 * base_fee + tip, self.ceiling), tip)
+
+    def replacement(self, previous: Fees, fresh: Fees) -> Fees:
+        """Return fees that nodes accept in place of `previous`: both raised by the rule, or more if the market asks.
+
+        Raises
+        ------
+        FeeTooHighError
+            When the ceiling leaves no room for a valid replacement.
+        """
+        fees = Fees(max(fresh.max_fee, self._bumped(previous.max_fee)), max(fresh.tip, self._bumped(previous.tip)))
+        if fees.max_fee > self.ceiling:
+            raise FeeTooHighError(
+                f"Replacing the pending transaction takes {fees.max_fee / GWEI:.2f} gwei, more than max_fee_gwei = "
+                f"{self.ceiling / GWEI:g}. It stays as it is; raise max_fee_gwei to speed it up."
+            )
+        return fees
+
+    def _bumped(self, wei: int) -> int:
+        # In hundredths of a percent, rounded up: a wei too little and the node refuses.
+        return -(-wei * (10_000 + round(100 * self.bump_percent)) // 10_000)
+
+
+def build(*, chain_id: int, to: str, data: bytes, nonce: int, gas: int, fees: Fees) -> dict[str, Any]:
+    """Return an unsigned type-2 transaction."""
+    return {
+        "type": 2,
+        "chainId": chain_id,
+        "to": to,
+        "data": data,
+        "value": 0,
+        "nonce": nonce,
+        "gas": gas,
+        "maxFeePerGas": fees.max_fee,
+        "maxPriorityFeePerGas": fees.tip,
+    }
+
+
+def gas_limit(rpc: Rpc, *, to: str, data: bytes, sender: str, block_gas_limit: int) -> int:
+    """Return the estimate with a margin; raises `CallRevertedError` where the call would revert now."""
+    return min(int(rpc.estimate_gas(to, data, sender) * GAS_MARGIN), block_gas_limit)
+
+
+def check_funds(rpc: Rpc, sender: str, gas: int, fees: Fees) -> None:
+    """Raise `InsufficientFundsError` unless the sender can pay for the gas at the highest price offered."""
+    balance, need = rpc.balance(sender), gas * fees.max_fee
+    if balance < need:
+        raise InsufficientFundsError(
+            f"{sender} holds {balance / 1e18:.6f} of the native coin but may need {need / 1e18:.6f} for gas. Top it up."
+        )
+
+
+class Delivery(Enum):
+    """A node's answer to a signed transaction."""
+
+    ACCEPTED = auto()
+    """It is in the node's pool, now or already before."""
+    NONCE_USED = auto()
+    """A transaction with this nonce is mined: look for receipts."""
+    OUTBID = auto()
+    """The offer is too low, for the pool or for the next block: replace it."""
+
+
+# The words of the clients: geth, Anvil and Reth, Nethermind, Erigon, Besu.
+_ACCEPTED = ("already known", "known transaction", "already imported", "alreadyknown", "already in mempool")
+_NONCE_USED = ("nonce too low", "nonce is too low", "old nonce", "oldnonce")
+_OUTBID = (
+    "underpriced",
+    "less than block base fee",
+    "feetoolow",
+    "fee too low",
+    "gas price is too low",
+    "below base fee",
+)
+
+
+def deliver(rpc: Rpc, raw: bytes) -> Delivery:
+    """Hand a signed transaction to the node; may be repeated, since the same bytes are the same transaction.
+
+    Raises
+    ------
+    RpcUnavailableError
+        When no answer came back; the transaction may or may not have arrived.
+    TransactionRefusedError
+        When the node refuses it.
+    """
+    try:
+        rpc.send_raw(raw)
+    except RpcRejectedError as error:
+        said = error.reason.lower()
+        for words, outcome in (
+            (_ACCEPTED, Delivery.ACCEPTED),
+            (_NONCE_USED, Delivery.NONCE_USED),
+            (_OUTBID, Delivery.OUTBID),
+        ):
+            if any(word in said for word in words):
+                return outcome
+        raise TransactionRefusedError(
+            f"The node refused the signed transaction: {error.reason}. It stays in the journal and is offered again "
+            "next cycle, until its deadline."
+        ) from error
+    return Delivery.ACCEPTED

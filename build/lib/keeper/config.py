@@ -1,0 +1,242 @@
+"""The keeper's configuration: one TOML file, every key checked, unknown keys refused.
+
+Environment variables override secrets only:
+
+=============================  ==========================================================
+`BULKHEAD_RPC_URL`             `rpc_url` (provider URLs often contain an access token)
+`BULKHEAD_JOURNAL`             `journal` (database URLs often contain a password)
+`BULKHEAD_KEYSTORE_PASSWORD`   the keystore's password; comes before `password_file`
+=============================  ==========================================================
+
+Relative paths are relative to the configuration file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from eth_utils.address import is_address, is_checksum_address, to_checksum_address
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from agent.vault.decision import DecisionRules
+from keeper.errors import ConfigError
+
+PASSWORD_VARIABLE = "BULKHEAD_KEYSTORE_PASSWORD"  # noqa: S105  the name of a variable, not a password
+ENVIRONMENT = {"rpc_url": "BULKHEAD_RPC_URL", "journal": "BULKHEAD_JOURNAL"}
+DEFAULT_URL = "http://127.0.0.1:8545"  # where a local node listens
+EXAMPLE = Path(__file__).with_name("keeper.example.toml")
+
+
+def checked_address(value: str) -> str:
+    """Return an address with its checksum; raises `ValueError` where it is none or has a wrong one."""
+    if not is_address(value) or not value.startswith("0x"):
+        raise ValueError("must be an address: 0x and 40 hexadecimal digits")
+    if value[2:] not in (value[2:].lower(), value[2:].upper()) and not is_checksum_address(value):
+        raise ValueError(
+            f"has a wrong checksum (a mistyped digit?); its checksummed form is {to_checksum_address(value)}"
+        )
+    return str(to_checksum_address(value))
+
+
+Address = Annotated[str, AfterValidator(checked_address)]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class KeeperConfig(BaseModel):
+    """A checked configuration. `keeper.example.toml` says what each key means."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    rpc_url: SecretStr
+    chain_id: Annotated[int, Field(gt=0)]
+    vault: Address
+    lens: Address
+    policy: Annotated[str, Field(min_length=1)]
+    accept_other_limits: bool = False
+    journal: Annotated[str, Field(min_length=1)] = "sqlite:///keeper.sqlite"
+
+    keystore: Path | None = None
+    password_file: Path | None = None
+
+    native_price: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    min_trade: Fraction = DecisionRules.min_trade
+    max_gas_share: Fraction = DecisionRules.max_gas_share
+    leg_cost: Fraction = 0.0
+    slippage: Annotated[Fraction, Field(validate_default=True)] = 0.001
+
+    max_fee_gwei: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 100.0
+    bump_percent: Annotated[float, Field(ge=12.5, le=1000)] = 15.0
+    deadline_seconds: Seconds = 600.0
+    receipt_timeout_seconds: Seconds = 90.0
+    max_block_age_seconds: Seconds = 120.0
+    interval_seconds: Seconds = 3600.0
+    rpc_timeout_seconds: Seconds = 10.0
+
+    @field_validator("rpc_url")
+    @classmethod
+    def _http(cls, value: SecretStr) -> SecretStr:
+        safe_url(value.get_secret_value())
+        return value
+
+    @field_validator("journal")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        try:
+            make_url(value)
+        except ArgumentError:
+            raise ValueError("must be a path or an SQLAlchemy URL, like sqlite:///keeper.sqlite") from None
+        return value
+
+    @field_validator("slippage")
+    @classmethod
+    def _room_for_costs(cls, value: float, info: ValidationInfo) -> float:
+        leg_cost = info.data.get("leg_cost", 0.0)
+        if value < 2 * leg_cost:
+            raise ValueError(f"must be at least twice `leg_cost` ({leg_cost}), or no move could pay its way")
+        return value
+
+    @property
+    def safe_rpc_url(self) -> str:
+        """The node's URL as messages show it."""
+        return safe_url(self.rpc_url.get_secret_value())
+
+
+def safe_url(url: str) -> str:
+    """Return a node's URL without the path or query that may hold an access token; `ValueError` where it is none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https"):
+        raise ValueError('must be an http(s) URL, like "http://127.0.0.1:8545"')
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+
+
+def load_config(path: Path | str) -> KeeperConfig:
+    """Read and check a configuration file.
+
+    Raises
+    ------
+    ConfigError
+        With one line for each thing that is wrong: the key, and what to do.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file. Write one with: keeper init {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}). Check the path and its permissions.") from None
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}. Compare with: keeper init --stdout") from None
+    return build_config(raw, base=path.parent, source=str(path))
+
+
+def build_config(raw: dict[str, Any], base: Path, source: str = "configuration") -> KeeperConfig:
+    """Check configuration values that are already parsed; `base` anchors relative paths."""
+    values = dict(raw)
+    for key, variable in ENVIRONMENT.items():
+        if os.environ.get(variable):
+            values[key] = os.environ[variable]
+    deployment = values.pop("deployment", None)
+    if deployment is not None:
+        values = {**_address_book(base, deployment, values, source), **values}
+    for key in ("keystore", "password_file"):
+        if isinstance(values.get(key), str):
+            values[key] = base / Path(values[key]).expanduser()
+    for key, anchor in (("policy", _anchor_policy), ("journal", _anchor_journal)):
+        if isinstance(values.get(key), str):
+            values[key] = anchor(base, values[key])
+    try:
+        return KeeperConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(problem, source) for problem in error.errors())) from None
+
+
+def read_password(config: KeeperConfig) -> str:
+    """Return the keystore's password from the environment or `password_file`; empty if there is none."""
+    if PASSWORD_VARIABLE in os.environ:
+        return os.environ[PASSWORD_VARIABLE]
+    return "" if config.password_file is None else read_secret(config.password_file)
+
+
+def read_secret(path: Path) -> str:
+    """Return a file's text without its final newline."""
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"password_file: {path} cannot be read ({error}). Check the path.") from None
+
+
+def _address_book(base: Path, deployment: object, values: dict[str, Any], source: str) -> dict[str, Any]:
+    """Return the `vault` and `lens` of a deployment's address book, which must be of the configured chain."""
+    if not isinstance(deployment, str):
+        raise ConfigError(f"{source}: `deployment` must be the path of an address book (JSON).")
+    path = base / Path(deployment).expanduser()
+    try:
+        book = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{source}: `deployment`: {path} does not exist. Deploy first (ape run deploy), or give `vault` and `lens`."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{source}: `deployment`: {path} is not a readable JSON file ({error}).") from None
+    missing = [key for key in ("vault", "lens") if not isinstance(book, dict) or not isinstance(book.get(key), str)]
+    if missing:
+        raise ConfigError(f"{source}: `deployment`: {path} names no {' and no '.join(missing)}. Is it an address book?")
+    if "chain_id" in book and "chain_id" in values and book["chain_id"] != values["chain_id"]:
+        raise ConfigError(
+            f"{source}: `deployment`: {path} is of chain {book['chain_id']}, but `chain_id` is {values['chain_id']}. "
+            "Use the address book of that chain."
+        )
+    return {key: book[key] for key in ("vault", "lens")}
+
+
+def _anchor_policy(base: Path, policy: str) -> str:
+    path = base / Path(policy).expanduser()
+    looks_like_path = "/" in policy or Path(policy).suffix in (".npz", ".json")
+    return str(path) if looks_like_path or path.is_file() else policy
+
+
+def _anchor_journal(base: Path, journal: str) -> str:
+    prefix = "sqlite:///"
+    if "://" in journal and not journal.startswith(prefix):
+        return journal
+    name = journal.removeprefix(prefix)
+    return journal if name in ("", ":memory:") else prefix + str(base / Path(name).expanduser())
+
+
+def _explain(problem: Any, source: str) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = [*KeeperConfig.model_fields, "deployment"]
+        near = difflib.get_close_matches(key, known, n=1)
+        advice = f"did you mean `{near[0]}`?" if near else "remove it; `keeper init --stdout` shows all keys."
+        return f"{source}: unknown key `{key}`: {advice}"
+    if problem["type"] == "missing":
+        advice = "add it, or `deployment = ...`" if key in ("vault", "lens") else "add it"
+        return f"{source}: `{key}` is missing: {advice} (`keeper init --stdout` shows an example)."
+    message = problem["msg"].removeprefix("Value error, ")
+    shown = "" if key in ENVIRONMENT else f" (is {problem['input']!r})"
+    return f"{source}: `{key}`: {message[0].lower()}{message[1:]}{shown}."

@@ -1,0 +1,375 @@
+"""The keeper: one bounded cycle, and the loop that repeats it.
+
+    recover -> Snapshot -> Observation -> weights -> Plan -> simulated -> journalled -> signed -> sent -> mined
+
+`Keeper.cycle` is that line and `repeat` the loop. A cycle raises nothing but `KeeperError`, and then nothing was sent
+that the journal does not know. Other programs may call it (the demo does, once per simulated day).
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from types import TracebackType
+from typing import Any
+
+import structlog
+
+from agent.errors import ObservationError
+from agent.observation.memory import RateMemory
+from agent.policies.memory import Recall
+from agent.vault.decision import DecisionRules
+from agent.vault.portfolio import Costs
+from keeper.chain.rpc import CallRevertedError, Rpc
+from keeper.chain.signer import Signer, open_keystore
+from keeper.chain.transaction import GWEI, FeeRules, check_funds, gas_limit
+from keeper.config import KeeperConfig, read_password
+from keeper.conversion import HOLD
+from keeper.decide import Plan, Rebalance, Settings, deadline, decide
+from keeper.delivery import Courier, settle
+from keeper.errors import AttentionError, JournalError, KeeperError, TransientError
+from keeper.journal import Intent, Journal, Kind, State, open_journal
+from keeper.policy import load_served
+from keeper.snapshot import Snapshot, read_snapshot
+
+FIRST_BACKOFF, LONGEST_BACKOFF = 5.0, 300.0  # seconds
+
+log = structlog.get_logger("keeper")
+
+
+@dataclass(frozen=True)
+class CycleResult:
+    """The outcome of one cycle: for the terminal, for scripts and for the demo.
+
+    Attributes
+    ----------
+    outcome
+        `no-trade`, `refused`, `simulated` (a dry run would have sent it), `mined`, `heartbeat` (mined; nothing to
+        trade), `reverted`, `pending` (sent, not yet mined), `expired` or `superseded`.
+    reason
+        Why.
+    nav, strategies, weights, target
+        NAV in base units, names of the strategies, and their shares of NAV, present and wanted; `None` or empty where
+        the cycle ended before they were known.
+    request
+        The rebalance that was or would have been sent.
+    gas_used, gas_price
+        Of the receipt; wei.
+    """
+
+    outcome: str
+    reason: str
+    cycle: int
+    live: bool
+    block_number: int | None = None
+    block_timestamp: int | None = None
+    epoch: int | None = None
+    nav: int | None = None
+    strategies: tuple[str, ...] = ()
+    weights: tuple[float, ...] | None = None
+    target: tuple[float, ...] | None = None
+    at_cap: tuple[bool, ...] | None = None
+    request: Rebalance | None = None
+    transaction_hash: str | None = None
+    gas_used: int | None = None
+    gas_price: int | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the cycle did what it should; a refusal, a revert or a lost transaction is not that."""
+        return self.outcome in ("no-trade", "simulated", "mined", "heartbeat", "pending")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data; integers that JSON readers would round are strings."""
+        data = asdict(self)
+        data["nav"] = None if self.nav is None else str(self.nav)
+        if self.request is not None:
+            data["request"] |= {
+                "min_total_assets": str(self.request.min_total_assets),
+                "weights": ["HOLD" if weight == HOLD else str(weight) for weight in self.request.weights],
+            }
+        return data
+
+
+class Keeper:
+    """A vault's keeper: configuration, policy, node and journal. Close it, or use it in a `with` statement.
+
+    Parameters
+    ----------
+    config
+        Checked configuration.
+    clock
+        Returns the present time in seconds; a simulation passes its chain's clock.
+    sleep
+        Waits for receipts.
+
+    Raises
+    ------
+    PolicyError, JournalError
+        When the policy cannot be verified or the journal cannot be opened.
+    """
+
+    def __init__(
+        self,
+        config: KeeperConfig,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._sleep = sleep
+        self._served = load_served(config)
+        self._rpc = Rpc(config.rpc_url.get_secret_value(), config.rpc_timeout_seconds, config.safe_rpc_url)
+        self._signer: Signer | None = None
+        self.settings = Settings(
+            native_price=config.native_price,
+            slippage=config.slippage,
+            deadline_seconds=config.deadline_seconds,
+            rules=DecisionRules(min_trade=config.min_trade, max_gas_share=config.max_gas_share),
+            costs=Costs(entry=config.leg_cost, exit=config.leg_cost),
+        )
+        self.journal: Journal = open_journal(config.journal, config.chain_id, config.vault)
+
+    def __enter__(self) -> Keeper:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the journal."""
+        self.journal.close()
+
+    # --- one cycle -----------------------------------------------------------------------------------------------
+
+    def cycle(self, live: bool = False) -> CycleResult:
+        """Settle what is under way, then read, decide, simulate and, when live, send and wait.
+
+        Raises
+        ------
+        KeeperError
+            Its kind says what to do about it; the journal has its message.
+        """
+        cycle = self.journal.begin_cycle(live=live)
+        try:
+            result = self._recover(cycle, live) or self._trade(cycle, live)
+        except JournalError:
+            raise
+        except KeeperError as error:
+            self.journal.note(cycle, outcome="error", reason=str(error))
+            raise
+        self.journal.note(cycle, outcome=result.outcome, reason=result.reason)
+        log.info(result.outcome, cycle=cycle, block=result.block_number, reason=result.reason)
+        return result
+
+    def _recover(self, cycle: int, live: bool) -> CycleResult | None:
+        """Settle the last intent by journal and chain; a result means that it is still under way."""
+        self._rpc.check_chain(self._config.chain_id)
+        before = self.journal.latest_intent()
+        if before is None:
+            return None
+        intent = settle(self._rpc, self.journal, before, self._config.vault)
+        if intent.state.is_open and live:
+            log.info(
+                "recovering", intent=intent.id, kind=intent.kind.value, state=intent.state.value, nonce=intent.nonce
+            )
+            intent = self._courier().carry(intent)
+        if intent.state is not before.state:
+            log.info("settled", intent=intent.id, was=before.state.value, now=intent.state.value, reason=intent.reason)
+        if not intent.state.is_open:
+            return None
+        return CycleResult("pending", "an earlier transaction is still under way", cycle, live, epoch=intent.epoch)
+
+    def _trade(self, cycle: int, live: bool) -> CycleResult:
+        config, signer = self._config, self._open_signer() if live else None
+        snapshot = read_snapshot(
+            self._rpc,
+            lens=config.lens,
+            vault=config.vault,
+            max_block_age=config.max_block_age_seconds,
+            clock=self._clock,
+        )
+        if live and 2 * config.interval_seconds > snapshot.limits.max_silence:
+            log.warning(
+                "interval_seconds is more than half of the vault's max_silence: anyone may unwind between two cycles",
+                interval_seconds=config.interval_seconds,
+                max_silence=snapshot.limits.max_silence,
+            )
+        policy = self._served.at(snapshot)
+        memory, recall = self._memory(snapshot)
+        plan = decide(snapshot, memory, policy, self.settings, signer.address if signer else None, recall)
+        self._note_plan(cycle, snapshot, policy.digest, plan)
+        result = _result_of(cycle, live, snapshot, plan)
+        sender, data = snapshot.keeper, plan.call_data
+        if data is None:
+            return result
+
+        try:
+            self._rpc.call(config.vault, data, snapshot.block, sender)
+            gas = gas_limit(
+                self._rpc, to=config.vault, data=data, sender=sender, block_gas_limit=snapshot.block.gas_limit
+            )
+        except CallRevertedError as error:
+            return replace(result, outcome="refused", reason=f"the simulation reverted: {error.revert}")
+        if not live:
+            return replace(result, outcome="simulated", reason=f"{plan.reason}; a dry run sends nothing")
+
+        courier = self._courier()
+        nonce = self._rpc.nonce(sender)
+        check_funds(self._rpc, sender, gas, courier.fees(nonce))
+        intent = self.journal.plan(
+            cycle,
+            sender=sender,
+            nonce=nonce,
+            epoch=snapshot.epoch,
+            deadline=plan.request.deadline if plan.request else deadline(snapshot, self.settings),
+            gas=gas,
+            call_data=data,
+            reason=plan.reason,
+            kind=Kind(plan.action.value),
+        )
+        intent = courier.carry(intent)
+        outcome, reason = _outcome_of(intent, plan.reason)
+        return replace(
+            result,
+            outcome=outcome,
+            reason=reason,
+            transaction_hash=intent.transaction_hash,
+            gas_used=intent.gas_used,
+            gas_price=intent.gas_price,
+        )
+
+    # --- parts ---------------------------------------------------------------------------------------------------
+
+    def _open_signer(self) -> Signer:
+        if self._signer is None:
+            self._signer = open_keystore(self._config.keystore, read_password(self._config))
+        return self._signer
+
+    def _courier(self) -> Courier:
+        config = self._config
+        return Courier(
+            rpc=self._rpc,
+            journal=self.journal,
+            signer=self._open_signer(),
+            chain_id=config.chain_id,
+            vault=config.vault,
+            fee_rules=FeeRules(int(config.max_fee_gwei * GWEI), config.bump_percent),
+            receipt_timeout=config.receipt_timeout_seconds,
+            sleep=self._sleep,
+        )
+
+    def _memory(self, snapshot: Snapshot) -> tuple[RateMemory | None, Recall | None]:
+        """Read the memory of rates and, for a policy that has one, the policy's own memory from the journal."""
+        stored = self.journal.memory(snapshot.strategies_digest)
+        if stored is None:
+            return None, None
+        try:
+            data = json.loads(stored)
+            rates, recall = RateMemory.from_json(data), data.get("policy")
+            return rates, None if recall is None else Recall.from_json(recall)
+        except (ObservationError, ValueError) as error:
+            raise JournalError(f"The journal's rate memory is damaged ({error}). Start a new journal.") from error
+
+    def _note_plan(self, cycle: int, snapshot: Snapshot, policy_digest: str, plan: Plan) -> None:
+        decision = {
+            "observation": plan.vector,
+            "weights": plan.weights,
+            "target": plan.target,
+            "sent": [str(weight) for weight in plan.request.weights] if plan.request else None,
+            "decision_hash": plan.request.decision_hash if plan.request else None,
+        }
+        memory = plan.memory.to_json() | ({} if plan.recall is None else {"policy": plan.recall.to_json()})
+        self.journal.note(
+            cycle,
+            memory=(snapshot.strategies_digest, json.dumps(memory)),
+            block_number=snapshot.block.number,
+            block_timestamp=snapshot.block.timestamp,
+            snapshot_digest=snapshot.digest,
+            policy_digest=policy_digest,
+            nav=str(snapshot.total_assets),
+            decision=json.dumps(decision),
+            outcome=plan.action.value,
+            reason=plan.reason,
+        )
+
+
+def _result_of(cycle: int, live: bool, snapshot: Snapshot, plan: Plan) -> CycleResult:
+    """Return the result of a cycle that ends with its plan."""
+    return CycleResult(
+        plan.action.value,
+        plan.reason,
+        cycle,
+        live,
+        block_number=snapshot.block.number,
+        block_timestamp=snapshot.block.timestamp,
+        epoch=snapshot.epoch,
+        nav=snapshot.total_assets,
+        strategies=tuple(strategy.label for strategy in snapshot.strategies),
+        weights=plan.weights,
+        target=plan.target,
+        at_cap=plan.at_cap,
+        request=plan.request,
+    )
+
+
+def _outcome_of(intent: Intent, reason: str) -> tuple[str, str]:
+    """Return an intent's outcome and reason; `reason` is its plan's."""
+    if intent.state is State.MINED:
+        return "heartbeat" if intent.kind is Kind.HEARTBEAT else "mined", reason
+    if intent.state.is_open:
+        return "pending", "not mined yet; the next cycle goes on with it"
+    return intent.state.value, intent.reason
+
+
+# --- the loop --------------------------------------------------------------------------------------------------------
+
+
+def repeat(
+    cycle: Callable[[], CycleResult],
+    interval: float,
+    stop: threading.Event,
+    report: Callable[[CycleResult], None] | None = None,
+) -> None:
+    """Repeat a bounded cycle until told to stop; a cycle that has begun is finished.
+
+    Parameters
+    ----------
+    cycle
+        `Keeper.cycle`, live or not.
+    interval
+        Seconds between two cycles; after a transient error the next comes sooner.
+    stop
+        Set it to end the loop.
+    report
+        Called with every cycle's result.
+
+    Raises
+    ------
+    FatalError
+        When the set-up is wrong and must be changed first.
+    """
+    backoff = FIRST_BACKOFF
+    while not stop.is_set():
+        pause = interval
+        try:
+            result = cycle()
+            backoff = FIRST_BACKOFF
+            if report is not None:
+                report(result)
+            if not result.succeeded:
+                log.error(result.reason, outcome=result.outcome)
+            if result.outcome == "pending":
+                pause = min(pause, FIRST_BACKOFF)
+        except TransientError as error:
+            pause, backoff = min(pause, backoff), min(2 * backoff, LONGEST_BACKOFF)
+            log.warning(str(error), kind=type(error).__name__, retry_in_seconds=pause)
+        except AttentionError as error:
+            log.error(str(error), kind=type(error).__name__, next_try_in_seconds=pause)  # noqa: TRY400  no stack traces
+        stop.wait(pause)

@@ -1,0 +1,116 @@
+"""The keeper's error taxonomy: the kind of a failure decides what the loop does next.
+
+==============  ==============================================  ==============================
+class           meaning                                         `keeper run`
+==============  ==============================================  ==============================
+TransientError  the world may be better in a moment             backs off and tries again
+AttentionError  a person must act, but waiting does no harm     reports it, keeps its interval
+FatalError      the set-up is wrong and must be changed first   exits with code 1
+==============  ==============================================  ==============================
+
+Every message says what happened and what to do next. Nothing is ever sent on a path that raised.
+"""
+
+
+class KeeperError(Exception):
+    """Base of all errors that the keeper reports to its user without a stack trace."""
+
+
+class TransientError(KeeperError):
+    """Retry later: the cause is outside and expected to pass."""
+
+
+class AttentionError(KeeperError):
+    """Tell a person: it will not pass by itself, but nothing is lost by waiting."""
+
+
+class FatalError(KeeperError):
+    """Stop: configuration, key, chain or journal is wrong."""
+
+
+# --- transient ---------------------------------------------------------------------------------------------------
+
+
+class RpcUnavailableError(TransientError):
+    """The node did not answer, or answered with a server error."""
+
+
+class RpcRejectedError(TransientError):
+    """The node answered a request with a JSON-RPC error that the keeper does not expect."""
+
+    def __init__(self, method: str, code: int | None, message: str, data: str | None = None) -> None:
+        super().__init__(f"The node refused {method}: {message} (code {code}). If it persists, check the node.")
+        self.method = method
+        self.code = code
+        self.reason = message
+        self.data = data
+
+
+class StaleBlockError(TransientError):
+    """The newest block is too old or too far ahead of this machine's clock."""
+
+
+class ReorgError(TransientError):
+    """The block that was being read is no longer part of the chain."""
+
+
+class FeeTooHighError(TransientError):
+    """The network asks more per unit of gas than the configuration allows."""
+
+
+# --- attention ---------------------------------------------------------------------------------------------------
+
+
+class WrongKeyError(AttentionError):
+    """The configured key is not the one that the vault accepts."""
+
+
+class InsufficientFundsError(AttentionError):
+    """The keeper's account cannot pay for the transaction's gas."""
+
+
+class VaultNotReadyError(AttentionError):
+    """The vault has nothing to trade yet."""
+
+
+class MissingRateError(AttentionError):
+    """A live strategy publishes no supply rate, which the observation needs."""
+
+
+class OtherLimitsError(AttentionError):
+    """The vault's limits are looser than those that the policy was judged under."""
+
+
+class TransactionRefusedError(AttentionError):
+    """The node does not take the signed transaction."""
+
+
+class InspectionError(AttentionError):
+    """The node cannot give what an inspection reads: events, the state of old blocks, or a state override."""
+
+
+# --- fatal -------------------------------------------------------------------------------------------------------
+
+
+class ConfigError(FatalError):
+    """The configuration file is missing, unreadable or wrong."""
+
+
+class PolicyError(FatalError):
+    """The policy cannot be loaded. The keeper never trades on a policy it could not verify."""
+
+
+class WrongChainError(FatalError):
+    """The node serves another chain than the configured one."""
+
+
+class WrongContractError(FatalError):
+    """An address is malformed, holds no contract, or holds another one than it should."""
+
+
+class KeystoreError(FatalError):
+    """The keystore or its password is missing or wrong."""
+
+
+class JournalError(FatalError):
+    """The journal cannot be used: another keeper holds it, it belongs to another vault, or storage fails."""
