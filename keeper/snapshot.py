@@ -65,7 +65,7 @@ class LimitsSnapshot:
 
     @classmethod
     def from_file(cls, limits: LimitsFile) -> Self:
-        """Return what a limits file asks for."""
+        """Return the limits of a file, as the vault stores them."""
         return cls(*(limit.to_chain(limit.of(limits)) for limit in Limit))
 
     def struct(self) -> tuple[int, ...]:

@@ -192,7 +192,7 @@ def pending_lines(state: VaultState) -> list[str]:
 
 
 def abdicated_lines(state: VaultState) -> list[str]:
-    """Return what can never be loosened again."""
+    """Return the limits and caps that can never be loosened again."""
     found = [
         f"Nobody can ever loosen {limit.words} ({limit.show(limit.from_chain(state.snapshot.limits.of(limit)))})."
         for limit in state.abdicated

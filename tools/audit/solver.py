@@ -64,7 +64,7 @@ def main(path: Path) -> None:
 
 
 def split(text: str) -> tuple[str, list[str]]:
-    """Return what stands before a query's asserts, and the asserts.
+    """Split a query into its declarations and its asserts.
 
     Raises
     ------

@@ -137,7 +137,7 @@ def test_run__again__only_where_something_is_different(study: Study, history: Ra
 
 
 def test_rules__fitted_before_the_test__change_nothing_when_the_test_does(history: RateHistory) -> None:
-    """What the baselines do at the first test row must not depend on any later row."""
+    """Baselines decide at the first test row without knowing any later one."""
     changed = replace(history, rates=history.rates.copy())
     changed.rates[0, 231:] = changed.rates[0, 231:, ::-1]
     setting = Setting(Limits.uniform(3))

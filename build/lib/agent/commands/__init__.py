@@ -1,1 +1,0 @@
-"""The `agent` command, one module per subcommand; `agent.cli` puts them together."""

@@ -1,1 +1,0 @@
-"""Evaluation of policies: fitted baselines, walk-forward, statistics, promotion, stress and reports."""

@@ -1,1 +1,0 @@
-"""File formats of market history: one module each, all read from the same checked table of cells."""

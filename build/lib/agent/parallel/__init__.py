@@ -1,1 +1,0 @@
-"""Independent tasks on the cores of this machine or on a Ray cluster."""

@@ -1,1 +1,0 @@
-"""The keeper: read, decide, simulate, sign, send, remember. The agent decides; the vault's limits bind both."""

@@ -1,1 +1,0 @@
-"""The chain library: ABIs and reverts, JSON-RPC, signers, transactions."""
