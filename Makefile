@@ -30,8 +30,10 @@ lint: setup ## Check format, lint and types of Python and Solidity
 
 .PHONY: test-fast
 test-fast: setup ## Run the tests that take under two minutes together: no invariants, no chain
-	$(BIN)/forge test --no-match-path 'tests/contracts/invariants/*'
-	$(PYTEST) -m "not slow and not chain" -n 2
+	@FOUNDRY_FUZZ_RUNS=64 $(BIN)/forge test --no-match-path 'tests/contracts/invariants/*' >.fast.log 2>&1 & forge=$$!; \
+	$(PYTEST) -m "not slow and not chain" -n 2; python=$$?; \
+	wait $$forge; solidity=$$?; tail -n $$([ $$solidity = 0 ] && echo 1 || echo 100) .fast.log; rm -f .fast.log; \
+	exit $$((python || solidity))
 
 .PHONY: test-contracts
 test-contracts: setup ## Run the Forge tests: unit, fuzz, invariants

@@ -50,6 +50,7 @@ def _rules(rates: np.ndarray, limits: Limits) -> list[Rule]:
     return [rule for rule in fitted_baselines(history, setting) if isinstance(rule, Rule)]
 
 
+@pytest.mark.slow
 def test_rule_from_its_file__the_keeper_decides_what_the_backtest_decided(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     wad = _rates(rng)

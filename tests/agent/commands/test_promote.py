@@ -83,6 +83,7 @@ def _serving_of(done: Result) -> dict[str, Any]:
     return {"rule": verdict["serve"], **serving}
 
 
+@pytest.mark.slow
 def test_promote__refused__leaves_the_verdict_and_what_serves(
     policy: Path, data: Path, agent: Callable[..., Result]
 ) -> None:
@@ -105,6 +106,7 @@ def test_promote__refused__leaves_the_verdict_and_what_serves(
     assert f"the rule is in {elsewhere}" in str(done.exception)
 
 
+@pytest.mark.slow
 def test_promote__a_rule_without_fitted_numbers_serves__by_its_name(
     policy: Path, tmp_path: Path, agent: Callable[..., Result]
 ) -> None:
@@ -119,6 +121,7 @@ def test_promote__a_rule_without_fitted_numbers_serves__by_its_name(
     assert f'policy = "{serving["rule"]}"' in str(done.exception)
 
 
+@pytest.mark.slow
 def test_promote__integer_form__judged_into_a_new_integer_file(
     policy: Path, data: Path, agent: Callable[..., Result]
 ) -> None:

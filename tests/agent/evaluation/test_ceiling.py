@@ -55,6 +55,7 @@ def test_hindsight__against_the_linear_programme_over_all_portfolios__within_the
     assert optimum - RESOLUTION - compounding / 10 < found < optimum + RESOLUTION + compounding
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leg", [0.0, 0.0001, 0.0010])
 @pytest.mark.parametrize("nav", [20_000.0, 1e7])
 def test_hindsight__no_baseline_beats_it(market: SyntheticMarket, leg: float, nav: float) -> None:

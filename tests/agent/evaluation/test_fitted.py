@@ -80,6 +80,7 @@ def test_fitted__best_trailing__moves_when_the_slow_mean_says_so(setting: Settin
     assert weights[-2, 1] == pytest.approx(0.6, abs=1e-2)
 
 
+@pytest.mark.slow
 def test_fitted__tuned_band__is_no_worse_on_its_history_than_the_untuned(
     market: SyntheticMarket, setting: Setting
 ) -> None:
@@ -129,6 +130,7 @@ def test_best_weights__random_problems__as_good_as_the_linear_programme(rng: np.
         assert gained == pytest.approx(-solved.fun, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_forecast__a_rate_that_reverts__is_not_chased_if_the_move_costs(rng: np.random.Generator) -> None:
     rates = np.empty((600, 2))
     rates[0] = 0.04
@@ -144,6 +146,7 @@ def test_forecast__a_rate_that_reverts__is_not_chased_if_the_move_costs(rng: np.
     assert run(forecast, path_of(rates), setting).turnover.sum() < 1.5
 
 
+@pytest.mark.slow
 def test_forecast__joint__sees_that_one_rate_leads_another(rng: np.random.Generator) -> None:
     lead = np.maximum(0.04 + 0.01 * rng.standard_normal(400), 0.02)
     rates = np.stack([np.full(400, 0.04), np.concatenate([[0.04], lead[:-1]]), lead - 0.02], axis=1)

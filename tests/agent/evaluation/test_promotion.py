@@ -144,6 +144,7 @@ def test_judge_walk_forward__another_policy_or_scenario__refused(policy: NumpyPo
         judge_walk_forward(policy, about, scores, SCENARIO)
 
 
+@pytest.mark.slow
 def test_judge_on_history__days_it_was_trained_on__refused(policy: NumpyPolicy, rng: np.random.Generator) -> None:
     history = history_of(rng.uniform(0.02, 0.05, (300, 3)))
     limits = Limits.uniform(3)
@@ -182,6 +183,7 @@ def test_quantise__verdict_of_the_float_form__only_a_refusal_is_kept(policy: Num
         assert ("promotion" in quantise(judged, shown).manifest) is not promoted
 
 
+@pytest.mark.slow
 def test_judge__integer_form__on_days_of_its_own_only(policy: NumpyPolicy, rng: np.random.Generator) -> None:
     integer = replace(quantise(policy, rng.uniform(-1, 1, (50, vector_size(3)))), digest="0x34")
     about = {"study": "made up", "policies": {"seed 1": [policy.digest]}}

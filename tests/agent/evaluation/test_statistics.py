@@ -42,6 +42,7 @@ def test_iqm_interval__resamples_seeds_within_folds(rng: np.random.Generator) ->
         iqm_interval(np.array([1.0]), rng)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rho", [0.0, 0.5])
 def test_compare_paired__coverage__near_the_level_with_autocorrelation(rng: np.random.Generator, rho: float) -> None:
     two, one, rejected, repeats = 0, 0, 0, 120

@@ -121,6 +121,7 @@ def test_runs__every_one__knows_nothing_of_its_test(study: Study, history: RateH
                 assert inner.validation.days[inner.warm_up] == inner.ends_before
 
 
+@pytest.mark.slow
 def test_run__again__only_where_something_is_different(study: Study, history: RateHistory, tmp_path: Path) -> None:
     made = run_of_seed(study, history, Limits.uniform(3), tmp_path, 0, 1, 0)
     first = carry_out(made)
@@ -136,6 +137,7 @@ def test_run__again__only_where_something_is_different(study: Study, history: Ra
     load_policy_file(first.policy)
 
 
+@pytest.mark.slow
 def test_rules__fitted_before_the_test__change_nothing_when_the_test_does(history: RateHistory) -> None:
     """Baselines decide at the first test row without knowing any later one."""
     changed = replace(history, rates=history.rates.copy())

@@ -194,6 +194,7 @@ def test_digest__names_parameters_and_step() -> None:
     assert len({DefiMarket().digest, DefiMarket(seconds=60).digest, market(full={"hours": 1.0}).digest}) == 3
 
 
+@pytest.mark.slow
 def test_shipped_parameters__are_those_of_the_documented_command(
     compound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -75,6 +75,7 @@ def _rewrite(file: Path, arrays: dict[str, np.ndarray] | None = None, **changes:
     manifest.write_text(json.dumps({**content, "digest": digest_of(content)}))
 
 
+@pytest.mark.slow
 def test_every_rule_that_the_gate_can_name__is_loaded_as_it_was_fitted(tmp_path: Path) -> None:
     history, path = history_of(_rates()), path_of(_rates(1), gas=3e-6)
     for name, rule in rules(history, SETTING).items():
@@ -93,6 +94,7 @@ def test_every_rule_that_the_gate_can_name__is_loaded_as_it_was_fitted(tmp_path:
         assert np.array_equal(run(loaded, path, SETTING).weights, run(rule, path, SETTING).weights), name
 
 
+@pytest.mark.slow
 def test_digest__same_fit_same_digest__another_history_or_setting_another(tmp_path: Path) -> None:
     history, file = history_of(_rates()), tmp_path / "rule.npz"
     first = write_rule("best-trailing", history, SETTING, file).digest

@@ -82,6 +82,7 @@ def test_sweep__workers_share_a_study__that_goes_on_and_ends_in_a_preset(search:
         sweep(replace(search, preset=_preset(seed=9)))
 
 
+@pytest.mark.slow
 def test_run_trial__same_seed_same_trials_other_seed_others(
     search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: None
 ) -> None:

@@ -30,6 +30,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
     return train(_preset(), Limits.uniform(3), tmp_path_factory.mktemp("policy") / "policy.npz", names=("x", "y", "z"))
 
 
+@pytest.mark.slow
 def test_train__beats_equal_weight_on_markets_it_never_saw(trained: TrainingResult, market: SyntheticMarket) -> None:
     path = market.sample(np.random.default_rng(31_337), 32, 181)
     setting = Setting(Limits.uniform(3))
@@ -104,6 +105,7 @@ def test_fault_8_training__uses_the_market_it_is_given_and_is_scored_on_other_pa
     assert len(set(market.states)) == len(market.states)
 
 
+@pytest.mark.slow
 def test_train__seconds__ends_in_time(tmp_path: Path) -> None:
     result = train(_preset(seconds=2.0, steps=10**9), Limits.uniform(3), tmp_path / "policy.npz")
     assert 2.0 <= result.seconds < 8.0
