@@ -42,7 +42,8 @@ import {HighWaterMark} from "./libraries/HighWaterMark.sol";
 ///   cap, no floor and no budget;
 /// - afterwards the idle floor is kept, and NAV is at least what the keeper demanded;
 /// - the amount moved is within the turnover budget, and the loss is within the loss budget. Both are token buckets in
-///   shares of NAV. THE LOSS BUDGET BOUNDS WHAT A STOLEN KEEPER'S KEY CAN COST: `capacity + refill x time`.
+///   shares of NAV. THE LOSS BUDGET BOUNDS WHAT REBALANCING CAN COST, WHOEVER HOLDS THE KEEPER'S KEY: `capacity + refill x
+///   time`. It does not bind exits: see ASSUMPTIONS.
 /// A position that yield or a withdrawal has carried over its cap is not forced down, but no rebalance may leave it there.
 /// Caps bind the keeper, not the depositors, whose deposits and withdrawals move weights too.
 ///
@@ -84,7 +85,8 @@ import {HighWaterMark} from "./libraries/HighWaterMark.sol";
 /// - Strategies are chosen by governance: `previewRedeem` cannot be moved within a transaction, they are honest about the
 ///   shares they mint and burn, and leaving costs what `previewRedeem` says. Where it costs more, the loss budget bounds
 ///   the loss by rebalancing; a withdrawal through such a strategy charges the difference to those who stay.
-/// - A strategy that lies about its value can take its deposits, up to its cap.
+/// - A strategy that lies about its value can take its deposits, and more: who leaves at an overstated price is paid by those
+///   who stay, whatever its cap.
 /// - A new vault is seeded. Whoever deposits a little into an empty one and then donates as much lifts the share price ahead
 ///   of the mark, whose growth is bounded; until the mark has caught up, a fall by the size of the gift trips nothing, and
 ///   later depositors bear it. A first deposit of any size makes such a gift expensive.

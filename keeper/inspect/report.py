@@ -93,8 +93,8 @@ def _limit_sentences(limits: LimitsSnapshot) -> list[str]:
     told += [
         f"Rebalancing may move at most {percent(limits.turnover_capacity)} of the vault at once; "
         f"{percent(limits.turnover_refill * DAY)} a day come back.",
-        f"Whoever has the keeper's key, a thief too, can make it lose at most {percent(worst_loss(limits, DAY))} "
-        f"in a day and {percent(worst_loss(limits, WEEK))} in a week, whatever they do with it.",
+        f"Rebalancing may lose at most {percent(worst_loss(limits, DAY))} in a day and "
+        f"{percent(worst_loss(limits, WEEK))} in a week, whoever has the keeper's key. Exits are not bound by this.",
         f"When the share price is more than {percent(limits.max_drawdown)} under its high-water mark, anybody may "
         "halt the vault for good, and the next withdrawal does; then anybody may take its funds out of the "
         "strategies, to idle.",
