@@ -29,7 +29,7 @@ COMMANDS: dict[str, click.Command] = {
     "ape run devnet": devnet.cli,
     "ape run inspect": inspect.cli,
 }
-"""What the project's own programs take. Of `ape` alone, `make` has its targets, and the rest is not ours."""
+"""Programs whose words are checked: of `ape` the project's own commands, of `make` the targets."""
 OF_APE = {"--network", "--account"}
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
