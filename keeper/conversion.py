@@ -11,11 +11,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from agent.units import BoolArray, FloatArray
+from agent.units import WAD, BoolArray, FloatArray
 from agent.vault.limits import Limit, Limits
 from agent.vault.portfolio import Allowance
 from keeper.errors import MissingRateError, VaultNotReadyError
-from keeper.snapshot import NO_CAP, WAD, Snapshot
+from keeper.snapshot import NO_CAP, Snapshot
 
 HOLD = 2**256 - 1
 """Weight that tells the vault to leave a position as it is."""

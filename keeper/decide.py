@@ -21,13 +21,13 @@ from agent.observation.memory import RateMemory
 from agent.observation.observe import Observation, observe
 from agent.policies.load import Policy
 from agent.policies.memory import Recall, act_and_recall
-from agent.units import FloatArray
+from agent.units import WAD, FloatArray
 from agent.vault import decision as agent_decision
 from agent.vault.portfolio import Costs
 from keeper.chain.abi import encode_call
 from keeper.conversion import View, chain_turnover, chain_weights
 from keeper.errors import StaleBlockError
-from keeper.snapshot import WAD, Snapshot
+from keeper.snapshot import Snapshot
 
 
 class Action(StrEnum):

@@ -20,7 +20,6 @@ from keeper.chain.abi import lens_code
 from keeper.chain.rpc import UNREADABLE, Block, Rpc
 from keeper.errors import InspectionError, KeeperError, RpcRejectedError, StaleBlockError, WrongContractError
 
-WAD = 10**18
 NO_CAP = 2**128 - 1  # an absolute cap at the top of its type is none
 _LENS_AT = "0x" + keccak(text="bulkhead.lens")[-20:].hex()  # where the lens's code is put where none is deployed
 

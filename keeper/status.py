@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from agent.units import WAD
 from keeper.chain.rpc import Rpc
 from keeper.conversion import HOLD
 from keeper.errors import KeeperError
 from keeper.journal import Intent, read_journal
-from keeper.snapshot import WAD, Snapshot, read_snapshot
+from keeper.snapshot import Snapshot, read_snapshot
 
 if TYPE_CHECKING:
     from keeper.config import KeeperConfig

@@ -45,13 +45,12 @@ from agent.market.processes import (
     two_state,
 )
 from agent.observation.observe import DEFI_FEATURES
-from agent.units import DAY, YEAR, BoolArray, FloatArray
+from agent.units import DAY, HOUR, YEAR, BoolArray, FloatArray
 
 VENUES = ("uniswap_eth_usdc", "compound_dai", "aave_usdt", "curve_3pool", "yearn_usdc")
 COINS = ("dai", "usdc", "usdt")
 LENDING = ("dai", "usdt", "usdc")
 
-HOUR = 3_600
 _EPOCH = 1_767_225_600  # 2026-01-01, where synthetic timestamps begin
 _FLOOR, _CEILING = 1e-4, 1.0  # APR; simulated rates stay within
 _MAX_USED = 0.98  # utilisation of a market that is not lent out in full

@@ -23,11 +23,10 @@ from agent.digest import digest_of
 from agent.market.path import MarketPath, gas_cost
 from agent.market.processes import Depegs, mean_reverting, returns, trailing_volatility
 from agent.observation.observe import RWA_FEATURES
-from agent.units import DAY, YEAR, FloatArray
+from agent.units import DAY, HOUR, YEAR, FloatArray
 
 ASSETS = ("usdy", "meth", "mi4")
 
-HOUR = 3_600
 _EPOCH = 1_767_225_600  # 2026-01-01, where synthetic timestamps begin
 
 SERIES: dict[str, tuple[float, float, float]] = {

@@ -19,17 +19,12 @@ import numpy as np
 
 from agent.digest import digest_of
 from agent.errors import LimitsError, NotFiniteError, ShapeError
-from agent.units import DAY, FloatArray, span
+from agent.units import DAY, HOUR, WAD, WEEK, FloatArray, span
 from agent.vault.bucket import UNBOUNDED, Budget
 from agent.vault.projection import project_capped
 
 MAX_STRATEGIES = 16
 """Most strategies that the vault takes."""
-
-WAD = 10**18
-"""The chain's 1.0."""
-
-HOUR, WEEK = 3_600, 7 * DAY
 
 
 class Unit(Enum):

@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agent.errors import LimitsFileError
-from agent.vault.limits import MAX_STRATEGIES, WEEK, Limit, Limits
+from agent.units import WEEK
+from agent.vault.limits import MAX_STRATEGIES, Limit, Limits
 
 
 def _range(limit: Limit) -> Any:

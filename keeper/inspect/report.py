@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from agent.units import DAY, span
-from agent.vault.limits import WEEK, Limit
+from agent.units import DAY, WAD, WEEK, span
+from agent.vault.limits import Limit
 from keeper.chain.abi import decode_call
 from keeper.inspect.authority import Operation
 from keeper.inspect.roles import ADMIN, GOVERNOR_FUNCTIONS, GUARDIAN_FUNCTIONS, LOOSENING_FUNCTIONS, PUBLIC
 from keeper.inspect.state import VaultState
 from keeper.inspect.words import caps, moment, money, percent
-from keeper.snapshot import WAD, LimitsSnapshot, StrategySnapshot
+from keeper.snapshot import LimitsSnapshot, StrategySnapshot
 
 
 def alarms(state: VaultState) -> list[str]:

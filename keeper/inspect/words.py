@@ -3,16 +3,16 @@
 import re
 from datetime import UTC, datetime
 
-from agent.units import DAY
-from agent.vault.limits import WEEK
-from keeper.snapshot import NO_CAP, WAD
+from agent.units import DAY, HOUR, WAD, WEEK
+from agent.vault import limits
+from keeper.snapshot import NO_CAP
 
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": DAY, "w": WEEK}
+_UNITS = {"s": 1, "m": 60, "h": HOUR, "d": DAY, "w": WEEK}
 
 
 def percent(wad: int) -> str:
     """Return a WAD share as `2.5 %`."""
-    return f"{wad / WAD * 100:.6g} %"
+    return limits.percent(wad / WAD)
 
 
 def parse_span(text: str) -> int:

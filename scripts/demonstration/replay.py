@@ -16,10 +16,10 @@ from hexbytes import HexBytes
 from numpy.typing import NDArray
 from web3.logs import DISCARD
 
-from agent.units import DAY
+from agent.units import DAY, WAD
 from keeper.conversion import HOLD
 from keeper.cycle import CycleResult, Keeper
-from keeper.snapshot import WAD, Snapshot
+from keeper.snapshot import Snapshot
 from scripts.demonstration.stage import Stage
 from scripts.protocols.borrower import follow_supply_rate
 

@@ -14,11 +14,10 @@ from rich.table import Table
 from agent.backtest import Setting, run
 from agent.market.path import MarketPath
 from agent.policies.load import load_policy
-from agent.units import YEAR
+from agent.units import WAD, YEAR
 from agent.vault.limits_file import LimitsFile
 from agent.vault.replay import replay
 from keeper.conversion import HOLD
-from keeper.snapshot import WAD
 from scripts.demonstration.replay import Day, Replay
 from scripts.demonstration.series import DemoSeries, Learned
 from scripts.demonstration.stage import BASE_FEE_GWEI

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 
 from hexbytes import HexBytes
 
-from agent.units import DAY
+from agent.units import DAY, WAD
 from keeper.chain.rpc import CallRevertedError, Rpc
 from keeper.chain.signer import open_keystore
 from keeper.chain.transaction import GWEI, FeeRules, build, deliver
 from keeper.conversion import HOLD
 from keeper.cycle import Keeper
 from keeper.decide import Rebalance
-from keeper.snapshot import WAD
 from scripts.demonstration.stage import DEPOSITS, Stage
 from scripts.protocols.anvil import rpc
 from scripts.protocols.chain import Unlocked

@@ -12,11 +12,11 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 from web3.contract import Contract
 
+from agent.units import WAD
 from agent.vault.limits import Limit
 from keeper.chain.abi import encode_call, selector
 from keeper.inspect.roles import ADMIN, GOVERNOR, GUARDIAN, ROLE_NAMES, function_roles, memberships
 from keeper.inspect.state import VaultState, inspect_vault
-from keeper.snapshot import WAD
 from scripts.deployment.plan import DeploymentPlan
 from scripts.errors import PlanRefusedError, VerificationError
 from scripts.protocols.artifacts import access_manager, load_contract

@@ -9,13 +9,13 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 from web3.exceptions import Web3Exception
 
-from agent.units import DAY, span
+from agent.units import DAY, WAD, span
 from agent.vault.limits import to_wad
 from agent.vault.limits_file import LimitsFile
 from keeper.chain.rpc import UNREADABLE, Rpc
 from keeper.config import checked_address
 from keeper.inspect.words import percent
-from keeper.snapshot import NO_CAP, WAD, LimitsSnapshot
+from keeper.snapshot import NO_CAP, LimitsSnapshot
 from scripts.deployment.limits import check_limits
 from scripts.errors import PlanRefusedError
 from scripts.protocols.aave import POOL, ZERO

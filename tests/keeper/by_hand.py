@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from agent.policies.rules import EqualWeight
+from agent.units import WAD
 from keeper.chain.rpc import Block
-from keeper.snapshot import NO_CAP, WAD, LimitsSnapshot, Snapshot, StrategySnapshot
+from keeper.snapshot import NO_CAP, LimitsSnapshot, Snapshot, StrategySnapshot
 
 UNIT = 10**6
 ADDRESS = "0x" + "11" * 20

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from agent.observation.memory import RateMemory
 from agent.observation.observe import Observation
 from agent.policies.rules import EqualWeight
-from agent.units import FloatArray
+from agent.units import WAD, FloatArray
 from agent.vault.decision import DecisionRules
 from keeper.chain.abi import encode_call
 from keeper.conversion import HOLD, chain_turnover, chain_weights
 from keeper.decide import Action, Settings, decide, decision_hash
 from keeper.errors import MissingRateError, StaleBlockError, VaultNotReadyError
-from keeper.snapshot import NO_CAP, WAD, Snapshot
+from keeper.snapshot import NO_CAP, Snapshot
 from tests.keeper.by_hand import ADDRESS, BLOCK, LIMITS, UNIT, snapshot, strategy
 
 SETTINGS = Settings(native_price=3000.0)

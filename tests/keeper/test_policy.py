@@ -14,13 +14,14 @@ from agent.errors import AgentError
 from agent.observation.observe import vector_size
 from agent.policies.files import save_policy
 from agent.policies.rules import EqualWeight, Greedy
+from agent.units import WAD
 from agent.vault.limits import Limit, Limits, Tight
 from keeper.config import build_config
 from keeper.conversion import enforced_limits
 from keeper.decide import Action, Settings, decide
 from keeper.errors import OtherLimitsError, PolicyError
 from keeper.policy import ServedPolicy, load_served
-from keeper.snapshot import WAD, Snapshot
+from keeper.snapshot import Snapshot
 from tests.keeper.by_hand import ADDRESS, LIMITS, UNIT, snapshot, strategy
 from tests.keeper.harness import World
 

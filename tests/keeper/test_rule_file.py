@@ -18,13 +18,12 @@ from agent.observation.memory import RateMemory
 from agent.policies.files import RulePolicy, save_rule
 from agent.policies.load import load_policy
 from agent.policies.rules import Rule
-from agent.units import DAY
+from agent.units import DAY, WAD
 from agent.vault.limits import Limits
 from agent.vault.portfolio import Costs
 from keeper.conversion import View
 from keeper.decide import Action, Settings, decide
 from keeper.errors import PolicyError
-from keeper.snapshot import WAD
 from tests.keeper.by_hand import BLOCK, UNIT, snapshot, strategy
 from tests.keeper.harness import UNIT as CHAIN_UNIT
 from tests.keeper.harness import World

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.units import WAD
 from tools.audit import part
 from tools.audit.part import BrokenReportError, Findings, Options, Say, ToolFailedError, reading, run
 
@@ -13,7 +14,6 @@ MEASURED, ASIDE = "contracts/", "contracts/interfaces/"
 CAMPAIGNS = "tests/contracts/invariants"
 WORST_CASE = "worst_case_stolen_key"
 """The largest loss that the campaigns reached, as a share of its bound; each suite writes one file under out/."""
-WAD = 10**18
 
 
 def size(options: Options, say: Say) -> Findings:

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from agent.digest import sha256_hex
 from agent.errors import BadValueError, DataFileError
-from agent.market.defi import HOUR, DefiMarket
-from agent.units import DAY, FloatArray
+from agent.market.defi import DefiMarket
+from agent.units import DAY, HOUR, FloatArray
 from tools.calibration.quality import lag, run, table
 
 HOURS = 365.0 * 24.0

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from agent.errors import DataFileError
-from agent.market.defi import HOUR, VENUES, DefiMarket, depegs, shipped_parameters
+from agent.market.defi import VENUES, DefiMarket, depegs, shipped_parameters
 from agent.market.path import MarketPath
 from agent.market.processes import Depegs, mean_reverting, over_mean, recurse, trailing_volatility, two_state
 from agent.observation.observe import DEFI_FEATURES
-from agent.units import DAY, GWEI, YEAR
+from agent.units import DAY, GWEI, HOUR, YEAR
 from tools.calibration.defi import main, read
 from tools.results.data import FILES
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from agent.errors import LimitsError, LimitsFileError, NotFiniteError, ShapeError
-from agent.units import DAY
+from agent.units import DAY, WAD
 from agent.vault.bucket import UNBOUNDED, Budget
-from agent.vault.limits import WAD, Limit, Limits, Tight, Unit
+from agent.vault.limits import Limit, Limits, Tight, Unit
 from agent.vault.limits_file import load_limits
 from agent.vault.projection import project_between, project_capped
 from tests.agent.vault.changed import LIMITS, changed
