@@ -22,16 +22,21 @@ def _one(wanted: list[float], weights: list[float], limits: Limits, **given: obj
     return decide(np.array([wanted]), np.array([weights]), nav, gas, limits, COSTS, rules, **given)  # type: ignore[arg-type]
 
 
-@given(st.integers(0, 2**32 - 1))
-@settings(max_examples=300, deadline=None)
-def test_decide__anything__admissible_after_the_rebalance(seed: int) -> None:
-    rng = np.random.default_rng(seed)
+def _random_limits(rng: np.random.Generator) -> Limits:
     count = int(rng.integers(1, 17))
-    limits = Limits(
+    return Limits(
         rng.uniform(0.05, 1.0, count),
         np.where(rng.random(count) < 0.5, np.inf, rng.uniform(0, 1e7, count)),
         idle_floor=rng.choice([0.0, 0.02, 0.3]),
     )
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=300, deadline=None)
+def test_decide__anything__admissible_after_the_rebalance(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    limits = _random_limits(rng)
+    count = limits.count
     rules = DecisionRules(min_trade=rng.choice([0.0, 0.01, 0.2]))
     wanted = rng.choice([0.01, 1, 1e3, 1e12]) * rng.normal(0, 1, (16, count))
     wanted[rng.random((16, count)) < 0.05] = np.inf
@@ -158,12 +163,8 @@ def _random_allowance(rng: np.random.Generator, batch: int) -> Allowance:
 @settings(max_examples=300, deadline=None)
 def test_decide__any_budget__what_is_sent_fits_and_is_admissible(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    count = int(rng.integers(1, 17))
-    limits = Limits(
-        rng.uniform(0.05, 1.0, count),
-        np.where(rng.random(count) < 0.5, np.inf, rng.uniform(0, 1e7, count)),
-        idle_floor=rng.choice([0.0, 0.02, 0.3]),
-    )
+    limits = _random_limits(rng)
+    count = limits.count
     costs = Costs(0.0, 0.0, entry=rng.choice([0.0, 0.002]), exit=rng.uniform(0, 0.003, count))
     rules = DecisionRules(min_trade=rng.choice([0.0, 0.01, 0.2]), drift_margin=rng.choice([0.0, 1e-5]))
     wanted = rng.normal(0, 1, (16, count))
