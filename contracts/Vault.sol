@@ -1,198 +1,128 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
 import {ERC4626} from "@openzeppelin/contracts/token/ERC20/extensions/ERC4626.sol";
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
-import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
+import {ISelf} from "./interfaces/ISelf.sol";
 import {IVault} from "./interfaces/IVault.sol";
-import {BoundedCall} from "./libraries/BoundedCall.sol";
 import {Bucket} from "./libraries/Bucket.sol";
-import {HighWaterMark} from "./libraries/HighWaterMark.sol";
+import {Exits} from "./vault/Exits.sol";
+import {Governance} from "./vault/Governance.sol";
+import {LimitTable} from "./vault/LimitTable.sol";
+import {Rebalancing} from "./vault/Rebalancing.sol";
+import {VaultStorage} from "./vault/VaultStorage.sol";
 
 /// @title Bulkhead vault: an agent steers, the walls hold
 /// @notice
 ///
 /// WHAT IT IS
 /// An ERC-4626 vault of one asset that spreads its funds over strategies, each itself an ERC-4626 vault of the same
-/// asset. A keeper (in practice a policy's key) chooses the weights. The vault does not trust it: every rule below is
-/// enforced here, whatever the keeper asks for. The contract cannot be upgraded.
+/// asset. A keeper (in practice a policy's key) chooses the weights. The vault does not trust it, and it does not trust
+/// what a strategy says about itself: every rule below is enforced here. The contract cannot be upgraded. Its code is in two
+/// parts, this one and `Governance`, which it makes itself and runs on its own storage.
 ///
-/// NAV AND SHARE PRICE
-/// NAV (`totalAssets`) is the asset balance of the vault plus, for each strategy, `previewRedeem` of the shares in the
-/// vault's own books. Strategy shares that somebody sends to the vault are not in its books and count for nothing. Assets
-/// sent to the vault belong to the depositors. The share price starts at 1e18 whatever the decimals; 1e6 virtual shares
-/// make it expensive to inflate. All conversions round against the caller.
+/// NAV, BID AND ASK
+/// NAV is the asset balance of the vault plus, for each strategy, `previewRedeem` of the shares in the vault's own books.
+/// Strategy shares that somebody sends to the vault are not in its books and count for nothing.
+/// - The BID is NAV, with a bound on what it believes: each position counts for no more than was recorded when the vault last
+///   moved it, and the whole for no more than at the last record, both grown at `MaxGrowthRate`. It falls with a loss at once,
+///   and grows with a gain no faster than that. A second record in a block adds nothing. `totalAssets`, the share price, leaving,
+///   the fee, the high-water mark and the kill-switch are at the bid.
+/// - The ASK is what the positions are worth without the cost of leaving them (`convertToAssets`), unbounded and never under
+///   the bid. Entering is at the ask, and closed while the ask, of the whole or of a position, is over the bid by more than a
+///   twentieth. Whoever enters without a least number of shares may pay that much too much of what a lying strategy holds.
+/// So a lie, a glitch, a gift or a deposit just in time takes at most `rate x time` of all that is in the vault, one's own capital
+/// included, and a lie never more than what is in the strategies that lie, or was when the vault last moved them. Who leaves while
+/// the bid is behind NAV leaves the rest to the others. In kind one takes along one's part of what is really there; not in the
+/// transaction of a deposit. The share price starts at 1e18 whatever the decimals; 1e6 virtual shares make it expensive to
+/// inflate. All conversions round against the caller: to shares at the ask, to assets at the bid.
 ///
 /// REBALANCING
 /// Only the keeper rebalances. A request names, for each strategy, a share of the NAV at the start, or `HOLD`. The vault
 /// first withdraws from strategies over their target, then deposits into those under it. It reverts unless:
 /// - the epoch is the vault's, the deadline has not passed, the policy is the committed one, the cooldown is over;
 /// - the share price is above the drawdown floor, before and after;
-/// - afterwards no strategy is over its absolute cap, or over its relative cap of the NAV *before*. Where the transaction
-///   itself deposited first, the NAV before that deposit counts, and the deposit stays idle: a flash deposit widens no
-///   cap, no floor and no budget;
-/// - afterwards the idle floor is kept, and NAV is at least what the keeper demanded;
-/// - the amount moved is within the turnover budget, and the loss is within the loss budget. Both are token buckets in
-///   shares of NAV. THE LOSS BUDGET BOUNDS WHAT REBALANCING CAN COST, WHOEVER HOLDS THE KEEPER'S KEY: `capacity + refill x
-///   time`. It does not bind exits: see ASSUMPTIONS.
-/// A position that yield or a withdrawal has carried over its cap is not forced down, but no rebalance may leave it there.
-/// Caps bind the keeper, not the depositors, whose deposits and withdrawals move weights too.
+/// - afterwards no strategy that was deposited into is over its absolute cap, or over its relative cap of the NAV *before*, or of
+///   the bid where that is less; and no group of strategies that share a risk is over the group's caps. Where the transaction
+///   itself deposited first, the NAV before that deposit counts, and the deposit stays idle: neither a lie nor a flash deposit
+///   widens a cap or a budget;
+/// - every strategy that was deposited into could pay back now all that is in it. Where it tells the cash of its venue, that
+///   covered it before this deposit; where it says nothing at all, a trial decides;
+/// - idle is not taken under its floor, and NAV per share is at least what the keeper demanded;
+/// - the amount moved is within the turnover budget, and the losses are within the loss budget. Both are token buckets in
+///   shares of NAV or of the bid, whichever is less. Losses are summed position by position, so that no gain hides one.
+///   THE LOSS BUDGET BOUNDS WHAT REBALANCING CAN COST, WHOEVER HOLDS THE KEEPER'S KEY: `capacity + refill x time`.
+/// A position that yield, a gift or a withdrawal has carried over its cap is not forced down, and not added to. Caps bind the
+/// keeper, not the depositors, whose deposits and withdrawals move weights too.
 ///
 /// KILL-SWITCH
-/// The high-water mark follows the share price up, at most at `MarkGrowthRate`, and never falls by itself. When the share
-/// price is under `mark x (1 - MaxDrawdown)`, anyone may call `trip()`, and any withdrawal trips as well: the vault is then
-/// halted for good. Halted, it takes no deposit and no rebalance; anyone may `unwind` strategies to idle. Leaving stays
-/// open. Only governance resumes, and the mark then starts anew at the present share price. In a vault that is empty but
-/// for dust there is nothing to protect and a unit of rounding would look like a crash: there the mark is the price.
+/// The high-water mark is the highest share price so far. When the share price is under `mark x (1 - MaxDrawdown)`, anyone
+/// may call `trip()`, and any withdrawal trips as well: the vault is then halted for good. Halted, it takes no deposit and no
+/// rebalance; anyone may `unwind` strategies to idle, and what is unwound may lose no more than `UnwindLoss` of it on the way.
+/// Leaving stays open. Only governance resumes, and the mark then starts anew at the present share price. In a vault that is
+/// empty but for dust there is nothing to protect and a unit of rounding would look like a crash: there the bid is NAV, and the
+/// mark is the price.
 ///
 /// DEAD MAN'S SWITCH
 /// When the keeper has neither rebalanced nor sent a heartbeat for `MaxSilence` seconds, anyone may `unwind`.
 ///
 /// LEAVING
-/// Withdrawals use idle assets, then the strategies in order. A strategy that reverts or is illiquid is passed over.
-/// `redeemInKind` hands out the pro-rata part of idle and of every strategy's shares; it needs no price, no liquidity and
-/// no live strategy. The way out depends on neither the keeper, nor governance, nor the kill-switch.
+/// Withdrawals use idle assets, then the strategies in order. A strategy that reverts, is illiquid or costs more to leave than
+/// it says is passed over; with a bound of one's own (`maxShares`, `minAssets`) one may pay that cost instead. Those who stay
+/// never pay it, but for rounding. `redeemInKind` hands out the pro-rata part of idle and of every strategy's shares; it needs
+/// no price, no liquidity, no live strategy and not even an asset that can be transferred. The way out depends on neither the
+/// keeper, nor governance, nor the kill-switch.
 ///
 /// QUARANTINE
-/// A strategy counts as nothing while its valuation reverts. Deposits, rebalances and `trip` then wait, so that nobody
-/// enters cheaply and no hiccup halts the vault. Withdrawals go on at the price of the rest, and forgo that strategy:
-/// `redeemInKind` is the fair way out. A strategy that never comes back is written off by governance, after its delay.
+/// While a strategy's valuation reverts there is no price, and none is shown: conversions, previews and `totalAssets` revert,
+/// what may be entered or left by them is 0, and nothing is recorded. Deposits, rebalances and `trip` wait, so that nobody
+/// enters cheaply and no hiccup halts the vault; a vault inside this one does the same to it. Exits with a bound go on at the
+/// price of the rest and forgo that strategy; `redeemInKind` is the fair way out. When it ends, all is as before. A strategy
+/// that never comes back is written off by governance, after its delay.
 ///
 /// PERFORMANCE FEE
-/// Off unless governance sets it. Charged in shares, on gains of the share price above the highest at which it was charged
-/// (not the kill-switch's mark, whose growth is bounded); at most 30 %. No fee on deposits, assets or withdrawals.
+/// Off unless governance sets it. Charged in shares, on gains of the share price above the highest at which it was charged;
+/// at most 30 %. No fee on deposits, assets or withdrawals.
 ///
 /// ROLES
-/// keeper      rebalances within the walls, and sends heartbeats. Nothing else.
+/// keeper      rebalances within the walls, sends heartbeats, may resign. Nothing else.
 /// authority   an OpenZeppelin AccessManager that says who may call the `restricted` functions, and after which delay.
-///   guardian    can only tighten: lower caps and budgets, halt, cut the keeper off; no delay.
+///   guardian    can only tighten: lower caps and budgets, halt, cut the keeper off; no delay. Governance can undo all of it.
 ///   governance  can loosen, add strategies, commit policies, resume; after a delay that depositors can see and within
-///               which they can leave. It can abdicate: renounce, for ever, the right to loosen a limit.
+///               which they can leave. It can abdicate: renounce, for ever, the right to loosen a limit beyond what it has set.
 /// anyone      trips, and unwinds once halted or once the keeper is silent.
+///
+/// GAS
+/// Strategies are read and called with bounded gas: a withdrawal gets past four hostile ones, and an exit in kind past sixteen,
+/// within the 2^24 that a transaction may use. A call that failed for want of gas is an error and never an answer.
 ///
 /// ASSUMPTIONS
 /// - The asset takes no fee on transfer (such a deposit is refused), does not rebase, has no more than 24 decimals, and
 ///   calls back nobody who could profit from reading the vault's views in between.
-/// - Strategies are chosen by governance: `previewRedeem` cannot be moved within a transaction, they are honest about the
-///   shares they mint and burn, and leaving costs what `previewRedeem` says. Where it costs more, the loss budget bounds
-///   the loss by rebalancing; a withdrawal through such a strategy charges the difference to those who stay.
-/// - A strategy that lies about its value can take its deposits, and more: who leaves at an overstated price is paid by those
-///   who stay, whatever its cap.
-/// - A new vault is seeded. Whoever deposits a little into an empty one and then donates as much lifts the share price ahead
-///   of the mark, whose growth is bounded; until the mark has caught up, a fall by the size of the gift trips nothing, and
-///   later depositors bear it. A first deposit of any size makes such a gift expensive.
+/// - Strategies are chosen by governance. One that lies can cost what is in it, or was when the vault last moved it, and the
+///   growth that the rate allows on that; lying low, it can be entered cheaply, by no more than what is in it. A relative cap
+///   counts the capital of whoever deposits and leaves again; an absolute cap does not.
+/// - What a strategy books only when it is touched, it can lose at that same touch without a loss being seen.
+/// - Leaving one strategy does not change what another is worth: what a withdrawal costs is measured where it draws.
+/// - A strategy whose shares are worth more than leaving it pays was so when the vault last deposited into it: that is when the
+///   vault looks.
+/// - A new vault is seeded. A gift of more than a twentieth of what is in a vault or a position closes deposits until the bid has
+///   grown, or governance restates it: in a nearly empty vault that is cheap.
 /// - The authority is configured as `scripts/deploy.py` does and checks: an admin without a delay could do anything at once.
-contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTransient {
-    using BoundedCall for address;
+contract Vault is IVault, ISelf, Rebalancing, Exits, LimitTable {
     using Bucket for Bucket.State;
     using Math for uint256;
-    using SafeCast for uint256;
-    using SafeERC20 for IERC20;
 
-    /* CONSTANTS */
+    /* IMMUTABLES */
 
-    uint256 internal constant WAD = 1e18;
-    uint256 internal constant BASIS_POINTS = 1e4;
-    uint256 internal constant VIRTUAL_SHARES = 1e6;
-    uint8 internal constant DECIMALS_OFFSET = 6;
-    /// @dev A vault with fewer than these assets, and fewer than these shares, is empty but for dust. Either test alone would
-    /// fail: a crash leaves few assets, and a gift to an empty vault makes few shares worth much.
-    uint256 internal constant DUST_ASSETS = 1e3;
-    uint256 internal constant DUST_SHARES = DUST_ASSETS * VIRTUAL_SHARES;
-    /// @dev No deposit lifts NAV over these assets, nor the supply over these shares: beyond them, conversions would overflow.
-    /// 3e38 base units, as much as a strategy's value may have.
-    uint256 internal constant MAX_ASSETS = type(uint128).max;
-    uint256 internal constant MAX_SHARES = MAX_ASSETS * VIRTUAL_SHARES;
-    uint256 public constant MAX_STRATEGIES = 16;
-    /// @dev Gas for reading a strategy, and for a call that must not be fatal: generous for honest strategies, while a
-    /// hostile one that burns it all still leaves enough of a block to get out.
-    uint256 internal constant READ_GAS = 2_000_000;
-    uint256 internal constant CALL_GAS = 4_000_000;
-    /// @dev Gas to hand out shares: sixteen strategies that burn it all still fit into one transaction.
-    uint256 internal constant TRANSFER_GAS = 500_000;
-    /// @inheritdoc IVault
-    uint256 public constant HOLD = type(uint256).max;
-
-    /* STORAGE THAT EVERY OPERATION READS */
-
-    /// @dev High-water mark of the share price (WAD). As wide as any price: 120 bits would do for every vault in use, but a
-    /// gift of a few assets to an empty one lifts the price beyond them, and a mark that cannot follow is blind.
-    uint208 internal _mark;
-    uint48 internal _markedAt;
-
-    /// @param maxDrawdown `Limit.MaxDrawdown`.
-    /// @param performanceFee `Limit.PerformanceFee`, in basis points.
-    /// @param count Number of strategies.
-    struct Hot {
-        uint64 maxDrawdown;
-        uint16 performanceFee;
-        uint8 count;
-        bool halted;
-    }
-
-    Hot internal _hot;
-
-    /* KEEPER STORAGE */
-
-    address public keeper;
-    uint40 internal _epoch;
-    uint40 internal _lastRebalance;
-    bytes32 public policyHash;
-
-    /* LIMITS STORAGE */
-
-    uint64 internal _idleFloor;
-    uint64 internal _markGrowthRate;
-    uint32 internal _cooldown;
-    uint32 internal _maxSilence;
-    uint40 internal _lastHeartbeat;
-
-    Bucket.State internal _loss;
-    Bucket.State internal _turnover;
-
-    /// @dev Bit `Limit`: that limit can never be loosened again. Bit 255: the same for caps, and for new strategies.
-    uint256 internal _abdicated;
-    uint256 internal constant CAPS_BIT = 255;
-
-    /* FEE STORAGE */
-
-    address public feeRecipient;
-    /// @dev Highest share price at which the performance fee was charged.
-    uint256 internal _feeMark;
-
-    /* STRATEGIES STORAGE */
-
-    /// @dev The first `count` are used.
-    Strategy[MAX_STRATEGIES] internal _strategies;
-    /// @dev Position in `_strategies` plus one; 0 for an address that is not a strategy.
-    mapping(address => uint256) internal _position;
-
-    /* TRANSIENT STORAGE */
-
-    /// @dev NAV before the first deposit of this transaction, plus one; 0 when there was none.
-    uint256 internal transient _navBeforeDeposit;
-
-    /* MEMORY TYPES */
-
-    /// @dev The vault's books at one moment, net of the fee that is due.
-    struct Books {
-        uint256 nav;
-        uint256 supply;
-        uint256 feeShares;
-        uint256 price;
-        uint256 idle;
-        uint256[] values;
-        address broken; // a strategy that could not be valued, or 0
-    }
+    /// @dev The code of what guardian and governance may do, and of `unwind`. The vault makes it itself and runs it on its own storage, for one
+    /// contract may not be as large as both. It can no more be changed than the vault.
+    address private immutable _governance;
 
     /* CONSTRUCTOR */
 
@@ -205,52 +135,51 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         address authority_,
         address keeper_,
         Limits memory limits_
-    ) ERC20(name_, symbol_) ERC20Permit(name_) ERC4626(asset_) AccessManaged(authority_) {
+    ) VaultStorage(asset_, name_, symbol_, authority_) {
+        _governance = address(new Governance(asset_, name_, symbol_, authority_));
         require(authority_ != address(0), ZeroAddress());
-        _startMark(WAD);
+        _setMark(WAD);
         _feeMark = WAD;
         _setKeeper(keeper_);
-        _setLimit(Limit.IdleFloor, limits_.idleFloor);
-        _setLimit(Limit.MaxDrawdown, limits_.maxDrawdown);
-        _setLimit(Limit.MarkGrowthRate, limits_.markGrowthRate);
-        _setLimit(Limit.Cooldown, limits_.cooldown);
-        _setLimit(Limit.MaxSilence, limits_.maxSilence);
-        _setLimit(Limit.LossCapacity, limits_.lossCapacity);
-        _setLimit(Limit.LossRefill, limits_.lossRefill);
-        _setLimit(Limit.TurnoverCapacity, limits_.turnoverCapacity);
-        _setLimit(Limit.TurnoverRefill, limits_.turnoverRefill);
-        _setLimit(Limit.PerformanceFee, limits_.performanceFee);
+        _governLimit(Limit.IdleFloor, limits_.idleFloor);
+        _governLimit(Limit.MaxDrawdown, limits_.maxDrawdown);
+        _governLimit(Limit.MaxGrowthRate, limits_.maxGrowthRate);
+        _governLimit(Limit.Cooldown, limits_.cooldown);
+        _governLimit(Limit.MaxSilence, limits_.maxSilence);
+        _governLimit(Limit.LossCapacity, limits_.lossCapacity);
+        _governLimit(Limit.LossRefill, limits_.lossRefill);
+        _governLimit(Limit.TurnoverCapacity, limits_.turnoverCapacity);
+        _governLimit(Limit.TurnoverRefill, limits_.turnoverRefill);
+        _governLimit(Limit.PerformanceFee, limits_.performanceFee);
+        _governLimit(Limit.UnwindLoss, limits_.unwindLoss);
+        _governLimit(Limit.DepositCap, limits_.depositCap);
     }
 
     /* KEEPER */
 
     /// @inheritdoc IVault
     function rebalance(Rebalance calldata request) external nonReentrant {
-        _checkRequest(request);
-        Books memory start = _accrue();
-        uint256 floor = _checkTradable(start);
-        uint256 nav = _navBeforeDeposit == 0 ? start.nav : Math.min(start.nav, _navBeforeDeposit - 1);
-
-        uint256[] memory targets = _targets(request.weights, start, nav);
-        _spendTurnover(_move(start.values, targets), nav);
-        uint256 navAfter = _checkOutcome(start, nav, floor, request.minTotalAssets);
-
-        _lastRebalance = uint40(block.timestamp);
-        emit Rebalanced(_epoch++, request.policyHash, request.decisionHash, request.weights, start.nav, navAfter);
+        _rebalance(request);
     }
 
     /// @inheritdoc IVault
     function heartbeat() external {
-        require(msg.sender == keeper, NotKeeper(msg.sender));
+        _onlyKeeper();
         _lastHeartbeat = uint40(block.timestamp);
         emit Heartbeat();
+    }
+
+    /// @inheritdoc IVault
+    function resign() external {
+        _onlyKeeper();
+        _cutKeeper();
     }
 
     /* ANYONE */
 
     /// @inheritdoc IVault
     function trip() external nonReentrant {
-        require(!_hot.halted, VaultHalted());
+        require(!_halted, VaultHalted());
         Books memory books = _accrueValued();
         uint256 floor = _drawdownFloor(_mark);
         require(books.price < floor, DrawdownWithinLimit(books.price, floor));
@@ -258,135 +187,8 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     }
 
     /// @inheritdoc IVault
-    function unwind(address strategy) external nonReentrant returns (uint256 assets) {
-        uint256 silentFrom = lastSeen() + _maxSilence;
-        require(_hot.halted || block.timestamp > silentFrom, KeeperNotSilent(lastSeen(), silentFrom));
-        Strategy storage s = _strategy(strategy);
-        uint256 shares = Math.min(s.shares, s.target.maxRedeem(address(this)));
-        assets = _redeem(s, shares);
-        emit Unwound(msg.sender, strategy, shares, assets);
-    }
-
-    /* GUARDIAN */
-
-    /// @inheritdoc IVault
-    function tighten(Limit limit_, uint256 value) external restricted {
-        uint256 current = _limit(limit_);
-        bool up = limit_ == Limit.IdleFloor || limit_ == Limit.Cooldown;
-        bool tighter = limit_ != Limit.MarkGrowthRate && (up ? value > current : value < current);
-        require(tighter, NotTighter(value, current));
-        if (limit_ == Limit.PerformanceFee) _accrue(); // what is due is due at the old rate
-        _setLimit(limit_, value);
-    }
-
-    /// @inheritdoc IVault
-    function tightenCaps(address strategy, uint64 relativeCap, uint128 absoluteCap) external restricted {
-        Strategy storage s = _strategy(strategy);
-        require(relativeCap <= s.relativeCap, NotTighter(relativeCap, s.relativeCap));
-        require(absoluteCap <= s.absoluteCap, NotTighter(absoluteCap, s.absoluteCap));
-        _setCaps(s, relativeCap, absoluteCap);
-    }
-
-    /// @inheritdoc IVault
-    function halt() external restricted {
-        require(!_hot.halted, VaultHalted());
-        _hot.halted = true;
-        emit Halted(msg.sender);
-    }
-
-    /// @inheritdoc IVault
-    function cutKeeper() external restricted {
-        keeper = address(0);
-        emit KeeperSet(address(0));
-    }
-
-    /* GOVERNANCE */
-
-    /// @inheritdoc IVault
-    function loosen(Limit limit_, uint256 value) external restricted {
-        require(!abdicated(limit_), Abdicated());
-        if (limit_ == Limit.MarkGrowthRate || limit_ == Limit.PerformanceFee) _settle();
-        _setLimit(limit_, value);
-    }
-
-    /// @inheritdoc IVault
-    function loosenCaps(address strategy, uint64 relativeCap, uint128 absoluteCap) external restricted {
-        require(!capsAbdicated(), Abdicated());
-        _setCaps(_strategy(strategy), relativeCap, absoluteCap);
-    }
-
-    /// @inheritdoc IVault
-    function abdicate(Limit limit_) external restricted {
-        _abdicated |= 1 << uint256(limit_);
-        emit LimitAbdicated(limit_);
-    }
-
-    /// @inheritdoc IVault
-    function abdicateCaps() external restricted {
-        _abdicated |= 1 << CAPS_BIT;
-        emit CapsAbdicated();
-    }
-
-    /// @inheritdoc IVault
-    function addStrategy(address strategy, uint64 relativeCap, uint128 absoluteCap) external restricted {
-        require(!capsAbdicated(), Abdicated());
-        require(strategy != address(0) && strategy != address(this), ZeroAddress());
-        require(_position[strategy] == 0, StrategyAlreadyAdded(strategy));
-        require(_hot.count < MAX_STRATEGIES, TooManyStrategies(MAX_STRATEGIES));
-        require(IERC4626(strategy).asset() == asset(), WrongAsset(strategy, IERC4626(strategy).asset()));
-        _strategies[_hot.count].target = IERC4626(strategy);
-        _position[strategy] = ++_hot.count;
-        emit StrategyAdded(strategy);
-        _setCaps(_strategy(strategy), relativeCap, absoluteCap);
-    }
-
-    /// @inheritdoc IVault
-    function removeStrategy(address strategy) external restricted {
-        Strategy storage s = _strategy(strategy);
-        require(s.shares == 0, StrategyNotEmpty(strategy, s.shares));
-        // The others keep their order; a request that is under way was made for the old one, and the epoch voids it.
-        for (uint256 i = _position[strategy]; i < _hot.count; ++i) {
-            _strategies[i - 1] = _strategies[i];
-            _position[address(_strategies[i].target)] = i;
-        }
-        delete _strategies[--_hot.count];
-        delete _position[strategy];
-        ++_epoch;
-        emit StrategyRemoved(strategy);
-    }
-
-    /// @inheritdoc IVault
-    function writeOff(address strategy) external restricted {
-        Strategy storage s = _strategy(strategy);
-        emit StrategyWrittenOff(strategy, s.shares);
-        s.shares = 0;
-    }
-
-    /// @inheritdoc IVault
-    function setKeeper(address newKeeper) external restricted {
-        _setKeeper(newKeeper);
-    }
-
-    /// @inheritdoc IVault
-    function commitPolicy(bytes32 newPolicyHash) external restricted {
-        policyHash = newPolicyHash;
-        emit PolicyCommitted(newPolicyHash);
-    }
-
-    /// @inheritdoc IVault
-    function setFeeRecipient(address newFeeRecipient) external restricted {
-        _settle();
-        feeRecipient = newFeeRecipient;
-        emit FeeRecipientSet(newFeeRecipient);
-    }
-
-    /// @inheritdoc IVault
-    function resume() external restricted {
-        require(_hot.halted, NotHalted());
-        uint256 price = _accrueValued().price;
-        _startMark(price);
-        _hot.halted = false;
-        emit Resumed(price);
+    function unwind(address, uint256) external returns (uint256) {
+        _govern();
     }
 
     /* DEPOSIT */
@@ -399,7 +201,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         returns (uint256 shares)
     {
         Books memory books = _openForDeposit(assets);
-        shares = _toShares(assets, books, Math.Rounding.Floor);
+        shares = _toShares(assets, books.ask, books, Math.Rounding.Floor);
         _enter(receiver, assets, shares, books);
     }
 
@@ -411,7 +213,7 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         returns (uint256 assets)
     {
         Books memory books = _openForDeposit(shares);
-        assets = _toAssets(shares, books, Math.Rounding.Ceil);
+        assets = _toAssets(shares, books.ask, books, Math.Rounding.Ceil);
         _enter(receiver, assets, shares, books);
     }
 
@@ -436,13 +238,15 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         nonReentrant
         returns (uint256 shares)
     {
-        Books memory books = _accrue();
-        shares = _toShares(assets, books, Math.Rounding.Ceil);
+        Books memory books = _accrue(false);
+        shares = _toShares(assets, books.bid, books, Math.Rounding.Ceil);
         uint256 owned = balanceOf(owner);
-        require(
-            shares <= owned, ERC4626ExceededMaxWithdraw(owner, assets, _toAssets(owned, books, Math.Rounding.Floor))
-        );
-        _leave(receiver, owner, assets, shares, books);
+        if (shares > owned) {
+            revert ERC4626ExceededMaxWithdraw(owner, assets, _toAssets(owned, books.bid, books, Math.Rounding.Floor));
+        }
+        _checkPriced(books, assets);
+        _pull(assets, books, false, false);
+        _leave(receiver, owner, assets, shares, books, 0);
     }
 
     /// @inheritdoc ERC4626
@@ -452,73 +256,85 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         nonReentrant
         returns (uint256 assets)
     {
-        Books memory books = _accrue();
+        Books memory books = _accrue(false);
         uint256 owned = balanceOf(owner);
         require(shares <= owned, ERC4626ExceededMaxRedeem(owner, shares, owned));
-        assets = _toAssets(shares, books, Math.Rounding.Floor);
-        _leave(receiver, owner, assets, shares, books);
+        assets = _toAssets(shares, books.bid, books, Math.Rounding.Floor);
+        _checkPriced(books, shares);
+        _pull(assets, books, false, false);
+        _leave(receiver, owner, assets, shares, books, 0);
     }
 
     /// @inheritdoc IVault
     function withdraw(uint256 assets, address receiver, address owner, uint256 maxShares)
         external
+        nonReentrant
         returns (uint256 shares)
     {
-        shares = withdraw(assets, receiver, owner);
+        Books memory books = _accrue(false);
+        uint256 cost = _pull(assets, books, true, false);
+        shares = _toShares(assets + cost, books.bid, books, Math.Rounding.Ceil);
         require(shares <= maxShares, SlippageExceeded(shares, maxShares));
+        _leave(receiver, owner, assets, shares, books, cost);
     }
 
     /// @inheritdoc IVault
     function redeem(uint256 shares, address receiver, address owner, uint256 minAssets)
         external
+        nonReentrant
         returns (uint256 assets)
     {
-        assets = redeem(shares, receiver, owner);
+        Books memory books = _accrue(false);
+        assets = _toAssets(shares, books.bid, books, Math.Rounding.Floor);
+        uint256 cost = _pull(assets, books, true, true);
+        assets -= cost;
         require(assets >= minAssets, SlippageExceeded(assets, minAssets));
+        _leave(receiver, owner, assets, shares, books, cost);
     }
 
     /// @inheritdoc IVault
-    function redeemInKind(uint256 shares, address receiver, address owner)
+    function redeemInKind(uint256 shares, address receiver, address owner, uint256[] calldata minimums)
         external
         nonReentrant
-        returns (uint256 assets, uint256[] memory parts)
+        returns (uint256, uint256[] memory)
     {
-        uint256 whole = (_hot.performanceFee == 0 ? totalSupply() : _accrue().supply) + VIRTUAL_SHARES;
-        if (msg.sender != owner) _spendAllowance(owner, msg.sender, shares);
-        _burn(owner, shares);
+        return _redeemInKind(shares, receiver, owner, minimums);
+    }
 
-        assets = idle().mulDiv(shares, whole);
-        parts = new uint256[](_hot.count);
-        for (uint256 i; i < parts.length; ++i) {
-            Strategy storage s = _strategies[i];
-            parts[i] = _handOut(s, uint256(s.shares).mulDiv(shares, whole), receiver);
-        }
-        if (assets > 0) _transferOut(receiver, assets);
-        emit RedeemedInKind(msg.sender, receiver, owner, shares, assets);
+    /// @inheritdoc ISelf
+    function draw(uint256 position, uint256 amount, uint256 value, uint256 allowed, bool probe)
+        external
+        returns (uint256 loss)
+    {
+        require(msg.sender == address(this), OnlySelf());
+        loss = _draw(position, amount, value, allowed, probe);
     }
 
     /* VIEWS */
 
-    /// @notice NAV: idle assets plus the proceeds of leaving every strategy. A strategy that cannot be valued counts as 0.
-    function totalAssets() public view override(ERC4626, IERC4626) nonReentrantView returns (uint256 nav) {
-        Books memory books;
-        _value(books);
-        return books.nav;
+    /// @notice The bid: what leaving is paid from. Reverts while a strategy cannot be valued, as do all conversions and previews:
+    /// half a price would be none, and ERC-4626 has no better word for that than a revert.
+    function totalAssets() public view override(ERC4626, IERC4626) returns (uint256) {
+        return _pricedBooks(false).bid;
     }
 
     /// @inheritdoc IVault
-    function idle() public view returns (uint256) {
-        return IERC20(asset()).balanceOf(address(this));
+    function valuation() external view returns (Valuation memory v) {
+        Books memory books = _readBooks(true);
+        (v.nav, v.bid, v.ask, v.sharePrice, v.broken) = (books.nav, books.bid, books.ask, books.price, books.broken);
+        v.navPrice = _sharePrice(books.nav, books.supply);
+        v.highWaterMark = _markAt(books);
+        v.drawdownFloor = _drawdownFloor(v.highWaterMark);
     }
 
     /// @inheritdoc IVault
     function sharePrice() external view returns (uint256) {
-        return _readBooks().price;
+        return _pricedBooks(false).price;
     }
 
     /// @inheritdoc IVault
     function highWaterMark() public view returns (uint256) {
-        return _markAt(_readBooks());
+        return _markAt(_readBooks(false));
     }
 
     /// @inheritdoc IVault
@@ -528,7 +344,47 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
 
     /// @inheritdoc IVault
     function valued() external view returns (bool) {
-        return _readBooks().broken == address(0);
+        return _readBooks(false).broken == address(0);
+    }
+
+    /// @inheritdoc IVault
+    function HOLD() external pure returns (uint256) {
+        return LEAVE_IT;
+    }
+
+    /// @inheritdoc IVault
+    function SKIP() external pure returns (uint256) {
+        return LEAVE_IT;
+    }
+
+    /// @inheritdoc IVault
+    function idle() external view returns (uint256) {
+        return _idle();
+    }
+
+    function keeper() external view returns (address) {
+        return _keeper;
+    }
+
+    function policyHash() external view returns (bytes32) {
+        return _policyHash;
+    }
+
+    function feeRecipient() external view returns (address) {
+        return _feeRecipient;
+    }
+
+    /// @inheritdoc IVault
+    function lastSeen() external view returns (uint256) {
+        return _lastSeen();
+    }
+
+    function abdicated(Limit limit_) external view returns (bool) {
+        return _isAbdicated(limit_);
+    }
+
+    function capsAbdicated() external view returns (bool) {
+        return _areCapsAbdicated();
     }
 
     function epoch() external view returns (uint256) {
@@ -539,20 +395,22 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
         return _lastRebalance;
     }
 
-    /// @inheritdoc IVault
-    function lastSeen() public view returns (uint256) {
-        return Math.max(_lastRebalance, _lastHeartbeat);
-    }
-
     function strategies() external view returns (Strategy[] memory list) {
-        list = new Strategy[](_hot.count);
+        list = new Strategy[](_count);
         for (uint256 i; i < list.length; ++i) {
             list[i] = _strategies[i];
         }
     }
 
+    function groups() external view returns (Group[] memory list) {
+        list = new Group[](_groupCount);
+        for (uint256 i; i < list.length; ++i) {
+            list[i] = _groups[i];
+        }
+    }
+
     function halted() external view returns (bool) {
-        return _hot.halted;
+        return _halted;
     }
 
     /// @inheritdoc IVault
@@ -568,28 +426,26 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     function limits() external view returns (Limits memory) {
         return Limits({
             idleFloor: _idleFloor,
-            maxDrawdown: _hot.maxDrawdown,
-            markGrowthRate: _markGrowthRate,
+            maxDrawdown: _maxDrawdown,
+            maxGrowthRate: uint128(uint256(_maxGrowthRate) * WAD_PER_MILLIONTH),
             cooldown: _cooldown,
             maxSilence: _maxSilence,
             lossCapacity: _loss.capacity,
             lossRefill: _loss.refill,
             turnoverCapacity: _turnover.capacity,
             turnoverRefill: _turnover.refill,
-            performanceFee: uint64(_limit(Limit.PerformanceFee))
+            performanceFee: uint64(uint256(_performanceFee) * WAD_PER_BASIS_POINT),
+            unwindLoss: _unwindLoss,
+            depositCap: _depositCap
         });
     }
 
-    function abdicated(Limit limit_) public view returns (bool) {
-        return _abdicated >> uint256(limit_) & 1 == 1;
+    function decimals() public view override(VaultStorage, IERC20Metadata) returns (uint8) {
+        return super.decimals();
     }
 
-    function capsAbdicated() public view returns (bool) {
-        return _abdicated >> CAPS_BIT == 1;
-    }
-
-    /// @notice Nothing can be deposited while halted, while the share price is under the drawdown floor, or while a
-    /// strategy cannot be valued. Otherwise up to a NAV of 128 bits, which is more than any token has in use.
+    /// @notice Nothing can be deposited while halted, while the share price is under the drawdown floor, while a strategy
+    /// cannot be valued, or while the ask is far over the bid. Otherwise up to the deposit cap.
     function maxDeposit(address) public view override(ERC4626, IERC4626) returns (uint256 assets) {
         (assets,) = _openRoom();
     }
@@ -597,410 +453,187 @@ contract Vault is IVault, ERC4626, ERC20Permit, AccessManaged, ReentrancyGuardTr
     /// @notice As `maxDeposit`.
     function maxMint(address) public view override(ERC4626, IERC4626) returns (uint256) {
         (uint256 assets, Books memory books) = _openRoom();
-        return _toShares(assets, books, Math.Rounding.Floor);
+        return _toShares(assets, books.ask, books, Math.Rounding.Floor);
     }
 
-    /// @notice Assets that `owner` can withdraw now, with the present liquidity of the strategies.
+    /// @notice Assets that `owner` can withdraw now, at the bid, with the present liquidity of the strategies; 0 while one cannot
+    /// be valued. A strategy that says nothing about what it can pay is not counted, and tried all the same.
     function maxWithdraw(address owner) public view override(ERC4626, IERC4626) returns (uint256) {
-        Books memory books = _readBooks();
-        return Math.min(_toAssets(balanceOf(owner), books, Math.Rounding.Floor), _liquid(books));
+        Books memory books = _readBooks(false);
+        return Math.min(_toAssets(balanceOf(owner), books.bid, books, Math.Rounding.Floor), _liquid(books));
     }
 
-    /// @notice Shares that `owner` can redeem now, with the present liquidity of the strategies.
+    /// @notice Shares that `owner` can redeem now; otherwise as `maxWithdraw`.
     function maxRedeem(address owner) public view override(ERC4626, IERC4626) returns (uint256) {
-        Books memory books = _readBooks();
+        Books memory books = _readBooks(false);
         uint256 shares = balanceOf(owner);
         uint256 liquid = _liquid(books);
-        bool all = _toAssets(shares, books, Math.Rounding.Floor) <= liquid;
-        return all ? shares : _toShares(liquid, books, Math.Rounding.Floor);
+        bool all = books.broken == address(0) && _toAssets(shares, books.bid, books, Math.Rounding.Floor) <= liquid;
+        return all ? shares : _toShares(liquid, books.bid, books, Math.Rounding.Floor);
     }
 
-    function decimals() public view override(ERC20, ERC4626, IERC20Metadata) returns (uint8) {
-        return ERC4626.decimals();
+    /// @notice Shares for a deposit, at the ask.
+    function previewDeposit(uint256 assets) public view override(ERC4626, IERC4626) returns (uint256) {
+        Books memory books = _pricedBooks(true);
+        return _toShares(assets, books.ask, books, Math.Rounding.Floor);
     }
 
-    /* INTERNAL: REBALANCE */
-
-    function _checkRequest(Rebalance calldata request) internal view {
-        require(msg.sender == keeper, NotKeeper(msg.sender));
-        require(!_hot.halted, VaultHalted());
-        require(request.epoch == _epoch, WrongEpoch(request.epoch, _epoch));
-        require(block.timestamp <= request.deadline, DeadlinePassed(request.deadline, block.timestamp));
-        require(request.policyHash == policyHash, WrongPolicy(request.policyHash, policyHash));
-        uint256 until = uint256(_lastRebalance) + _cooldown;
-        require(block.timestamp >= until, CooldownRunning(until));
-        uint256 expected = _hot.count;
-        require(request.weights.length == expected, WrongLength(request.weights.length, expected));
+    /// @notice Shares for a withdrawal, at the bid.
+    function previewWithdraw(uint256 assets) public view override(ERC4626, IERC4626) returns (uint256) {
+        Books memory books = _pricedBooks(false);
+        return _toShares(assets, books.bid, books, Math.Rounding.Ceil);
     }
 
-    /// @dev Converts weights to amounts. Refuses at once whatever would fail later with a less telling error.
-    /// @param nav Base of every wall; the weights themselves are shares of `start.nav`.
-    function _targets(uint256[] calldata weights, Books memory start, uint256 nav)
-        internal
-        view
-        returns (uint256[] memory targets)
-    {
-        targets = new uint256[](weights.length);
-        uint256 invested;
-        for (uint256 i; i < weights.length; ++i) {
-            uint256 target = start.values[i];
-            if (weights[i] != HOLD) {
-                target = start.nav.mulDiv(weights[i], WAD);
-                _checkCaps(_strategies[i], target, nav);
-            }
-            targets[i] = target;
-            invested = invested.saturatingAdd(target);
-        }
-        _checkIdleFloor(nav.saturatingSub(invested), nav);
+    /// @notice Assets for a mint, at the ask.
+    function previewMint(uint256 shares) public view override(ERC4626, IERC4626) returns (uint256) {
+        Books memory books = _pricedBooks(true);
+        return _toAssets(shares, books.ask, books, Math.Rounding.Ceil);
     }
 
-    /// @dev Withdraws, then deposits. Returns the larger of the two sums: a unit moved between strategies counts once.
-    function _move(uint256[] memory values, uint256[] memory targets) internal returns (uint256) {
-        uint256 withdrawn;
-        uint256 deposited;
-        for (uint256 i; i < targets.length; ++i) {
-            (uint256 value, uint256 target) = (values[i], targets[i]);
-            if (target >= value) continue;
-            withdrawn += value - target;
-            _take(_strategies[i], value, target);
-        }
-        for (uint256 i; i < targets.length; ++i) {
-            (uint256 value, uint256 target) = (values[i], targets[i]);
-            if (target <= value) continue;
-            deposited += target - value;
-            _put(_strategies[i], target - value);
-        }
-        return Math.max(withdrawn, deposited);
+    /* GUARDIAN AND GOVERNANCE */
+
+    function tighten(Limit, uint256) external {
+        _govern();
     }
 
-    function _spendTurnover(uint256 moved, uint256 nav) internal {
-        uint256 turnover = moved == 0 ? 0 : moved.mulDiv(WAD, Math.max(nav, 1), Math.Rounding.Ceil);
-        (bool ok, uint256 left) = _turnover.spend(turnover);
-        require(ok, TurnoverBudgetExceeded(turnover, left));
+    function tightenCaps(address, uint64, uint128) external {
+        _govern();
     }
 
-    function _checkOutcome(Books memory start, uint256 nav, uint256 floor, uint256 minTotalAssets)
-        internal
-        returns (uint256 navAfter)
-    {
-        Books memory end;
-        _value(end);
-        require(end.broken == address(0), ValuationFailed(end.broken));
-        uint256 total = end.nav;
-        uint256 flash = start.nav - nav; // stays idle, and counts for nothing
-        for (uint256 i; i < end.values.length; ++i) {
-            _checkCaps(_strategies[i], end.values[i], nav);
-        }
-        _checkIdleFloor(end.idle.saturatingSub(flash), total.saturatingSub(flash));
-        require(total >= minTotalAssets, TotalAssetsBelowMinimum(total, minTotalAssets));
-
-        uint256 loss = total < start.nav ? (start.nav - total).mulDiv(WAD, Math.max(nav, 1), Math.Rounding.Ceil) : 0;
-        (bool ok, uint256 left) = _loss.spend(loss);
-        require(ok, LossBudgetExceeded(loss, left));
-        uint256 price = _sharePrice(total, start.supply);
-        require(price >= floor, DrawdownExceeded(price, floor));
-        return total;
+    function tightenGroup(uint256, uint64, uint128) external {
+        _govern();
     }
 
-    function _checkCaps(Strategy storage s, uint256 assets, uint256 nav) internal view {
-        if (assets == 0) return;
-        uint256 relative = nav.mulDiv(s.relativeCap, WAD);
-        require(assets <= relative, RelativeCapExceeded(address(s.target), assets, relative));
-        require(assets <= s.absoluteCap, AbsoluteCapExceeded(address(s.target), assets, s.absoluteCap));
+    function halt() external {
+        _govern();
     }
 
-    function _checkIdleFloor(uint256 idle_, uint256 nav) internal view {
-        uint256 floor = nav.mulDiv(_idleFloor, WAD, Math.Rounding.Ceil);
-        require(idle_ >= floor, IdleFloorBreached(idle_, floor));
+    function cutKeeper() external {
+        _govern();
     }
 
-    /* INTERNAL: STRATEGIES */
-
-    function _strategy(address strategy) internal view returns (Strategy storage) {
-        uint256 position = _position[strategy];
-        require(position != 0, UnknownStrategy(strategy));
-        return _strategies[position - 1];
+    function loosen(Limit, uint256) external {
+        _govern();
     }
 
-    /// @dev `previewRedeem` and not `convertToAssets`: a position is worth the proceeds of leaving it, net of exit fees. An
-    /// answer beyond 128 bits is no valuation: the sum must not overflow, or one strategy could lock the vault.
-    function _value(Books memory books) internal view {
-        uint256 count = _hot.count;
-        uint256[] memory values = new uint256[](count);
-        uint256 nav = idle();
-        books.idle = nav;
-        for (uint256 i; i < count; ++i) {
-            Strategy storage s = _strategies[i];
-            uint256 shares = s.shares;
-            if (shares == 0) continue;
-            address target = address(s.target);
-            (bool ok, uint256 value) = target.readUint(READ_GAS, IERC4626.previewRedeem.selector, shares);
-            if (ok && value <= type(uint128).max) {
-                values[i] = value;
-                nav += value;
-            } else {
-                books.broken = target;
-            }
-        }
-        books.nav = nav;
-        books.values = values;
+    function loosenCaps(address, uint64, uint128) external {
+        _govern();
     }
 
-    /// @dev Reduces a position from `value` to `target`. Leaving it altogether redeems the shares, so no dust stays.
-    function _take(Strategy storage s, uint256 value, uint256 target) internal {
-        if (target == 0) {
-            _redeem(s, s.shares);
-        } else {
-            s.shares = (s.shares - s.target.withdraw(value - target, address(this), address(this))).toUint128();
+    function setGroup(uint256, Group calldata) external {
+        _govern();
+    }
+
+    function abdicate(Limit) external {
+        _govern();
+    }
+
+    function abdicateCaps() external {
+        _govern();
+    }
+
+    function addStrategy(address, uint64, uint128) external {
+        _govern();
+    }
+
+    function removeStrategy(address) external {
+        _govern();
+    }
+
+    function writeOff(address) external {
+        _govern();
+    }
+
+    function setKeeper(address) external {
+        _govern();
+    }
+
+    function commitPolicy(bytes32) external {
+        _govern();
+    }
+
+    function setFeeRecipient(address) external {
+        _govern();
+    }
+
+    function sweep(address, address) external {
+        _govern();
+    }
+
+    function restate(uint256) external {
+        _govern();
+    }
+
+    function resume() external {
+        _govern();
+    }
+
+    /* INTERNAL */
+
+    /// @dev Runs the call's namesake in `Governance`, on this storage and with this caller. It checks who may call.
+    function _govern() private {
+        address code_ = _governance;
+        assembly ("memory-safe") {
+            let data := mload(0x40)
+            calldatacopy(data, 0, calldatasize())
+            let ok := delegatecall(gas(), code_, data, calldatasize(), 0, 0)
+            returndatacopy(data, 0, returndatasize())
+            if iszero(ok) { revert(data, returndatasize()) }
+            return(data, returndatasize())
         }
     }
 
-    function _redeem(Strategy storage s, uint256 shares) internal returns (uint256) {
-        s.shares = (s.shares - shares).toUint128();
-        return s.target.redeem(shares, address(this), address(this));
-    }
-
-    /// @dev The approval is exact and spent at once: a strategy can never pull more than its deposit.
-    function _put(Strategy storage s, uint256 assets) internal {
-        IERC20(asset()).forceApprove(address(s.target), assets);
-        s.shares = (s.shares + s.target.deposit(assets, address(this))).toUint128();
-    }
-
-    /// @dev Withdraws from the strategies, in order, until `assets` are idle; one that does not pay is passed over.
-    function _pull(uint256 assets, Books memory books) internal {
-        uint256 available = books.idle;
-        for (uint256 i; available < assets && i < books.values.length; ++i) {
-            Strategy storage s = _strategies[i];
-            uint256 amount = Math.min(assets - available, _withdrawable(s, books.values[i]));
-            if (amount == 0) continue;
-            (bool ok, uint256 burned) = address(s.target)
-                .callUint(CALL_GAS, abi.encodeCall(IERC4626.withdraw, (amount, address(this), address(this))));
-            if (!ok) {
-                emit StrategySkipped(address(s.target));
-                continue;
-            }
-            s.shares = uint256(s.shares).saturatingSub(burned).toUint128();
-            available = idle();
-        }
-        require(available >= assets, NotEnoughLiquidity(assets, available));
-    }
-
-    /// @dev Assets that a strategy of this value would pay out now; 0 where it does not answer.
-    function _withdrawable(Strategy storage s, uint256 value) internal view returns (uint256) {
-        if (value == 0) return 0;
-        (, uint256 most) = address(s.target).readUint(READ_GAS, IERC4626.maxWithdraw.selector, uint160(address(this)));
-        return Math.min(most, value);
-    }
-
-    function _liquid(Books memory books) internal view returns (uint256 assets) {
-        assets = books.idle;
-        for (uint256 i; i < books.values.length; ++i) {
-            assets += _withdrawable(_strategies[i], books.values[i]);
-        }
-    }
-
-    /// @dev Transfers shares of a strategy, and returns how many: 0 where the transfer fails.
-    function _handOut(Strategy storage s, uint256 shares, address receiver) internal returns (uint256) {
-        if (shares == 0) return 0;
-        if (!address(s.target).tryTransfer(TRANSFER_GAS, receiver, shares)) {
-            emit StrategySkipped(address(s.target));
-            return 0;
-        }
-        s.shares = (s.shares - shares).toUint128();
-        return shares;
-    }
-
-    /* INTERNAL: SHARE PRICE, FEE AND DRAWDOWN */
-
-    /// @dev NAV and supply at this moment, as if the performance fee that is due were minted.
-    function _books() internal view returns (Books memory books) {
-        _value(books);
-        books.supply = totalSupply();
-        books.price = _sharePrice(books.nav, books.supply);
-        uint256 rate = _feeRate();
-        if (rate == 0 || books.price <= _feeMark) return books;
-        uint256 gain = (books.price - _feeMark).mulDiv(books.supply, WAD * VIRTUAL_SHARES);
-        uint256 fee = gain.mulDiv(rate, BASIS_POINTS);
-        books.feeShares = fee.mulDiv(books.supply + VIRTUAL_SHARES, books.nav + 1 - fee);
-        books.supply += books.feeShares;
-        books.price = _sharePrice(books.nav, books.supply);
-    }
-
-    /// @dev The books for a view. In the middle of an operation they do not add up, so the view reverts.
-    function _readBooks() internal view nonReentrantView returns (Books memory) {
-        return _books();
-    }
-
-    /// @dev Records the fee and the high-water mark. The fee's mark rises even where the fee rounds to nothing: with hardly
-    /// any shares in existence a donation lifts the price for free, and the next depositor would pay for that gain.
-    function _accrue() internal returns (Books memory books) {
-        books = _books();
-        if (books.feeShares > 0) {
-            _mint(feeRecipient, books.feeShares);
-            emit FeeCharged(feeRecipient, books.feeShares, books.price);
-        }
-        if (_feeRate() != 0 && books.price > _feeMark) _feeMark = books.price;
-        _startMark(_markAt(books));
-    }
-
-    function _accrueValued() internal returns (Books memory books) {
-        books = _accrue();
-        require(books.broken == address(0), ValuationFailed(books.broken));
-    }
-
-    /// @dev Settles under the old terms, so that new ones never reach back. Needs a valuation of every strategy: the recovery
-    /// of one in quarantine would later pass for a gain.
-    function _settle() internal {
-        _feeMark = Math.max(_feeMark, _accrueValued().price);
-    }
-
-    /// @dev In basis points; 0 while there is no recipient.
-    function _feeRate() internal view returns (uint256 rate) {
-        rate = _hot.performanceFee;
-        if (rate != 0 && feeRecipient == address(0)) rate = 0;
-    }
-
-    function _markAt(Books memory books) internal view returns (uint256) {
-        bool empty = books.supply == 0 || (books.supply < DUST_SHARES && books.nav < DUST_ASSETS);
-        if (empty) return books.price;
-        uint256 mark = _mark;
-        if (books.price <= mark) return mark;
-        return HighWaterMark.follow(mark, books.price, _markGrowthRate, block.timestamp - _markedAt);
-    }
-
-    /// @dev A price beyond 208 bits (an empty vault that was sent all the money in the world) is capped: reverting would lock
-    /// the vault.
-    function _startMark(uint256 price) internal {
-        _mark = uint208(Math.min(price, type(uint208).max));
-        _markedAt = uint48(block.timestamp);
-    }
-
-    function _sharePrice(uint256 nav, uint256 supply) internal pure returns (uint256) {
-        return (nav + 1).mulDiv(WAD * VIRTUAL_SHARES, supply + VIRTUAL_SHARES);
-    }
-
-    function _drawdownFloor(uint256 mark) internal view returns (uint256) {
-        return mark.mulDiv(WAD - _hot.maxDrawdown, WAD);
-    }
-
-    /// @dev Refuses deposits and rebalances at a price that is unknown or past the drawdown limit.
-    function _checkTradable(Books memory books) internal view returns (uint256 floor) {
-        require(books.broken == address(0), ValuationFailed(books.broken));
-        floor = _drawdownFloor(_mark);
-        require(books.price >= floor, DrawdownExceeded(books.price, floor));
-    }
-
-    function _trip(uint256 price) internal {
-        _hot.halted = true;
-        emit Tripped(msg.sender, price, _mark);
-    }
-
-    /* INTERNAL: ERC-4626 */
-
-    function _decimalsOffset() internal pure override returns (uint8) {
-        return DECIMALS_OFFSET;
-    }
-
+    /// @dev At the ask, as `_convertToAssets` is at the bid: nobody gets more for their assets, or less for their shares.
     function _convertToShares(uint256 assets, Math.Rounding rounding) internal view override returns (uint256) {
-        return _toShares(assets, _readBooks(), rounding);
+        Books memory books = _pricedBooks(true);
+        return _toShares(assets, books.ask, books, rounding);
     }
 
     function _convertToAssets(uint256 shares, Math.Rounding rounding) internal view override returns (uint256) {
-        return _toAssets(shares, _readBooks(), rounding);
-    }
-
-    function _toShares(uint256 assets, Books memory books, Math.Rounding rounding) internal pure returns (uint256) {
-        return assets.mulDiv(books.supply + VIRTUAL_SHARES, books.nav + 1, rounding);
-    }
-
-    function _toAssets(uint256 shares, Books memory books, Math.Rounding rounding) internal pure returns (uint256) {
-        return shares.mulDiv(books.nav + 1, books.supply + VIRTUAL_SHARES, rounding);
+        Books memory books = _pricedBooks(false);
+        return _toAssets(shares, books.bid, books, rounding);
     }
 
     /// @dev Assets that may be deposited now; 0 while deposits are closed.
     function _openRoom() internal view returns (uint256 assets, Books memory books) {
-        books = _readBooks();
-        bool open = !_hot.halted && books.broken == address(0) && books.price >= _drawdownFloor(_markAt(books));
-        if (open) assets = _room(books);
+        books = _readBooks(true);
+        bool open = !_halted && books.broken == address(0) && books.price >= _drawdownFloor(_markAt(books));
+        if (open && _isNarrow(books)) assets = _room(books);
     }
 
     /// @dev Assets that still fit under the maximum, whether or not deposits are open.
-    function _room(Books memory books) internal pure returns (uint256) {
-        if (books.nav >= MAX_ASSETS) return 0;
-        uint256 priced = _toAssets(MAX_SHARES.saturatingSub(books.supply), books, Math.Rounding.Floor);
-        return Math.min(MAX_ASSETS - books.nav, priced);
+    function _room(Books memory books) internal view returns (uint256) {
+        uint256 priced = _toAssets(MAX_SHARES.saturatingSub(books.supply), books.ask, books, Math.Rounding.Floor);
+        return Math.min(_mostAssets().saturatingSub(books.ask), priced);
+    }
+
+    function _mostAssets() internal view returns (uint256) {
+        return _hasDepositCap ? _depositCap : MAX_ASSETS;
+    }
+
+    function _isNarrow(Books memory books) internal pure returns (bool) {
+        return !books.wide && books.ask <= _spread(books.bid);
     }
 
     /// @dev `maxDeposit` allows 0 at least, and whatever it allows must work: a deposit of 0 passes in every state.
     function _openForDeposit(uint256 amount) internal returns (Books memory books) {
-        if (amount == 0) return _accrue();
-        require(!_hot.halted, VaultHalted());
-        books = _accrue();
+        if (amount == 0) return _accrue(false);
+        require(!_halted, VaultHalted());
+        books = _accrue(true);
         _checkTradable(books);
+        require(_isNarrow(books), SpreadTooWide(books.bid, books.ask));
         if (_navBeforeDeposit == 0) _navBeforeDeposit = books.nav + 1;
     }
 
     /// @dev Shares for assets that did not arrive would be paid by the other depositors.
     function _enter(address receiver, uint256 assets, uint256 shares, Books memory books) internal {
-        bool fits = assets <= MAX_ASSETS.saturatingSub(books.nav) && shares <= MAX_SHARES.saturatingSub(books.supply);
-        if (!fits) revert ERC4626ExceededMaxDeposit(receiver, assets, _room(books));
+        bool fits = assets <= _mostAssets().saturatingSub(books.ask) && shares <= MAX_SHARES.saturatingSub(books.supply);
+        if (assets != 0 && !fits) revert ERC4626ExceededMaxDeposit(receiver, assets, _room(books));
+        _recorded += uint128(assets);
         _deposit(msg.sender, receiver, assets, shares);
-        uint256 received = idle() - books.idle;
+        // Entering at the ask lifts the bid per share. That is no gain to charge: it is the newcomer's own money.
+        if (books.feeRate != 0) _feeMark = Math.max(_feeMark, _sharePrice(_recorded, books.supply + shares));
+        uint256 received = _idle() - books.idle;
         require(received == assets, TransferFeeTaken(assets, received));
-    }
-
-    function _leave(address receiver, address owner, uint256 assets, uint256 shares, Books memory books) internal {
-        bool past = books.broken == address(0) && books.price < _drawdownFloor(_mark);
-        if (past && !_hot.halted) _trip(books.price);
-        _pull(assets, books);
-        _withdraw(msg.sender, receiver, owner, assets, shares);
-    }
-
-    /* INTERNAL: SETTERS */
-
-    function _limit(Limit limit_) internal view returns (uint256) {
-        if (limit_ == Limit.IdleFloor) return _idleFloor;
-        if (limit_ == Limit.MaxDrawdown) return _hot.maxDrawdown;
-        if (limit_ == Limit.MarkGrowthRate) return _markGrowthRate;
-        if (limit_ == Limit.Cooldown) return _cooldown;
-        if (limit_ == Limit.MaxSilence) return _maxSilence;
-        if (limit_ == Limit.LossCapacity) return _loss.capacity;
-        if (limit_ == Limit.LossRefill) return _loss.refill;
-        if (limit_ == Limit.TurnoverCapacity) return _turnover.capacity;
-        if (limit_ == Limit.TurnoverRefill) return _turnover.refill;
-        return uint256(_hot.performanceFee) * (WAD / BASIS_POINTS);
-    }
-
-    function _setLimit(Limit limit_, uint256 value) internal {
-        if (limit_ == Limit.IdleFloor) _idleFloor = _within(value, 0, WAD);
-        else if (limit_ == Limit.MaxDrawdown) _hot.maxDrawdown = _within(value, 0, WAD);
-        else if (limit_ == Limit.MarkGrowthRate) _markGrowthRate = _within(value, 0, 10 * WAD);
-        else if (limit_ == Limit.Cooldown) _cooldown = uint32(_within(value, 0, 30 days));
-        else if (limit_ == Limit.MaxSilence) _maxSilence = uint32(_within(value, 1 hours, 365 days));
-        else if (limit_ == Limit.LossCapacity) _loss.set(_within(value, 0, WAD), _loss.refill);
-        else if (limit_ == Limit.LossRefill) _loss.set(_loss.capacity, _within(value, 0, WAD));
-        else if (limit_ == Limit.TurnoverCapacity) _turnover.set(_within(value, 0, 10 * WAD), _turnover.refill);
-        else if (limit_ == Limit.TurnoverRefill) _turnover.set(_turnover.capacity, _within(value, 0, 10 * WAD));
-        else _hot.performanceFee = uint16(_within(value, 0, 0.3e18) / (WAD / BASIS_POINTS));
-        emit LimitSet(limit_, _limit(limit_));
-    }
-
-    function _within(uint256 value, uint256 minimum, uint256 maximum) internal pure returns (uint64) {
-        require(value >= minimum && value <= maximum, LimitOutOfRange(value, minimum, maximum));
-        return uint64(value);
-    }
-
-    function _setCaps(Strategy storage s, uint64 relativeCap, uint128 absoluteCap) internal {
-        require(relativeCap <= WAD, LimitOutOfRange(relativeCap, 0, WAD));
-        s.relativeCap = relativeCap;
-        s.absoluteCap = absoluteCap;
-        emit CapsSet(address(s.target), relativeCap, absoluteCap);
-    }
-
-    /// @dev A new keeper has the whole of `MaxSilence` before anyone may unwind.
-    function _setKeeper(address newKeeper) internal {
-        keeper = newKeeper;
-        _lastHeartbeat = uint40(block.timestamp);
-        emit KeeperSet(newKeeper);
     }
 }

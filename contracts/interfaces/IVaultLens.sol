@@ -1,31 +1,38 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {IVault} from "./IVault.sol";
+import {IVaultTypes} from "./IVaultTypes.sol";
 
 /// @title Everything a keeper must know about a vault, at one block, in one view call
 interface IVaultLens {
-    /// @param assets Value of the vault's position.
+    /// @param assets What leaving the vault's position pays (`previewRedeem`).
+    /// @param recorded What the bid believes of the position at most, but for growth since `recordedAt`.
     /// @param price Assets per 1e27 shares-in-whole-units of the strategy, i.e. `convertToAssets(1e27)`; precise to 1e-18.
     /// @param supplyRate APR (WAD); 0 and `hasRate` false where the strategy does not publish one.
     /// @param maxWithdraw Assets that the vault could withdraw now.
     /// @param maxDeposit Assets that the vault could deposit now.
+    /// @param cash Assets that the venue could pay out to anybody; 0 and `hasCash` false where the strategy does not say.
     /// @param live False when reading the strategy reverted: its numbers are then 0, and nobody must trade on them.
     struct StrategySnapshot {
         address target;
         string name;
         uint256 shares;
         uint256 assets;
+        uint256 recorded;
+        uint256 recordedAt;
         uint256 price;
         uint256 supplyRate;
         bool hasRate;
         uint256 maxWithdraw;
         uint256 maxDeposit;
+        uint256 cash;
+        bool hasCash;
         uint64 relativeCap;
         uint128 absoluteCap;
         bool live;
     }
 
+    /// @dev `nav` to `drawdownFloor`: see `IVaultTypes.Valuation`. While `valued` is false they leave the broken ones out.
     struct Snapshot {
         uint256 chainId;
         uint256 blockNumber;
@@ -42,15 +49,19 @@ interface IVaultLens {
         uint256 lastSeen;
         bool halted;
         bool valued;
-        uint256 totalAssets;
+        uint256 nav;
+        uint256 bid;
+        uint256 ask;
         uint256 totalSupply;
         uint256 idle;
         uint256 sharePrice;
+        uint256 navPrice;
         uint256 highWaterMark;
         uint256 drawdownFloor;
         uint256 lossBudget;
         uint256 turnoverBudget;
-        IVault.Limits limits;
+        IVaultTypes.Limits limits;
+        IVaultTypes.Group[] groups;
         StrategySnapshot[] strategies;
     }
 

@@ -7,15 +7,17 @@ import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IER
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
+import {ILiquiditySource} from "../interfaces/ILiquiditySource.sol";
 import {IRateSource} from "../interfaces/IRateSource.sol";
 import {IVault} from "../interfaces/IVault.sol";
+import {IVaultTypes} from "../interfaces/IVaultTypes.sol";
 import {IVaultLens} from "../interfaces/IVaultLens.sol";
 import {BoundedCall} from "../libraries/BoundedCall.sol";
 
 /// @title Everything a keeper must know about a vault, at one block, in one view call
 /// @notice Strategies are read at arm's length: one that reverts, wastes gas, has no code or answers with rubbish is
 /// reported with `live = false` and cannot spoil the rest. `valued` says whether the vault itself could value them all; if
-/// not, its share price leaves the broken ones out.
+/// not, its values leave the broken ones out, and are no prices.
 contract VaultLens is IVaultLens {
     using BoundedCall for address;
 
@@ -40,7 +42,7 @@ contract VaultLens is IVaultLens {
         _readChain(s);
         _readBooks(s, IVault(vault));
         _readValuation(s, IVault(vault));
-        IVault.Strategy[] memory strategies = IVault(vault).strategies();
+        IVaultTypes.Strategy[] memory strategies = IVault(vault).strategies();
         s.strategies = new StrategySnapshot[](strategies.length);
         for (uint256 i; i < strategies.length; ++i) {
             s.strategies[i] = _readStrategy(vault, strategies[i]);
@@ -74,17 +76,18 @@ contract VaultLens is IVaultLens {
         s.lossBudget = vault.lossBudget();
         s.turnoverBudget = vault.turnoverBudget();
         s.limits = vault.limits();
+        s.groups = vault.groups();
     }
 
     function _readValuation(Snapshot memory s, IVault vault) internal view {
-        s.valued = vault.valued();
-        s.totalAssets = vault.totalAssets();
-        s.sharePrice = vault.sharePrice();
-        s.highWaterMark = vault.highWaterMark();
-        s.drawdownFloor = vault.drawdownFloor();
+        IVaultTypes.Valuation memory v = vault.valuation();
+        s.valued = v.broken == address(0);
+        (s.nav, s.bid, s.ask) = (v.nav, v.bid, v.ask);
+        (s.sharePrice, s.navPrice) = (v.sharePrice, v.navPrice);
+        (s.highWaterMark, s.drawdownFloor) = (v.highWaterMark, v.drawdownFloor);
     }
 
-    function _readStrategy(address vault, IVault.Strategy memory booked)
+    function _readStrategy(address vault, IVaultTypes.Strategy memory booked)
         internal
         view
         returns (StrategySnapshot memory s)
@@ -92,6 +95,7 @@ contract VaultLens is IVaultLens {
         address target = address(booked.target);
         s.target = target;
         s.shares = booked.shares;
+        (s.recorded, s.recordedAt) = (booked.recorded, booked.recordedAt);
         s.relativeCap = booked.relativeCap;
         s.absoluteCap = booked.absoluteCap;
 
@@ -111,6 +115,7 @@ contract VaultLens is IVaultLens {
         s.maxWithdraw = Math.min(mostOut, assets);
         s.maxDeposit = mostIn;
         (, s.name) = target.readText(STRATEGY_GAS, abi.encodeCall(IERC20Metadata.name, ()), MAX_NAME_LENGTH);
+        (s.hasCash, s.cash) = _ask(target, abi.encodeCall(ILiquiditySource.availableLiquidity, ()));
         (s.hasRate, s.supplyRate) = _ask(target, abi.encodeCall(IRateSource.supplyRate, ()));
     }
 

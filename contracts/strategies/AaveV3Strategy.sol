@@ -7,6 +7,7 @@ import {ERC4626} from "@openzeppelin/contracts/token/ERC20/extensions/ERC4626.so
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
+import {ILiquiditySource} from "../interfaces/ILiquiditySource.sol";
 import {IRateSource} from "../interfaces/IRateSource.sol";
 import {IPool} from "../interfaces/aave/IPool.sol";
 import {IScaledToken} from "../interfaces/aave/IScaledToken.sol";
@@ -33,7 +34,7 @@ import {AaveReserveConfiguration} from "../libraries/AaveReserveConfiguration.so
 /// ASSUMPTIONS
 /// - The pool is Aave's: whoever can upgrade it can take its funds.
 /// - Incentives that Aave pays in other tokens are not claimed.
-contract AaveV3Strategy is ERC4626, IRateSource {
+contract AaveV3Strategy is ERC4626, IRateSource, ILiquiditySource {
     using AaveReserveConfiguration for uint256;
     using Math for uint256;
     using SafeERC20 for IERC20;
@@ -76,6 +77,11 @@ contract AaveV3Strategy is ERC4626, IRateSource {
     /// @inheritdoc IRateSource
     function supplyRate() external view returns (uint256) {
         return POOL.getReserveData(asset()).currentLiquidityRate / RAY_PER_WAD;
+    }
+
+    /// @inheritdoc ILiquiditySource
+    function availableLiquidity() external view returns (uint256) {
+        return POOL.getReserveData(asset()).configuration.canWithdraw() ? _availableLiquidity() : 0;
     }
 
     /// @notice Value of the shareholders' units, with interest up to this block.

@@ -6,7 +6,7 @@ import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Test} from "forge-std/Test.sol";
 
-import {IVault} from "../../contracts/interfaces/IVault.sol";
+import {IVaultTypes} from "../../contracts/interfaces/IVaultTypes.sol";
 import {MockStrategy} from "./mocks/MockStrategy.sol";
 import {Token} from "./mocks/Token.sol";
 import {VaultHarness} from "./utils/VaultHarness.sol";
@@ -15,9 +15,10 @@ import {VaultHarness} from "./utils/VaultHarness.sol";
 abstract contract BaseTest is Test {
     uint256 internal constant WAD = 1e18;
     uint256 internal constant HOLD = type(uint256).max;
+    uint256 internal constant LIMITS = 12;
     uint64 internal constant IDLE_FLOOR = 0.02e18;
     uint64 internal constant MAX_DRAWDOWN = 0.1e18;
-    uint64 internal constant MARK_GROWTH_RATE = 0.25e18;
+    uint64 internal constant MAX_GROWTH_RATE = 0.25e18;
     uint32 internal constant MAX_SILENCE = 7 days;
     bytes32 internal constant POLICY = keccak256("policy");
     bytes32 internal constant DECISION = keccak256("decision");
@@ -68,18 +69,20 @@ abstract contract BaseTest is Test {
     /* SET-UP */
 
     /// @dev Budgets so wide that they do not bind: those who test them set their own.
-    function _limits() internal view virtual returns (IVault.Limits memory) {
-        return IVault.Limits({
+    function _limits() internal view virtual returns (IVaultTypes.Limits memory) {
+        return IVaultTypes.Limits({
             idleFloor: IDLE_FLOOR,
             maxDrawdown: MAX_DRAWDOWN,
-            markGrowthRate: MARK_GROWTH_RATE,
+            maxGrowthRate: MAX_GROWTH_RATE,
             cooldown: 0,
             maxSilence: MAX_SILENCE,
             lossCapacity: 1e18,
             lossRefill: 1e18,
             turnoverCapacity: 10e18,
             turnoverRefill: 10e18,
-            performanceFee: 0
+            performanceFee: 0,
+            unwindLoss: 0.01e18,
+            depositCap: type(uint128).max
         });
     }
 
@@ -100,9 +103,26 @@ abstract contract BaseTest is Test {
     }
 
     /// @dev Sets a limit in either direction.
-    function _setLimit(IVault.Limit limit, uint256 value) internal {
+    function _setLimit(IVaultTypes.Limit limit, uint256 value) internal {
         vm.prank(GOVERNANCE);
         vault.loosen(limit, value);
+    }
+
+    /// @dev Lets the bid catch up with NAV, however much was gained.
+    function _catchUp() internal {
+        uint256 rate = vault.limits().maxGrowthRate;
+        _setLimit(IVaultTypes.Limit.MaxGrowthRate, 1000e18);
+        vm.warp(block.timestamp + 30 days);
+        _setLimit(IVaultTypes.Limit.MaxGrowthRate, rate);
+    }
+
+    /// @dev Records what there is to record.
+    function _touch() internal {
+        vault.deposit(0, address(this));
+    }
+
+    function _nav() internal view returns (uint256) {
+        return vault.valuation().nav;
     }
 
     /* DEPOSITORS */
@@ -134,23 +154,23 @@ abstract contract BaseTest is Test {
     }
 
     /// @dev A request that is right in all but, perhaps, its weights.
-    function _request(uint256[] memory weights) internal view returns (IVault.Rebalance memory) {
-        return IVault.Rebalance({
+    function _request(uint256[] memory weights) internal view returns (IVaultTypes.Rebalance memory) {
+        return IVaultTypes.Rebalance({
             epoch: vault.epoch(),
             deadline: block.timestamp,
-            minTotalAssets: 0,
+            minSharePrice: 0,
             weights: weights,
             policyHash: POLICY,
             decisionHash: DECISION
         });
     }
 
-    function _request(uint256 wa, uint256 wb, uint256 wc) internal view returns (IVault.Rebalance memory) {
+    function _request(uint256 wa, uint256 wb, uint256 wc) internal view returns (IVaultTypes.Rebalance memory) {
         return _request(_weights(wa, wb, wc));
     }
 
     function _rebalance(uint256 wa, uint256 wb, uint256 wc) internal {
-        IVault.Rebalance memory request = _request(wa, wb, wc);
+        IVaultTypes.Rebalance memory request = _request(wa, wb, wc);
         vm.prank(KEEPER);
         vault.rebalance(request);
     }
@@ -160,7 +180,7 @@ abstract contract BaseTest is Test {
         _refused(_request(wa, wb, wc), error);
     }
 
-    function _refused(IVault.Rebalance memory request, bytes memory error) internal {
+    function _refused(IVaultTypes.Rebalance memory request, bytes memory error) internal {
         vm.expectRevert(error);
         vm.prank(KEEPER);
         vault.rebalance(request);
@@ -190,7 +210,7 @@ abstract contract BaseTest is Test {
     }
 
     function _shares(MockStrategy strategy) internal view returns (uint256) {
-        IVault.Strategy[] memory all = vault.strategies();
+        IVaultTypes.Strategy[] memory all = vault.strategies();
         for (uint256 i; i < all.length; ++i) {
             if (all[i].target == IERC4626(address(strategy))) return all[i].shares;
         }

@@ -46,6 +46,43 @@ contract BoundedCallTest is Test {
     bytes private constant QUESTION = "question";
     address private immutable NOBODY = makeAddr("nobody");
 
+    /* TOO LITTLE GAS */
+
+    function ask(uint256 which, address target) external returns (bool ok) {
+        if (which == 0) (ok,) = target.readUint(GAS, QUESTION);
+        if (which == 1) (ok,) = target.readUint(GAS, IERC20.balanceOf.selector, 1);
+        if (which == 2) (ok,) = target.callUint(GAS, QUESTION);
+        if (which == 3) ok = target.tryTransfer(GAS, NOBODY, 1);
+        if (which == 4) (ok,) = target.readText(GAS, QUESTION, 32);
+    }
+
+    /// @dev A call that failed with less gas than it may have says nothing about whom it called; one that was answered does.
+    function test_notEnoughGas(uint256 which, uint256 gas_) public {
+        which %= 5;
+        gas_ = bound(gas_, 60_000, GAS);
+        address dead = address(new Answering(abi.encode(1), true));
+        vm.expectPartialRevert(BoundedCall.NotEnoughGas.selector);
+        this.ask{gas: gas_}(which, dead);
+        assertFalse(this.ask{gas: GAS * 64 / 63 + 20_000}(which, dead));
+        bytes memory answer = which == 4 ? abi.encode("text") : abi.encode(1);
+        assertTrue(this.ask{gas: gas_}(which, address(new Answering(answer, false))));
+    }
+
+    /// @dev EIP-150 keeps a 64th back.
+    function test_requireGas(uint256 before, uint256 limit) public {
+        before = bound(before, 0, 1e9);
+        limit = bound(limit, 0, 1e9);
+        uint256 available = before - before / 64;
+        if (available < limit) {
+            vm.expectRevert(abi.encodeWithSelector(BoundedCall.NotEnoughGas.selector, available, limit));
+        }
+        this.requireGas(before, limit);
+    }
+
+    function requireGas(uint256 before, uint256 limit) external pure {
+        BoundedCall.requireGas(before, limit);
+    }
+
     /* ONE WORD */
 
     function test_readUint_noAnswer() public {

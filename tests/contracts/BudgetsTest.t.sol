@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {IVault} from "../../contracts/interfaces/IVault.sol";
+import {IVaultTypes} from "../../contracts/interfaces/IVaultTypes.sol";
 import {BaseTest} from "./BaseTest.sol";
 
 /// @notice Loss budget, turnover budget, cooldown: what bounds a stolen key.
@@ -11,7 +11,7 @@ abstract contract BudgetsTest is BaseTest {
     uint64 internal constant TURNOVER = 1e18;
     uint64 internal constant TURNOVER_REFILL = uint64(1e18) / 1 days;
 
-    function _limits() internal view override returns (IVault.Limits memory limits) {
+    function _limits() internal view override returns (IVaultTypes.Limits memory limits) {
         limits = super._limits();
         (limits.lossCapacity, limits.lossRefill) = (LOSS, LOSS_REFILL);
         (limits.turnoverCapacity, limits.turnoverRefill) = (TURNOVER, TURNOVER_REFILL);
@@ -28,7 +28,7 @@ abstract contract BudgetsTest is BaseTest {
         slippage = bound(slippage, 10 * UNIT + 1, 90 * UNIT);
         a.setSlippage(slippage);
         uint256 loss = (slippage * WAD + 1000 * UNIT - 1) / (1000 * UNIT);
-        _refused(0.5e18, 0, 0, abi.encodeWithSelector(IVault.LossBudgetExceeded.selector, loss, LOSS));
+        _refused(0.5e18, 0, 0, abi.encodeWithSelector(IVaultTypes.LossBudgetExceeded.selector, loss, LOSS));
         assertEq(vault.lossBudget(), LOSS);
 
         a.setSlippage(10 * UNIT);
@@ -52,8 +52,8 @@ abstract contract BudgetsTest is BaseTest {
 
         uint256 nav = vault.totalAssets();
         a.setSlippage(nav * budget / WAD + 1);
-        IVault.Rebalance memory request = _request(0.6e18, 0, 0);
-        vm.expectPartialRevert(IVault.LossBudgetExceeded.selector);
+        IVaultTypes.Rebalance memory request = _request(0.6e18, 0, 0);
+        vm.expectPartialRevert(IVaultTypes.LossBudgetExceeded.selector);
         vm.prank(KEEPER);
         vault.rebalance(request);
         a.setSlippage(nav * budget / WAD);
@@ -71,10 +71,10 @@ abstract contract BudgetsTest is BaseTest {
 
     function test_loss_noBudgetAtAll() public {
         vm.prank(GOVERNANCE);
-        vault.tighten(IVault.Limit.LossCapacity, 0);
+        vault.tighten(IVaultTypes.Limit.LossCapacity, 0);
         a.setSlippage(1);
-        IVault.Rebalance memory request = _request(0.5e18, 0, 0);
-        vm.expectPartialRevert(IVault.LossBudgetExceeded.selector);
+        IVaultTypes.Rebalance memory request = _request(0.5e18, 0, 0);
+        vm.expectPartialRevert(IVaultTypes.LossBudgetExceeded.selector);
         vm.prank(KEEPER);
         vault.rebalance(request);
         a.setSlippage(0);
@@ -100,7 +100,7 @@ abstract contract BudgetsTest is BaseTest {
         assertEq(vault.turnoverBudget(), 0.5e18);
         _rebalance(0.1e18, 0.4e18, 0);
         assertEq(vault.turnoverBudget(), 0.1e18);
-        _refused(0.3e18, 0.2e18, 0, abi.encodeWithSelector(IVault.TurnoverBudgetExceeded.selector, 0.2e18, 0.1e18));
+        _refused(0.3e18, 0.2e18, 0, abi.encodeWithSelector(IVaultTypes.TurnoverBudgetExceeded.selector, 0.2e18, 0.1e18));
         _rebalance(0.2e18, 0.3e18, 0);
         assertEq(vault.turnoverBudget(), 0);
         // What is held moves nothing.
@@ -115,10 +115,10 @@ abstract contract BudgetsTest is BaseTest {
         _deposit(BOB, 1);
         vm.startPrank(GOVERNANCE);
         vault.loosenCaps(address(a), 1e18, type(uint128).max);
-        vault.loosen(IVault.Limit.IdleFloor, 0);
+        vault.loosen(IVaultTypes.Limit.IdleFloor, 0);
         vm.stopPrank();
         a.setSlippage(1);
-        _refused(1e18, 0, 0, abi.encodeWithSelector(IVault.LossBudgetExceeded.selector, WAD, LOSS));
+        _refused(1e18, 0, 0, abi.encodeWithSelector(IVaultTypes.LossBudgetExceeded.selector, WAD, LOSS));
         a.setSlippage(0);
         _rebalance(1e18, 0, 0);
         assertEq(vault.turnoverBudget(), TURNOVER - WAD);
@@ -140,11 +140,11 @@ abstract contract BudgetsTest is BaseTest {
         cooldown = bound(cooldown, 1, 30 days);
         early = bound(early, 1, cooldown);
         vm.prank(GOVERNANCE);
-        vault.tighten(IVault.Limit.Cooldown, cooldown);
+        vault.tighten(IVaultTypes.Limit.Cooldown, cooldown);
         _rebalance(0.1e18, 0, 0);
         uint256 until = block.timestamp + cooldown;
         vm.warp(until - early);
-        _refused(0, 0, 0, abi.encodeWithSelector(IVault.CooldownRunning.selector, until));
+        _refused(0, 0, 0, abi.encodeWithSelector(IVaultTypes.CooldownRunning.selector, until));
         vm.warp(until);
         _rebalance(0, 0, 0);
     }

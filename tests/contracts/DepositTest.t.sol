@@ -5,7 +5,7 @@ import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.so
 import {ERC4626} from "@openzeppelin/contracts/token/ERC20/extensions/ERC4626.sol";
 import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
 
-import {IVault} from "../../contracts/interfaces/IVault.sol";
+import {IVaultTypes} from "../../contracts/interfaces/IVaultTypes.sol";
 import {BaseTest} from "./BaseTest.sol";
 
 abstract contract DepositTest is BaseTest {
@@ -36,9 +36,9 @@ abstract contract DepositTest is BaseTest {
         _halt();
 
         vm.startPrank(BOB);
-        vm.expectRevert(IVault.VaultHalted.selector);
+        vm.expectRevert(IVaultTypes.VaultHalted.selector);
         vault.deposit(UNIT, BOB);
-        vm.expectRevert(IVault.VaultHalted.selector);
+        vm.expectRevert(IVaultTypes.VaultHalted.selector);
         vault.mint(1, BOB);
         assertEq(vault.maxDeposit(BOB), 0);
         assertEq(vault.maxMint(BOB), 0);
@@ -59,7 +59,7 @@ abstract contract DepositTest is BaseTest {
         _loseShareOfNav(loss);
         _fund(BOB, UNIT);
         bytes memory error =
-            abi.encodeWithSelector(IVault.DrawdownExceeded.selector, vault.sharePrice(), vault.drawdownFloor());
+            abi.encodeWithSelector(IVaultTypes.DrawdownExceeded.selector, vault.sharePrice(), vault.drawdownFloor());
 
         vm.startPrank(BOB);
         vm.expectRevert(error);
@@ -73,7 +73,7 @@ abstract contract DepositTest is BaseTest {
 
     /// @dev As much as conversions can bear, whatever came before: gifts and losses make a share worth anything.
     function test_deposit_upToMaxAtAnyPrice(uint256 first, uint256 gift, uint256 left) public {
-        _setLimit(IVault.Limit.IdleFloor, 0);
+        _setLimit(IVaultTypes.Limit.IdleFloor, 0);
         _setCaps(a, 1e18, type(uint128).max);
         first = bound(first, 1, type(uint128).max);
         _deposit(ALICE, first);
@@ -83,6 +83,7 @@ abstract contract DepositTest is BaseTest {
         vm.startPrank(GOVERNANCE);
         vault.halt();
         vault.resume();
+        vault.restate(type(uint256).max);
         vm.stopPrank();
 
         uint256 most = vault.maxDeposit(BOB);
@@ -91,7 +92,8 @@ abstract contract DepositTest is BaseTest {
         uint256 more = most + 1 + vault.convertToAssets(1);
         _fund(BOB, more);
         vm.prank(BOB);
-        vm.expectRevert(abi.encodeWithSelector(ERC4626.ERC4626ExceededMaxDeposit.selector, BOB, more, most));
+        if (most == 0) vm.expectRevert();
+        else vm.expectRevert(abi.encodeWithSelector(ERC4626.ERC4626ExceededMaxDeposit.selector, BOB, more, most));
         vault.deposit(more, BOB);
         vm.prank(BOB);
         assertLe(vault.deposit(most, BOB), vault.totalSupply());
@@ -125,22 +127,71 @@ abstract contract DepositTest is BaseTest {
         vault.mint(0, BOB);
     }
 
-    function test_deposit_pricedOnNavNotOnIdle(uint256 gain, uint256 assets) public {
-        gain = bound(gain, 0, 100 * UNIT);
+    /// @dev Whoever enters pays for what the positions are worth, also for what the bid does not believe yet.
+    function test_deposit_pricedAtTheAsk(uint256 gain, uint256 assets) public {
+        gain = bound(gain, 0, 3 * UNIT);
         assets = bound(assets, 1, MOST);
         _deposit(ALICE, 100 * UNIT);
         _rebalance(0.6e18, 0.3e18, 0);
         a.gain(gain);
-        uint256 expected = assets * (vault.totalSupply() + 1e6) / (vault.totalAssets() + 1);
+        uint256 worth = vault.idle() + a.convertToAssets(_shares(a)) + b.convertToAssets(_shares(b));
+        uint256 expected = assets * (vault.totalSupply() + 1e6) / (worth + 1);
 
         assertEq(_deposit(BOB, assets), expected);
+    }
+
+    /// @dev With a gain or a gift that the bid is far behind, whoever entered would give much of it to the others.
+    function test_deposit_closedWhileTheSpreadIsWide(uint256 gift) public {
+        _deposit(ALICE, 100_000 * UNIT);
+        uint256 least = 100_000 * UNIT / 20 + 1001;
+        gift = bound(gift, least, MOST + least);
+        asset.mint(address(vault), gift);
+        assertEq(vault.maxDeposit(BOB), 0);
+        assertEq(vault.maxMint(BOB), 0);
+        _fund(BOB, UNIT);
+        bytes memory error =
+            abi.encodeWithSelector(IVaultTypes.SpreadTooWide.selector, 100_000 * UNIT, 100_000 * UNIT + gift);
+        vm.startPrank(BOB);
+        vm.expectRevert(error);
+        vault.deposit(UNIT, BOB);
+        vm.expectRevert(error);
+        vault.mint(1, BOB);
+        vm.stopPrank();
+
+        vm.prank(GOVERNANCE);
+        vault.restate(type(uint256).max);
+        _deposit(BOB, UNIT);
+    }
+
+    function test_deposit_openUpToTheSpread() public {
+        _deposit(ALICE, 100_000 * UNIT);
+        asset.mint(address(vault), 100_000 * UNIT / 20 + 1000);
+        _deposit(BOB, UNIT);
+    }
+
+    function test_deposit_upToTheCap(uint256 cap, uint256 first) public {
+        cap = bound(cap, 1, MOST);
+        first = bound(first, 0, cap);
+        _setLimit(IVaultTypes.Limit.DepositCap, cap);
+        _deposit(ALICE, first);
+        assertEq(vault.maxDeposit(BOB), cap - first);
+        _fund(BOB, cap + 1);
+        vm.startPrank(BOB);
+        vm.expectRevert(
+            abi.encodeWithSelector(ERC4626.ERC4626ExceededMaxDeposit.selector, BOB, cap - first + 1, cap - first)
+        );
+        vault.deposit(cap - first + 1, BOB);
+        vault.deposit(cap - first, BOB);
+        assertEq(vault.maxDeposit(BOB), 0);
+        assertEq(vault.maxMint(BOB), 0);
+        vault.deposit(0, BOB);
     }
 
     function test_mint(uint256 shares) public {
         shares = bound(shares, 1, MOST * 1e6);
         _deposit(ALICE, 100 * UNIT);
         _rebalance(0.6e18, 0.3e18, 0);
-        a.gain(7 * UNIT + 1);
+        a.gain(2 * UNIT + 1);
         uint256 expected = vault.previewMint(shares);
         _fund(BOB, expected);
 
@@ -150,20 +201,28 @@ abstract contract DepositTest is BaseTest {
         assertEq(asset.balanceOf(BOB), 0);
     }
 
-    /// @dev First depositor's attack: inflate the price of a share, so that the victim's deposit rounds to little.
+    /// @dev First depositor's attack: inflate the price of a share, so that the victim's deposit rounds to little, or leave
+    /// before the bid believes the gift. A large gift closes the vault instead.
     function test_inflationAttackCostsTheAttacker(uint256 seed, uint256 donation, uint256 victim) public {
         seed = bound(seed, 1, 1000 * UNIT);
-        donation = bound(donation, 1, MOST);
+        donation = bound(donation, 1, donation % 2 == 0 ? MOST : seed / 20 + 1000);
         victim = bound(victim, UNIT, MOST);
         _deposit(MALLORY, seed);
         asset.mint(address(vault), donation);
+        if (vault.maxDeposit(ALICE) == 0) {
+            assertLe(_redeemAll(MALLORY), seed + 1);
+            return;
+        }
         _deposit(ALICE, victim);
 
         uint256 taken = _redeemAll(MALLORY);
         assertLe(taken, seed + donation, "the attack paid");
-        // Rounding costs the victim at most the price of one share, in assets.
+        // Rounding costs the victim at most the price of one share, in assets; the rest is there in kind.
         uint256 shareValue = (seed + donation + 1) / (seed * 1e6 + 1e6) + 1;
-        assertGe(_redeemAll(ALICE) + shareValue + 1, victim, "the victim lost");
+        uint256 shares = vault.balanceOf(ALICE);
+        vm.prank(ALICE);
+        (uint256 kept,) = vault.redeemInKind(shares, ALICE, ALICE, new uint256[](0));
+        assertGe(kept + shareValue + 1, victim, "the victim lost");
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {IVault} from "../../contracts/interfaces/IVault.sol";
+import {IVaultTypes} from "../../contracts/interfaces/IVaultTypes.sol";
 import {BaseTest} from "./BaseTest.sol";
 import {Token} from "./mocks/Token.sol";
 
@@ -17,7 +17,7 @@ abstract contract DrawdownTest is BaseTest {
         large = bound(large, 0.1001e18, 0.6e18);
         _loseShareOfNav(small);
         bytes memory within =
-            abi.encodeWithSelector(IVault.DrawdownWithinLimit.selector, vault.sharePrice(), vault.drawdownFloor());
+            abi.encodeWithSelector(IVaultTypes.DrawdownWithinLimit.selector, vault.sharePrice(), vault.drawdownFloor());
         vm.expectRevert(within);
         vm.prank(anyone);
         vault.trip();
@@ -27,12 +27,12 @@ abstract contract DrawdownTest is BaseTest {
         _loseShareOfNav(large);
         uint256 price = vault.sharePrice();
         vm.expectEmit(address(vault));
-        emit IVault.Tripped(anyone, price, 1e18);
+        emit IVaultTypes.Tripped(anyone, price, 1e18);
         vm.prank(anyone);
         vault.trip();
         assertTrue(vault.halted());
 
-        vm.expectRevert(IVault.VaultHalted.selector);
+        vm.expectRevert(IVaultTypes.VaultHalted.selector);
         vault.trip();
     }
 
@@ -40,7 +40,7 @@ abstract contract DrawdownTest is BaseTest {
     function test_trip_atTheFloor() public {
         a.lose(100 * UNIT);
         assertGe(vault.sharePrice(), vault.drawdownFloor());
-        vm.expectPartialRevert(IVault.DrawdownWithinLimit.selector);
+        vm.expectPartialRevert(IVaultTypes.DrawdownWithinLimit.selector);
         vault.trip();
 
         a.lose(2);
@@ -50,9 +50,9 @@ abstract contract DrawdownTest is BaseTest {
     /// @dev Exactly at the floor is within the limit, also when there is no room at all.
     function test_trip_exactlyAtTheFloor() public {
         vm.prank(GOVERNANCE);
-        vault.tighten(IVault.Limit.MaxDrawdown, 0);
+        vault.tighten(IVaultTypes.Limit.MaxDrawdown, 0);
         assertEq(vault.sharePrice(), vault.drawdownFloor());
-        vm.expectRevert(abi.encodeWithSelector(IVault.DrawdownWithinLimit.selector, 1e18, 1e18));
+        vm.expectRevert(abi.encodeWithSelector(IVaultTypes.DrawdownWithinLimit.selector, 1e18, 1e18));
         vault.trip();
         _rebalance(0.5e18, HOLD, HOLD);
 
@@ -68,18 +68,18 @@ abstract contract DrawdownTest is BaseTest {
         vm.warp(block.timestamp + 1000 days);
         assertTrue(vault.halted());
         assertEq(vault.maxDeposit(ALICE), 0);
-        _refused(HOLD, HOLD, HOLD, abi.encodeWithSelector(IVault.VaultHalted.selector));
+        _refused(HOLD, HOLD, HOLD, abi.encodeWithSelector(IVaultTypes.VaultHalted.selector));
 
         uint256 price = vault.sharePrice();
         vm.expectEmit(address(vault));
-        emit IVault.Resumed(price);
+        emit IVaultTypes.Resumed(price);
         vm.prank(GOVERNANCE);
         vault.resume();
         assertFalse(vault.halted());
         assertEq(vault.highWaterMark(), price);
         _rebalance(0.1e18, HOLD, HOLD);
 
-        vm.expectRevert(IVault.NotHalted.selector);
+        vm.expectRevert(IVaultTypes.NotHalted.selector);
         vm.prank(GOVERNANCE);
         vault.resume();
     }
@@ -90,7 +90,7 @@ abstract contract DrawdownTest is BaseTest {
         vm.prank(GOVERNANCE);
         vault.resume();
         assertEq(vault.highWaterMark(), vault.sharePrice());
-        vm.expectPartialRevert(IVault.DrawdownWithinLimit.selector);
+        vm.expectPartialRevert(IVaultTypes.DrawdownWithinLimit.selector);
         vault.trip();
     }
 
@@ -104,14 +104,14 @@ abstract contract DrawdownTest is BaseTest {
         vault.redeem(redeemed, ALICE, ALICE);
         _redeemAll(BOB);
 
-        vm.expectPartialRevert(IVault.DrawdownWithinLimit.selector);
+        vm.expectPartialRevert(IVaultTypes.DrawdownWithinLimit.selector);
         vault.trip();
     }
 
     function test_rebalance_refusedUnderTheFloor(uint256 loss) public {
         _loseShareOfNav(bound(loss, 0.1001e18, 0.6e18));
         bytes memory error =
-            abi.encodeWithSelector(IVault.DrawdownExceeded.selector, vault.sharePrice(), vault.drawdownFloor());
+            abi.encodeWithSelector(IVaultTypes.DrawdownExceeded.selector, vault.sharePrice(), vault.drawdownFloor());
         _refused(HOLD, HOLD, HOLD, error);
     }
 
@@ -120,7 +120,7 @@ abstract contract DrawdownTest is BaseTest {
         _loseShareOfNav(0.11e18);
         b.setCallback(address(asset), abi.encodeCall(Token.mint, (address(a), 50 * UNIT)));
         bytes memory error =
-            abi.encodeWithSelector(IVault.DrawdownExceeded.selector, vault.sharePrice(), vault.drawdownFloor());
+            abi.encodeWithSelector(IVaultTypes.DrawdownExceeded.selector, vault.sharePrice(), vault.drawdownFloor());
         _refused(0.4e18, 0.3e18, HOLD, error);
     }
 
@@ -128,9 +128,9 @@ abstract contract DrawdownTest is BaseTest {
     function test_rebalance_refusedWhenItLosesTooMuch(uint256 slippage) public {
         slippage = bound(slippage, 101 * UNIT, 200 * UNIT);
         c.setSlippage(slippage);
-        IVault.Rebalance memory request = _request(0.4e18, HOLD, 0.35e18);
+        IVaultTypes.Rebalance memory request = _request(0.4e18, HOLD, 0.35e18);
         uint256 price = (1000 * UNIT - slippage + 1) * 1e24 / (vault.totalSupply() + 1e6);
-        _refused(request, abi.encodeWithSelector(IVault.DrawdownExceeded.selector, price, 0.9e18));
+        _refused(request, abi.encodeWithSelector(IVaultTypes.DrawdownExceeded.selector, price, 0.9e18));
         assertEq(vault.totalAssets(), 1000 * UNIT);
 
         c.setSlippage(99 * UNIT);
@@ -141,10 +141,10 @@ abstract contract DrawdownTest is BaseTest {
     function test_maxDrawdown(uint64 limit, uint256 loss) public {
         limit = uint64(bound(limit, 0, 0.5e18));
         loss = bound(loss, 0.0001e18, 0.6e18);
-        _setLimit(IVault.Limit.MaxDrawdown, limit);
+        _setLimit(IVaultTypes.Limit.MaxDrawdown, limit);
         assertEq(vault.drawdownFloor(), WAD - limit);
         _loseShareOfNav(loss);
-        if (vault.sharePrice() >= WAD - limit) vm.expectPartialRevert(IVault.DrawdownWithinLimit.selector);
+        if (vault.sharePrice() >= WAD - limit) vm.expectPartialRevert(IVaultTypes.DrawdownWithinLimit.selector);
         vault.trip();
         assertEq(vault.halted(), loss > limit + 0.00000001e18 || vault.sharePrice() < WAD - limit);
     }
@@ -153,10 +153,9 @@ abstract contract DrawdownTest is BaseTest {
     function test_trip_notByASpike(uint256 spike) public {
         spike = bound(spike, 1, MOST);
         a.gain(spike);
-        _deposit(MALLORY, UNIT);
-        _redeemAll(MALLORY);
+        _touch();
         a.lose(spike);
-        vm.expectPartialRevert(IVault.DrawdownWithinLimit.selector);
+        vm.expectPartialRevert(IVaultTypes.DrawdownWithinLimit.selector);
         vault.trip();
     }
 }

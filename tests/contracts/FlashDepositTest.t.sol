@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {IVault} from "../../contracts/interfaces/IVault.sol";
+import {IVaultTypes} from "../../contracts/interfaces/IVaultTypes.sol";
 import {BaseTest} from "./BaseTest.sol";
 
 /// @notice A deposit and a rebalance in one transaction. Here a test is one transaction until `endTransaction`.
 contract FlashDepositTest is BaseTest {
     constructor() BaseTest(6) {}
 
-    function _limits() internal view override returns (IVault.Limits memory limits) {
+    function _limits() internal view override returns (IVaultTypes.Limits memory limits) {
         limits = super._limits();
         (limits.lossCapacity, limits.lossRefill) = (0.01e18, 0);
         (limits.turnoverCapacity, limits.turnoverRefill) = (0.7e18, 0);
@@ -33,8 +33,9 @@ contract FlashDepositTest is BaseTest {
         _flashDeposit(assets);
         uint256 nav = vault.totalAssets();
         uint256 weight = 601 * UNIT * WAD / nav;
-        bytes memory error =
-            abi.encodeWithSelector(IVault.RelativeCapExceeded.selector, address(a), nav * weight / WAD, 600 * UNIT);
+        bytes memory error = abi.encodeWithSelector(
+            IVaultTypes.RelativeCapExceeded.selector, address(a), nav * weight / WAD, 600 * UNIT
+        );
         vm.assume(nav * weight / WAD > 600 * UNIT);
         _refused(weight, 0, 0, error);
 
@@ -46,11 +47,11 @@ contract FlashDepositTest is BaseTest {
     function test_flashDeposit_widensNoFloor(uint256 assets) public {
         assets = bound(assets, 1000 * UNIT, MOST);
         _rebalance(0.3e18, 0.3e18, 0);
-        _setLimit(IVault.Limit.TurnoverCapacity, 10e18);
+        _setLimit(IVaultTypes.Limit.TurnoverCapacity, 10e18);
         _flashDeposit(assets);
         uint256 nav = vault.totalAssets();
-        IVault.Rebalance memory request = _request(HOLD, HOLD, (400 * UNIT * WAD) / nav);
-        vm.expectPartialRevert(IVault.IdleFloorBreached.selector);
+        IVaultTypes.Rebalance memory request = _request(HOLD, HOLD, (400 * UNIT * WAD) / nav);
+        vm.expectPartialRevert(IVaultTypes.IdleFloorBreached.selector);
         vm.prank(KEEPER);
         vault.rebalance(request);
 
@@ -64,8 +65,8 @@ contract FlashDepositTest is BaseTest {
         assets = bound(assets, 1000 * UNIT, MOST);
         _flashDeposit(assets);
         uint256 nav = vault.totalAssets();
-        IVault.Rebalance memory request = _request(400 * UNIT * WAD / nav, 301 * UNIT * WAD / nav, 0);
-        vm.expectPartialRevert(IVault.TurnoverBudgetExceeded.selector);
+        IVaultTypes.Rebalance memory request = _request(400 * UNIT * WAD / nav, 301 * UNIT * WAD / nav, 0);
+        vm.expectPartialRevert(IVaultTypes.TurnoverBudgetExceeded.selector);
         vm.prank(KEEPER);
         vault.rebalance(request);
     }
@@ -76,8 +77,8 @@ contract FlashDepositTest is BaseTest {
         a.setSlippage(slippage);
         _flashDeposit(assets);
         uint256 nav = vault.totalAssets();
-        IVault.Rebalance memory request = _request(500 * UNIT * WAD / nav, 0, 0);
-        vm.expectPartialRevert(IVault.LossBudgetExceeded.selector);
+        IVaultTypes.Rebalance memory request = _request(500 * UNIT * WAD / nav, 0, 0);
+        vm.expectPartialRevert(IVaultTypes.LossBudgetExceeded.selector);
         vm.prank(KEEPER);
         vault.rebalance(request);
 
@@ -89,8 +90,8 @@ contract FlashDepositTest is BaseTest {
     /// @dev With the transaction over, the deposit is as good as any other.
     function test_flashDeposit_endsWithTheTransaction() public {
         _flashDeposit(9000 * UNIT);
-        IVault.Rebalance memory request = _request(0.6e18, 0, 0);
-        vm.expectPartialRevert(IVault.RelativeCapExceeded.selector);
+        IVaultTypes.Rebalance memory request = _request(0.6e18, 0, 0);
+        vm.expectPartialRevert(IVaultTypes.RelativeCapExceeded.selector);
         vm.prank(KEEPER);
         vault.rebalance(request);
         vault.endTransaction();
@@ -103,9 +104,9 @@ contract FlashDepositTest is BaseTest {
         _deposit(MALLORY, 9000 * UNIT);
         _redeemAll(MALLORY);
         _flashDeposit(9000 * UNIT);
-        IVault.Rebalance memory request = _request(0.1e18, 0, 0);
+        IVaultTypes.Rebalance memory request = _request(0.1e18, 0, 0);
         vm.expectRevert(
-            abi.encodeWithSelector(IVault.RelativeCapExceeded.selector, address(a), 1000 * UNIT, 600 * UNIT)
+            abi.encodeWithSelector(IVaultTypes.RelativeCapExceeded.selector, address(a), 1000 * UNIT, 600 * UNIT)
         );
         vm.prank(KEEPER);
         vault.rebalance(request);
@@ -115,9 +116,9 @@ contract FlashDepositTest is BaseTest {
     function test_flashDeposit_isMeasuredByWhatWasThere() public {
         _deposit(ALICE, 4);
         _flashDeposit(9000 * UNIT);
-        IVault.Rebalance memory request = _request(0.1e18, 0, 0);
+        IVaultTypes.Rebalance memory request = _request(0.1e18, 0, 0);
         vm.expectRevert(
-            abi.encodeWithSelector(IVault.RelativeCapExceeded.selector, address(a), 1000 * UNIT, 600 * UNIT + 2)
+            abi.encodeWithSelector(IVaultTypes.RelativeCapExceeded.selector, address(a), 1000 * UNIT, 600 * UNIT + 2)
         );
         vm.prank(KEEPER);
         vault.rebalance(request);

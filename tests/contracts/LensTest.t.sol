@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {IVault} from "../../contracts/interfaces/IVault.sol";
+import {ILiquiditySource} from "../../contracts/interfaces/ILiquiditySource.sol";
 import {IVaultLens} from "../../contracts/interfaces/IVaultLens.sol";
+import {IVaultTypes} from "../../contracts/interfaces/IVaultTypes.sol";
 import {VaultLens} from "../../contracts/lens/VaultLens.sol";
 import {BaseTest} from "./BaseTest.sol";
+import {FeeStrategy} from "./mocks/FeeStrategy.sol";
 import {MockStrategy} from "./mocks/MockStrategy.sol";
 import {PlainStrategy} from "./mocks/PlainStrategy.sol";
 
@@ -48,19 +50,92 @@ abstract contract LensTest is BaseTest {
         assertEq(s.epoch, 1);
         assertEq(s.lastRebalance, block.timestamp - 30 days);
         assertFalse(s.halted);
-        assertEq(s.totalAssets, vault.totalAssets());
+        IVaultTypes.Valuation memory v = vault.valuation();
+        assertEq(s.nav, 1100 * UNIT - 1);
+        assertEq(s.nav, v.nav);
+        assertEq(s.bid, vault.totalAssets());
+        assertEq(s.bid, v.bid);
+        assertLt(s.bid, s.nav, "gains are believed by and by");
+        assertEq(s.ask, v.ask);
+        assertGe(s.ask, s.nav);
+        assertEq(s.navPrice, v.navPrice);
+        assertApproxEqRel(s.navPrice, 1.1e18, 1e13);
         assertEq(s.totalSupply, vault.totalSupply());
         assertEq(s.idle, 300 * UNIT);
         assertEq(s.sharePrice, vault.sharePrice());
         assertEq(s.highWaterMark, vault.highWaterMark());
         assertGt(s.highWaterMark, 1e18);
         assertEq(s.drawdownFloor, vault.drawdownFloor());
-        assertEq(s.limits.idleFloor, IDLE_FLOOR);
-        assertEq(s.limits.maxDrawdown, MAX_DRAWDOWN);
+        assertEq(abi.encode(s.limits), abi.encode(_limits()));
+        assertEq(s.lossBudget, vault.lossBudget());
+        assertEq(s.turnoverBudget, vault.turnoverBudget());
+        assertTrue(s.valued);
 
         _loseShareOfNav(0.3e18);
         vault.trip();
         assertTrue(lens.snapshot(address(vault)).halted);
+    }
+
+    /// @dev The three sides of a value, each from its own strategy: one that gained, one that costs to leave.
+    function test_snapshot_navBidAndAsk() public {
+        FeeStrategy fee = new FeeStrategy(asset);
+        _add(address(fee), 0.5e18, type(uint128).max);
+        uint256[] memory weights = new uint256[](4);
+        (weights[0], weights[1], weights[2], weights[3]) = (HOLD, HOLD, HOLD, 0.2e18);
+        IVaultTypes.Rebalance memory request = _request(weights);
+        vm.prank(KEEPER);
+        vault.rebalance(request);
+        a.gain(100 * UNIT);
+        IVaultLens.Snapshot memory s = lens.snapshot(address(vault));
+        uint256 cost = 200 * UNIT - fee.previewRedeem(fee.balanceOf(address(vault)));
+        assertGt(cost, 0);
+        assertEq(s.bid, 1000 * UNIT - cost);
+        assertApproxEqAbs(s.nav, 1100 * UNIT - cost, 1);
+        assertApproxEqAbs(s.ask, 1100 * UNIT, 1);
+        assertEq(s.sharePrice, vault.sharePrice());
+        assertGt(s.navPrice, s.sharePrice);
+    }
+
+    function test_snapshot_groups() public {
+        assertEq(lens.snapshot(address(vault)).groups.length, 0);
+        vm.startPrank(GOVERNANCE);
+        vault.setGroup(0, IVaultTypes.Group(ALICE, 0.5e18, 7, 3));
+        vault.setGroup(1, IVaultTypes.Group(BOB, 0.6e18, 8, 5));
+        IVaultTypes.Group[] memory groups = lens.snapshot(address(vault)).groups;
+        assertEq(groups.length, 2);
+        assertEq(abi.encode(groups[0]), abi.encode(IVaultTypes.Group(ALICE, 0.5e18, 7, 3)));
+        assertEq(abi.encode(groups[1]), abi.encode(IVaultTypes.Group(BOB, 0.6e18, 8, 5)));
+    }
+
+    /// @dev What was recorded, and when: gains since then do not show.
+    function test_snapshot_recorded() public {
+        uint256 invested = block.timestamp;
+        vm.warp(block.timestamp + 5 days);
+        a.gain(UNIT);
+        b.gain(20 * UNIT);
+        _rebalance(HOLD, 0.25e18, HOLD);
+        IVaultLens.StrategySnapshot[] memory s = lens.snapshot(address(vault)).strategies;
+        assertEq(s[0].recorded, 500 * UNIT);
+        assertEq(s[0].recordedAt, invested);
+        assertGt(s[1].recorded, 200 * UNIT);
+        assertLt(s[1].recorded, s[1].assets);
+        assertEq(s[1].recordedAt, block.timestamp);
+        assertEq(s[2].recorded, 0);
+    }
+
+    /// @dev The cash of a venue, where a strategy says it; and how one breaks that says it badly.
+    function test_snapshot_cash(uint256 cash) public {
+        bytes memory call = abi.encodeCall(ILiquiditySource.availableLiquidity, ());
+        vm.mockCall(address(a), call, abi.encode(cash));
+        vm.mockCall(address(b), call, "");
+        IVaultLens.StrategySnapshot[] memory s = lens.snapshot(address(vault)).strategies;
+        assertTrue(s[0].hasCash);
+        assertEq(s[0].cash, cash);
+        for (uint256 i = 1; i < 3; ++i) {
+            assertFalse(s[i].hasCash);
+            assertEq(s[i].cash, 0);
+            assertTrue(s[i].live);
+        }
     }
 
     function test_snapshot_strategies() public {
@@ -134,10 +209,13 @@ abstract contract LensTest is BaseTest {
         assertEq(s.strategies[1].supplyRate, 0.03e18);
         assertEq(s.idle, 300 * UNIT);
         assertEq(s.epoch, 1);
-        // What cannot be valued counts as nothing, and is told.
-        assertEq(s.valued, broken != MockStrategy.Part.PreviewRedeem);
-        assertEq(s.totalAssets, s.valued ? 1000 * UNIT : 500 * UNIT);
-        assertEq(s.sharePrice, vault.sharePrice());
+        // What cannot be valued is left out, and that is told.
+        bool valued = broken != MockStrategy.Part.PreviewRedeem;
+        assertEq(s.valued, valued);
+        assertEq(s.nav, valued ? 1000 * UNIT : 500 * UNIT);
+        assertEq(s.bid, s.nav);
+        assertEq(s.ask, s.nav);
+        assertEq(s.strategies[0].recorded, 500 * UNIT);
         assertEq(s.highWaterMark, WAD);
         assertEq(s.drawdownFloor, 0.9e18);
     }
@@ -172,7 +250,7 @@ abstract contract LensTest is BaseTest {
         IVaultLens.Snapshot memory s = lens.snapshot{gas: CALL_GAS}(address(vault));
         assertFalse(s.strategies[0].live);
         assertFalse(s.valued);
-        assertEq(s.totalAssets, 500 * UNIT);
+        assertEq(s.bid, 500 * UNIT);
         assertTrue(s.strategies[1].live);
         assertEq(s.strategies[1].assets, 200 * UNIT);
     }

@@ -3,7 +3,7 @@ pragma solidity 0.8.30;
 
 import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
 
-import {IVault} from "../../contracts/interfaces/IVault.sol";
+import {IVaultTypes} from "../../contracts/interfaces/IVaultTypes.sol";
 import {BaseTest} from "./BaseTest.sol";
 
 /// @notice The overloads with a bound, and permit.
@@ -14,11 +14,12 @@ contract SlippageTest is BaseTest {
         super.setUp();
         _deposit(ALICE, 1000 * UNIT);
         asset.mint(address(vault), 77 * UNIT);
+        _catchUp();
         _fund(BOB, MOST);
     }
 
     function _exceeded(uint256 result, uint256 bound_) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(IVault.SlippageExceeded.selector, result, bound_);
+        return abi.encodeWithSelector(IVaultTypes.SlippageExceeded.selector, result, bound_);
     }
 
     function test_deposit(uint256 assets) public {

@@ -3,7 +3,7 @@ pragma solidity 0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
-import {IVault} from "../../contracts/interfaces/IVault.sol";
+import {IVaultTypes} from "../../contracts/interfaces/IVaultTypes.sol";
 import {Vault} from "../../contracts/Vault.sol";
 import {BaseTest} from "./BaseTest.sol";
 import {FeeToken} from "./mocks/FeeToken.sol";
@@ -30,7 +30,7 @@ contract TokensTest is BaseTest {
         uint256[] memory weights = new uint256[](1);
         for (uint256 i; i < 3; ++i) {
             weights[0] = 0.9e18 - 0.1e18 * (i % 2);
-            IVault.Rebalance memory request = _request(weights);
+            IVaultTypes.Rebalance memory request = _request(weights);
             vm.prank(KEEPER);
             vault.rebalance(request);
         }
@@ -46,9 +46,9 @@ contract TokensTest is BaseTest {
         token.mint(ALICE, 1000e6);
         vm.startPrank(ALICE);
         token.approve(address(vault), 1000e6);
-        vm.expectRevert(abi.encodeWithSelector(IVault.TransferFeeTaken.selector, 100e6, 99e6));
+        vm.expectRevert(abi.encodeWithSelector(IVaultTypes.TransferFeeTaken.selector, 100e6, 99e6));
         vault.deposit(100e6, ALICE);
-        vm.expectRevert(abi.encodeWithSelector(IVault.TransferFeeTaken.selector, 100e6, 99e6));
+        vm.expectRevert(abi.encodeWithSelector(IVaultTypes.TransferFeeTaken.selector, 100e6, 99e6));
         vault.mint(100e12, ALICE);
         assertEq(vault.totalSupply(), 0);
     }

@@ -5,12 +5,18 @@ import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.so
 import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
 import {ERC4626} from "@openzeppelin/contracts/token/ERC20/extensions/ERC4626.sol";
 
-import {IVault} from "../../contracts/interfaces/IVault.sol";
+import {IVaultTypes} from "../../contracts/interfaces/IVaultTypes.sol";
+import {BoundedCall} from "../../contracts/libraries/BoundedCall.sol";
 import {BaseTest} from "./BaseTest.sol";
 import {FeeStrategy} from "./mocks/FeeStrategy.sol";
+import {LossyStrategy} from "./mocks/LossyStrategy.sol";
 import {MockStrategy} from "./mocks/MockStrategy.sol";
+import {SlowStrategy} from "./mocks/SlowStrategy.sol";
 
 abstract contract WithdrawTest is BaseTest {
+    /// @dev What a transaction may use (EIP-7825).
+    uint256 internal constant TRANSACTION_GAS = 16_777_216;
+
     function setUp() public override {
         super.setUp();
         _deposit(ALICE, 1000 * UNIT);
@@ -85,27 +91,33 @@ abstract contract WithdrawTest is BaseTest {
     function test_withdraw_passesOverAStrategyThatReverts() public {
         _rebalance(0.3e18, 0.3e18, 0.3e18);
         a.setFault(MockStrategy.Part.Withdraw, MockStrategy.Fault.Revert);
-        vm.expectRevert(abi.encodeWithSelector(IVault.NotEnoughLiquidity.selector, 700 * UNIT + 1, 700 * UNIT));
+        vm.expectRevert(abi.encodeWithSelector(IVaultTypes.NotEnoughLiquidity.selector, 700 * UNIT + 1, 700 * UNIT));
         vm.prank(ALICE);
         vault.withdraw(700 * UNIT + 1, ALICE, ALICE);
 
         vm.expectEmit(address(vault));
-        emit IVault.StrategySkipped(address(a));
+        emit IVaultTypes.StrategySkipped(address(a));
         vm.prank(ALICE);
         vault.withdraw(500 * UNIT, ALICE, ALICE);
         assertEq(asset.balanceOf(ALICE), 500 * UNIT);
         assertEq(_value(a), 300 * UNIT);
     }
 
-    function test_withdraw_passesOverAStrategyThatCannotSayWhatItPays() public {
+    /// @dev One that says nothing about what it can pay does not count towards the maximum, and is tried all the same.
+    function test_withdraw_triesAStrategyThatDoesNotSayWhatItPays(uint256 kind, uint256 assets) public {
         _rebalance(0.3e18, 0.3e18, 0.3e18);
-        a.setFault(MockStrategy.Part.MaxWithdraw, MockStrategy.Fault.Revert);
+        bytes memory call = abi.encodeCall(a.maxWithdraw, (address(vault)));
+        if (kind % 3 == 0) vm.mockCallRevert(address(a), call, "");
+        if (kind % 3 == 1) vm.mockCall(address(a), call, "");
+        if (kind % 3 == 2) vm.mockCall(address(a), call, abi.encode(0));
         assertEq(vault.maxWithdraw(ALICE), 700 * UNIT);
+        assertEq(vault.maxRedeem(ALICE), vault.convertToShares(700 * UNIT));
 
+        assets = bound(assets, 100 * UNIT, 1000 * UNIT);
         vm.prank(ALICE);
-        vault.withdraw(700 * UNIT, ALICE, ALICE);
-        assertEq(asset.balanceOf(ALICE), 700 * UNIT);
-        assertEq(_value(a), 300 * UNIT);
+        vault.withdraw(assets, ALICE, ALICE);
+        assertEq(asset.balanceOf(ALICE), assets);
+        assertApproxEqAbs(_value(a), 300 * UNIT - (assets < 400 * UNIT ? assets - 100 * UNIT : 300 * UNIT), 1);
     }
 
     function test_withdraw_takesWhatIlliquidStrategiesHave(uint256 liquidA, uint256 liquidB) public {
@@ -118,13 +130,218 @@ abstract contract WithdrawTest is BaseTest {
         uint256 most = 100 * UNIT + liquidA + liquidB;
         assertEq(vault.maxWithdraw(ALICE), most);
 
-        vm.expectRevert(abi.encodeWithSelector(IVault.NotEnoughLiquidity.selector, most + 1, most));
+        vm.expectRevert(abi.encodeWithSelector(IVaultTypes.NotEnoughLiquidity.selector, most + 1, most));
         vm.prank(ALICE);
         vault.withdraw(most + 1, ALICE, ALICE);
         vm.prank(ALICE);
         vault.withdraw(most, ALICE, ALICE);
         assertEq(asset.balanceOf(ALICE), most);
     }
+
+    /* STRATEGIES THAT COST MORE TO LEAVE THAN THEY SAY */
+
+    /// @dev In front of `c`, `lossy` and `a` hold 300 each; idle is 100. The lossy ones cost `share` (WAD) of what leaves them.
+    function _investInLossy(uint256 share) private returns (LossyStrategy lossy) {
+        lossy = new LossyStrategy(asset, MALLORY);
+        vm.startPrank(GOVERNANCE);
+        vault.removeStrategy(address(b));
+        vault.removeStrategy(address(c));
+        vault.addStrategy(address(lossy), 0.5e18, type(uint128).max);
+        vault.addStrategy(address(c), 0.5e18, type(uint128).max);
+        vm.stopPrank();
+        _rebalance(0.3e18, 0.3e18, 0.3e18);
+        lossy.setImpact(share);
+        a.setSlippage(300 * UNIT * share / WAD);
+    }
+
+    /// @dev The exits without a bound pay what they preview, so such a strategy is no source for them.
+    function test_withdraw_passesOverAStrategyThatCostsMoreThanItSays(uint256 share, uint256 assets) public {
+        LossyStrategy lossy = _investInLossy(bound(share, 1e14, 0.9e18));
+        assets = bound(assets, 101 * UNIT, 400 * UNIT);
+        vm.expectRevert(abi.encodeWithSelector(IVaultTypes.NotEnoughLiquidity.selector, 400 * UNIT + 1, 400 * UNIT));
+        vm.prank(ALICE);
+        vault.withdraw(400 * UNIT + 1, ALICE, ALICE);
+
+        (uint256 nav, uint256 supply) = (vault.totalAssets(), vault.totalSupply());
+        uint256 preview = vault.previewWithdraw(assets);
+        vm.expectEmit(address(vault));
+        emit IVaultTypes.StrategySkipped(address(a));
+        vm.expectEmit(address(vault));
+        emit IVaultTypes.StrategySkipped(address(lossy));
+        vm.prank(ALICE);
+        assertEq(vault.withdraw(assets, ALICE, ALICE), preview);
+        assertEq(_value(a), 300 * UNIT);
+        assertEq(lossy.previewRedeem(lossy.balanceOf(address(vault))), 300 * UNIT);
+        assertEq(asset.balanceOf(MALLORY), 0);
+        _assertPriceKept(nav, supply, 1);
+    }
+
+    function test_redeem_passesOverAStrategyThatCostsMoreThanItSays(uint256 share, uint256 shares) public {
+        _investInLossy(bound(share, 1e14, 0.9e18));
+        shares = bound(shares, 101 * UNIT * 1e6, 399 * UNIT * 1e6);
+        (uint256 nav, uint256 supply) = (vault.totalAssets(), vault.totalSupply());
+        uint256 preview = vault.previewRedeem(shares);
+        vm.prank(ALICE);
+        assertEq(vault.redeem(shares, ALICE, ALICE), preview);
+        assertEq(asset.balanceOf(MALLORY), 0);
+        _assertPriceKept(nav, supply, 1);
+    }
+
+    /// @dev What rounds is no cost: two units, and one share's worth.
+    function test_withdraw_roundingIsNoCost(uint256 lost) public {
+        _investInLossy(0);
+        lost = bound(lost, 0, 6);
+        a.setSlippage(lost);
+        uint256 allowed = 3; // a share is worth one unit
+        vm.prank(ALICE);
+        vault.withdraw(300 * UNIT, ALICE, ALICE);
+        assertEq(_value(a) < 300 * UNIT, lost <= allowed);
+    }
+
+    /// @dev The bounded withdrawal leaves through it, at the expense of whoever leaves: in shares.
+    function test_withdraw_boundedPaysForTheWayOut(uint256 share, uint256 assets) public {
+        LossyStrategy lossy = _investInLossy(bound(share, 0, 0.3e18));
+        assets = bound(assets, 1, 600 * UNIT);
+        (uint256 nav, uint256 supply) = (vault.totalAssets(), vault.totalSupply());
+        uint256 snapshot = vm.snapshotState();
+        vm.prank(ALICE);
+        uint256 shares = vault.withdraw(assets, ALICE, ALICE, type(uint256).max);
+        assertEq(asset.balanceOf(ALICE), assets);
+        uint256 cost = nav - assets - vault.totalAssets();
+        assertApproxEqAbs(shares, vault.convertToShares(assets + cost), vault.convertToShares(4));
+        _assertPriceKept(nav, supply, 4);
+
+        vm.revertToState(snapshot);
+        vm.expectRevert(abi.encodeWithSelector(IVaultTypes.SlippageExceeded.selector, shares, shares - 1));
+        vm.prank(ALICE);
+        vault.withdraw(assets, ALICE, ALICE, shares - 1);
+        assertEq(lossy.previewRedeem(lossy.balanceOf(address(vault))), 300 * UNIT);
+    }
+
+    /// @dev The bounded redemption: in assets. Nobody else sees a difference.
+    function test_redeem_boundedPaysForTheWayOut(uint256 share, uint256 shares) public {
+        _investInLossy(bound(share, 0, 0.3e18));
+        shares = bound(shares, 1, vault.balanceOf(ALICE) - 2e6); // a strategy keeps a unit back for its rounding
+        (uint256 nav, uint256 supply) = (vault.totalAssets(), vault.totalSupply());
+        uint256 fair = vault.convertToAssets(shares);
+        uint256 snapshot = vm.snapshotState();
+        vm.prank(ALICE);
+        uint256 assets = vault.redeem(shares, ALICE, ALICE, 0);
+        assertEq(asset.balanceOf(ALICE), assets);
+        assertLe(assets, fair);
+        assertApproxEqAbs(nav - vault.totalAssets(), fair, 4, "the way out is in it");
+        _assertPriceKept(nav, supply, 4);
+
+        vm.revertToState(snapshot);
+        vm.expectRevert(abi.encodeWithSelector(IVaultTypes.SlippageExceeded.selector, assets, assets + 1));
+        vm.prank(ALICE);
+        vault.redeem(shares, ALICE, ALICE, assets + 1);
+    }
+
+    /* STRATEGIES THAT BURN GAS */
+
+    /// @dev Four that burn all they are given come first, with 175 each; a live one last, with 200. Idle has 100.
+    function _investInBurners() private returns (SlowStrategy[4] memory burners) {
+        uint256[] memory weights = new uint256[](5);
+        vm.startPrank(GOVERNANCE);
+        vault.removeStrategy(address(a));
+        vault.removeStrategy(address(b));
+        vault.removeStrategy(address(c));
+        for (uint256 i; i < 4; ++i) {
+            burners[i] = new SlowStrategy(asset);
+            vault.addStrategy(address(burners[i]), 0.2e18, type(uint128).max);
+            weights[i] = 0.175e18;
+        }
+        vault.addStrategy(address(c), 0.5e18, type(uint128).max);
+        vm.stopPrank();
+        weights[4] = 0.2e18;
+        IVaultTypes.Rebalance memory request = _request(weights);
+        vm.prank(KEEPER);
+        vault.rebalance(request);
+    }
+
+    function _setTemper(SlowStrategy[4] memory burners, SlowStrategy.Temper temper) private {
+        for (uint256 i; i < 4; ++i) {
+            burners[i].setTemper(temper);
+        }
+    }
+
+    function _chargeAFee() private {
+        vm.startPrank(GOVERNANCE);
+        vault.setFeeRecipient(BOB);
+        vault.loosen(IVaultTypes.Limit.PerformanceFee, 0.1e18);
+        vm.stopPrank();
+        asset.mint(address(vault), 10 * UNIT);
+        vm.warp(block.timestamp + 90 days);
+    }
+
+    /// @dev What one transaction may use suffices to get past four of them, whether they refuse or pay as late as they can, and
+    /// whether a fee is charged first or not.
+    function test_withdraw_pastFourGasBurners() public {
+        SlowStrategy[4] memory burners = _investInBurners();
+        uint256 snapshot = vm.snapshotState();
+        for (uint256 kind; kind < 4; ++kind) {
+            (bool pay, bool fee) = (kind % 2 == 1, kind / 2 == 1);
+            if (fee) _chargeAFee();
+            _setTemper(burners, pay ? SlowStrategy.Temper.PaysLate : SlowStrategy.Temper.Refuses);
+            uint256 assets = vault.idle() + (pay ? 850 * UNIT : 150 * UNIT);
+            vm.prank(ALICE);
+            vault.withdraw{gas: TRANSACTION_GAS}(assets, ALICE, ALICE);
+            assertEq(asset.balanceOf(ALICE), assets);
+            assertApproxEqAbs(_value(c), 50 * UNIT, 1, "from the last");
+            assertEq(vault.balanceOf(BOB) > 0, fee);
+            vm.revertToState(snapshot);
+
+            if (fee) _chargeAFee();
+            _setTemper(burners, pay ? SlowStrategy.Temper.PaysLate : SlowStrategy.Temper.Refuses);
+            uint256 shares = vault.balanceOf(ALICE) * (pay ? 9 : 2) / 10;
+            uint256 fair = vault.previewRedeem(shares);
+            vm.prank(ALICE);
+            assertApproxEqAbs(vault.redeem{gas: TRANSACTION_GAS}(shares, ALICE, ALICE, 0), fair, 8);
+            assertLt(_value(c), 200 * UNIT);
+            vm.revertToState(snapshot);
+        }
+    }
+
+    /// @dev With less gas than a strategy may need, nothing is skipped: the withdrawal reverts, or takes what is first.
+    function test_withdraw_tooLittleGasSkipsNobody() public {
+        SlowStrategy[4] memory slow = _investInBurners();
+        slow[0].setCost(600_000);
+        uint256 snapshot = vm.snapshotState();
+        uint256 passed;
+        for (uint256 gas_ = 100_000; gas_ < 5_000_000; gas_ += 150_000) {
+            for (uint256 bounded; bounded < 2; ++bounded) {
+                vm.prank(ALICE);
+                bytes memory call = bounded == 0
+                    ? abi.encodeWithSignature("withdraw(uint256,address,address)", 200 * UNIT, ALICE, ALICE)
+                    : abi.encodeWithSignature(
+                        "withdraw(uint256,address,address,uint256)", 200 * UNIT, ALICE, ALICE, type(uint256).max
+                    );
+                (bool ok,) = address(vault).call{gas: gas_}(call);
+                if (ok) {
+                    ++passed;
+                    assertApproxEqAbs(slow[0].convertToAssets(slow[0].balanceOf(address(vault))), 75 * UNIT, 1);
+                    assertEq(asset.balanceOf(ALICE), 200 * UNIT);
+                }
+                vm.revertToState(snapshot);
+            }
+        }
+        assertGt(passed, 10);
+        vm.expectPartialRevert(BoundedCall.NotEnoughGas.selector);
+        vm.prank(ALICE);
+        vault.withdraw{gas: 2_000_000}(200 * UNIT, ALICE, ALICE);
+    }
+
+    /// @dev The step that a withdrawal makes on itself is nobody else's to make.
+    function test_draw_onlyTheVault(address caller) public {
+        vm.assume(caller != address(vault));
+        _rebalance(0.3e18, 0.3e18, 0.3e18);
+        vm.expectRevert(IVaultTypes.OnlySelf.selector);
+        vm.prank(caller);
+        vault.draw(0, UNIT, 300 * UNIT, 0, false);
+    }
+
+    /* WHATEVER HAPPENS */
 
     function test_withdraw_neverDependsOnKeeperOrKillSwitch() public {
         _rebalance(0.55e18, 0.2e18, 0.1e18);
@@ -163,7 +380,7 @@ abstract contract WithdrawTest is BaseTest {
         _deposit(BOB, assets);
         uint256[] memory weights = new uint256[](4);
         weights[3] = 0.9e18;
-        IVault.Rebalance memory request = _request(weights);
+        IVaultTypes.Rebalance memory request = _request(weights);
         vm.prank(KEEPER);
         vault.rebalance(request);
         if (donated != 0) fee.deposit(donated, address(vault));

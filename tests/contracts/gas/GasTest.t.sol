@@ -5,7 +5,7 @@ import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManage
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Test} from "forge-std/Test.sol";
 
-import {IVault} from "../../../contracts/interfaces/IVault.sol";
+import {IVaultTypes} from "../../../contracts/interfaces/IVaultTypes.sol";
 import {Vault} from "../../../contracts/Vault.sol";
 import {PlainStrategy} from "../mocks/PlainStrategy.sol";
 import {Token} from "../mocks/Token.sol";
@@ -24,22 +24,26 @@ contract GasTest is Test {
         vm.warp(1_750_000_000);
         asset = new Token(6);
         AccessManager authority = new AccessManager(address(this));
-        IVault.Limits memory limits = IVault.Limits({
+        IVaultTypes.Limits memory limits = IVaultTypes.Limits({
             idleFloor: 0.02e18,
             maxDrawdown: 0.1e18,
-            markGrowthRate: 0.25e18,
+            maxGrowthRate: 0.25e18,
             cooldown: 1 hours,
             maxSilence: 7 days,
             lossCapacity: 0.005e18,
             lossRefill: uint64(0.005e18) / 7 days,
             turnoverCapacity: 2e18,
             turnoverRefill: uint64(1e18) / 1 days,
-            performanceFee: 0
+            performanceFee: 0,
+            unwindLoss: 0.01e18,
+            depositCap: type(uint128).max
         });
         vault = new Vault(IERC20(address(asset)), "Vault", "VLT", address(authority), KEEPER, limits);
         for (uint256 i; i < count; ++i) {
             vault.addStrategy(address(new PlainStrategy(asset)), 0.6e18, type(uint128).max);
         }
+        uint16 all = uint16((1 << count) - 1);
+        vault.setGroup(0, IVaultTypes.Group(address(0), 0.95e18, type(uint128).max, all));
         asset.mint(ALICE, 1e14);
         vm.prank(ALICE);
         asset.approve(address(vault), type(uint256).max);
@@ -49,8 +53,9 @@ contract GasTest is Test {
 
     function _rebalance(uint256[] memory weights, string memory name) internal {
         vm.warp(block.timestamp + 1 days);
-        IVault.Rebalance memory request =
-            IVault.Rebalance(vault.epoch(), block.timestamp, 1, weights, vault.policyHash(), keccak256("decision"));
+        IVaultTypes.Rebalance memory request = IVaultTypes.Rebalance(
+            vault.epoch(), block.timestamp, 1, weights, vault.policyHash(), keccak256("decision")
+        );
         vm.prank(KEEPER);
         vault.rebalance(request);
         if (bytes(name).length > 0) vm.snapshotGasLastCall("vault", name);
@@ -83,7 +88,7 @@ contract GasTest is Test {
         vault.withdraw(more, ALICE, ALICE);
         vm.snapshotGasLastCall("vault", "withdraw through one strategy");
         vm.prank(ALICE);
-        vault.redeemInKind(1e18, ALICE, ALICE);
+        vault.redeemInKind(1e18, ALICE, ALICE, new uint256[](0));
         vm.snapshotGasLastCall("vault", "redeem in kind");
     }
 
@@ -95,7 +100,7 @@ contract GasTest is Test {
         asset.burn(first, asset.balanceOf(first) / 2);
         vault.trip();
         vm.snapshotGasLastCall("vault", "trip");
-        vault.unwind(first);
+        vault.unwind(first, type(uint256).max);
         vm.snapshotGasLastCall("vault", "unwind");
     }
 

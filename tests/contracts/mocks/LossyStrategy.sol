@@ -37,7 +37,7 @@ contract LossyStrategy is PlainStrategy {
 
     function maxWithdraw(address owner) public view override returns (uint256) {
         uint256 value = super.maxWithdraw(owner);
-        return value - _toll(value);
+        return value - value.mulDiv(impact, WAD, Math.Rounding.Ceil);
     }
 
     function redeem(uint256 shares, address receiver, address owner) public override returns (uint256) {

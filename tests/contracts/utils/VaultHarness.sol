@@ -17,7 +17,7 @@ contract VaultHarness is Vault {
     ) Vault(asset_, name_, symbol_, authority_, keeper_, limits_) {}
 
     function recordedMark() external view returns (uint256 value, uint256 recordedAt) {
-        return (_mark, _markedAt);
+        return (_mark, _recordedAt);
     }
 
     function feeMark() external view returns (uint256) {
