@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from functools import reduce
 from operator import add
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from agent.observation.memory import RateMemory
 from agent.observation.observe import CHAIN, Observation, observe, version_of
 from agent.policies.actions import to_weights
 from agent.units import BoolArray, FloatArray, IntArray
+from agent.vault.bid import Records
 from agent.vault.decision import Decision, DecisionRules, decide
 from agent.vault.limits import Limits
 from agent.vault.portfolio import Costs, MarketRow, PortfolioState, StepResult, step, unwind
@@ -300,9 +302,16 @@ class Engine:
 
 def _put(state: PortfolioState, chosen: IntArray, new: PortfolioState) -> PortfolioState:
     """Return the state with the rows `chosen` replaced."""
-    parts = {}
-    for entry in fields(state):
-        values = getattr(state, entry.name).copy()
-        values[chosen] = getattr(new, entry.name)
-        parts[entry.name] = values
-    return PortfolioState(**parts)
+    kept = [entry.name for entry in fields(state) if entry.name != "records"]
+    made = replace(state, **{name: _replaced(state, new, name, chosen) for name in kept})
+    if state.records is None:
+        return made
+    fresh = Records.of(new.assets, new.nav)
+    parts = {entry.name: _replaced(state.records, fresh, entry.name, chosen) for entry in fields(Records)}
+    return replace(made, records=Records(**parts))
+
+
+def _replaced(old: object, new: object, name: str, chosen: IntArray) -> Any:
+    values = getattr(old, name).copy()
+    values[chosen] = getattr(new, name)
+    return values

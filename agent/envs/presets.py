@@ -21,9 +21,12 @@ from agent.policies.actions import RWA_MAX
 from agent.vault.limits import Limits
 from agent.vault.portfolio import Costs
 
-_FREE_MARK = (
-    1e9  # per year: the mark is the peak; its growth is bounded against donations, of which there are none here
-)
+_FREE = 1e9
+"""Growth per year without a bound, for assets with prices.
+
+The bound suits what earns interest. A price may rise in a day by more than any interest in a year: the bid would lag
+behind NAV for weeks, and with it the share price that halts a vault.
+"""
 
 
 def lending_config(limits: Limits | None = None, *, concentration_price: float = 0.7, **changes: Any) -> EnvConfig:
@@ -68,7 +71,7 @@ def defi_config(limits: Limits | None = None, **changes: Any) -> EnvConfig:
         Other entries of `EnvConfig`.
     """
     if limits is None:
-        limits = Limits.uniform(DEFI_VENUES, DEFI_CAP, max_drawdown=0.2, mark_growth_rate=_FREE_MARK)
+        limits = Limits.uniform(DEFI_VENUES, DEFI_CAP, max_drawdown=0.2, max_growth_rate=_FREE)
     swap = np.array(DEFI_ENTRY)
     usual: dict[str, Any] = {
         "version": DEFI,
@@ -99,7 +102,7 @@ def rwa_config(limits: Limits | None = None, **changes: Any) -> EnvConfig:
         Other entries of `EnvConfig`.
     """
     if limits is None:
-        limits = Limits.uniform(RWA_ASSETS, RWA_MAX, idle_floor=0.0, max_drawdown=0.15, mark_growth_rate=_FREE_MARK)
+        limits = Limits.uniform(RWA_ASSETS, RWA_MAX, idle_floor=0.0, max_drawdown=0.15, max_growth_rate=_FREE)
     usual: dict[str, Any] = {
         "version": RWA,
         "costs": Costs(entry=0.5 * _RWA_TURNOVER_COST, exit=0.5 * _RWA_TURNOVER_COST),

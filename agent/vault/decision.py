@@ -2,18 +2,21 @@
 
 `decide` goes through these steps, for a batch of vaults at once:
 
-1. Project the wanted weights onto the limits.
+1. Project the wanted weights onto the limits, groups of shared risk first.
 2. Drop the changes too small to send, and project the rest onto the room that the held positions leave.
 3. Cut a trade that the turnover or the loss budget has no room for: go only part of the way.
 4. Weigh the gas against the amount moved.
 5. Say why a vault trades or does not.
+
+The vault binds caps only where it deposits, and lets an idle floor be that was broken by others. The rule here is
+stricter: a vault that trades at all comes back under its caps, its groups' caps and over its idle floor.
 
 Environments, backtest and keeper all call it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
@@ -24,7 +27,7 @@ from agent.errors import LimitsError, NotFiniteError, ShapeError
 from agent.units import BoolArray, FloatArray, IntArray, rows
 from agent.vault.limits import Limits
 from agent.vault.portfolio import Allowance, Costs
-from agent.vault.projection import project_rows
+from agent.vault.projection import caps_in_groups, project_rows
 
 
 class Reason(StrEnum):
@@ -92,7 +95,7 @@ class Decision:
     projected
         `(B, n)` the admissible weights nearest to those wanted, before small trades were dropped.
     at_cap
-        `(B, n)` strategies of which more was wanted than their cap allows.
+        `(B, n)` strategies of which more was wanted than their cap, their groups or their room allow.
     turnover
         `(B,)` larger of withdrawals and deposits as a share of NAV, also where it was given up for gas.
     loss
@@ -126,6 +129,7 @@ def decide(
     rules: DecisionRules,
     halted: BoolArray | None = None,
     allowance: Allowance | None = None,
+    room: FloatArray | None = None,
 ) -> Decision:
     """Turn wanted weights into an admissible rebalance, or none; the module's docstring has the steps.
 
@@ -145,6 +149,9 @@ def decide(
         `(B,)` vaults that accept no rebalance; none by default.
     allowance
         What cooldown and budgets leave at this moment; no bound by default.
+    room
+        `(B, n)` largest weight to which a strategy may be increased: the vault puts nothing into one that could not pay
+        all back. A larger position may stay. No bound by default.
 
     Raises
     ------
@@ -153,25 +160,27 @@ def decide(
     """
     if wanted.shape != weights.shape or wanted.ndim != 2 or wanted.shape[1] != limits.count:
         raise ShapeError(f"wanted {wanted.shape} and present {weights.shape} weights must be (B, {limits.count})")
+    if room is not None and (room.shape != weights.shape or np.isnan(room).any()):
+        raise ShapeError(f"room must be {weights.shape} numbers, one per weight, none of them NaN")
     if np.isnan(wanted).any() or not np.isfinite(weights).all() or not np.isfinite(nav).all():
         raise NotFiniteError("wanted and present weights and NAV must be numbers: refuse the policy or the snapshot")
     batch = len(weights)
     left = Allowance.unbounded(batch) if allowance is None else allowance
-    caps = limits.caps(np.maximum(nav, 0.0)) * (1.0 - rules.drift_margin)
-    budget = np.full(batch, 1.0 - limits.idle_floor - rules.drift_margin)
+    walls = _Walls.of(limits, nav, weights, room, rules)
 
-    projected = project_rows(wanted, caps, budget)
-    target, traded = _drop_small(wanted, projected, weights, caps, budget, rules)
+    highest = walls.in_groups(wanted)
+    projected = project_rows(wanted, highest, walls.budget)
+    target, traded = _drop_small(wanted, projected, weights, walls, rules)
 
     most = left.turnover - rules.drift_margin, left.loss
     turnover, loss = _spending(target - weights, costs)
     over_turnover = (turnover > most[0]) & some(traded)
     cut = over_turnover | ((loss > most[1]) & some(traded))
     if cut.any():
-        room, few = (most[0][cut], most[1][cut]), costs.of(cut)
-        partial = _part_way(target[cut], traded[cut], weights[cut], caps[cut], budget[cut], room, few)
-        nearest = project_rows(partial, caps[cut], budget[cut])
-        target[cut], traded[cut] = _drop_small(partial, nearest, weights[cut], caps[cut], budget[cut], rules)
+        spendable, few, inner = (most[0][cut], most[1][cut]), costs.of(cut), walls.at(cut)
+        partial = _part_way(target[cut], traded[cut], weights[cut], inner, spendable, few)
+        nearest = inner.project(partial)
+        target[cut], traded[cut] = _drop_small(partial, nearest, weights[cut], inner, rules)
         turnover, loss = _spending(target - weights, costs)
     trades = some(traded)
     # A cut may leave less than the smallest trade, and the way back under the caps may be too dear.
@@ -197,34 +206,87 @@ def decide(
         traded=traded & send,
         code=code,
         projected=projected,
-        at_cap=(wanted > caps) & (projected >= caps),
+        at_cap=(wanted > highest) & (projected >= highest),
         turnover=turnover,
         loss=loss,
         gas=gas,
     )
 
 
+@dataclass(frozen=True)
+class _Walls:
+    """Bounds of the weights, as shares of NAV, with the margin for drift: `(B, n)`, `(B,)`, `(g, n)`, `(B, g)`."""
+
+    caps: FloatArray
+    budget: FloatArray
+    members: BoolArray
+    together: FloatArray  # caps of the groups
+
+    @classmethod
+    def of(
+        cls, limits: Limits, nav: FloatArray, weights: FloatArray, room: FloatArray | None, rules: DecisionRules
+    ) -> _Walls:
+        value, kept = np.maximum(nav, 0.0), 1.0 - rules.drift_margin
+        caps = limits.caps(value) * kept
+        if room is not None:
+            caps = np.minimum(caps, np.maximum(room, weights))
+        budget = np.full(len(weights), 1.0 - limits.idle_floor - rules.drift_margin)
+        together = limits.group_caps(value) * kept if limits.groups else np.empty((len(weights), 0))
+        return cls(caps, budget, limits.members, together)
+
+    def at(self, vaults: BoolArray) -> _Walls:
+        """Return the walls of some vaults, `(B,)` flags."""
+        return _Walls(self.caps[vaults], self.budget[vaults], self.members, self.together[vaults])
+
+    def in_groups(self, wanted: FloatArray) -> FloatArray:
+        """Return the caps, lowered so that a projection of the wanted weights keeps every group within its own."""
+        return caps_in_groups(wanted, self.caps, self.members, self.together) if self.together.size else self.caps
+
+    def project(self, wanted: FloatArray) -> FloatArray:
+        return project_rows(wanted, self.in_groups(wanted), self.budget)
+
+    def beside(self, held: FloatArray) -> _Walls:
+        """Return the walls that are left beside weights `(B, n)` that stay."""
+        together = self.together - self._sums(held) if self.together.size else self.together
+        return _Walls(self.caps, self.budget - total(held), self.members, together)
+
+    def project_traded(self, wanted: FloatArray, traded: BoolArray) -> FloatArray:
+        """Project the wanted weights of what is traded; zero elsewhere."""
+        return replace(self, caps=np.where(traded, self.caps, 0.0)).project(np.where(traded, wanted, 0.0))
+
+    def _sums(self, weights: FloatArray) -> FloatArray:
+        """Return the weight of every group, `(B, g)`; a vault's bits do not depend on the others in the batch."""
+        return np.stack([total(np.compress(part, weights, -1)) for part in self.members], axis=-1)
+
+    def overfull(self, weights: FloatArray, projected: FloatArray) -> BoolArray:
+        """Return which positions must fall, `(B, n)`: those over their caps, and in groups that are over theirs."""
+        over = weights > self.caps
+        if self.together.size:
+            crowded = (self._sums(weights) > self.together) @ self.members
+            over |= crowded & (projected < weights)
+        return over
+
+
 def _drop_small(
     wanted: FloatArray,
     projected: FloatArray,
     weights: FloatArray,
-    caps: FloatArray,
-    budget: FloatArray,
+    walls: _Walls,
     rules: DecisionRules,
 ) -> tuple[FloatArray, BoolArray]:
     """Hold positions that change by less than the smallest trade; return targets and traded flags, `(B, n)` each.
 
-    A position over its cap never counts as small once something else is traded: the vault would refuse the whole.
-    `projected` are the `wanted` weights projected onto all of `caps` and `budget`: right as they are for the vaults
-    that trade every strategy. Those that trade some are projected again onto the room that the held positions leave.
+    A position over its cap never counts as small once something else is traded. `projected` are the `wanted` weights
+    projected onto all walls: right as they are for the vaults that trade every strategy. Those that trade some are
+    projected again onto the room that the held positions leave.
     """
-    required = weights > caps  # the vault checks the caps of held positions too
+    required = walls.overfull(weights, projected)
     traded = _large(projected - weights, rules) | required
     target = np.where(traded, projected, weights)
     mixed = some(traded) & ~every(traded)
     if mixed.any():
         target[mixed], traded[mixed] = _settle(
-            wanted[mixed], weights[mixed], caps[mixed], budget[mixed], traded[mixed], required[mixed], rules
+            wanted[mixed], weights[mixed], walls.at(mixed), traded[mixed], required[mixed], rules
         )
     traded &= some(_large(target - weights, rules))[:, None]  # a trim to a cap alone can wait
     return np.where(traded, target, weights), traded
@@ -233,8 +295,7 @@ def _drop_small(
 def _settle(
     wanted: FloatArray,
     weights: FloatArray,
-    caps: FloatArray,
-    budget: FloatArray,
+    walls: _Walls,
     traded: BoolArray,
     required: BoolArray,
     rules: DecisionRules,
@@ -242,14 +303,13 @@ def _settle(
     """Project the traded part onto the room that is left, and drop what became small by that, until nothing changes."""
     target = weights
     for _ in range(2 * weights.shape[1] + 2):  # every round but one drops at least one trade of a row
-        held = total(np.where(traded, 0.0, weights))
-        crowded = held > budget  # the held positions break the idle floor: hold nothing
+        left = walls.beside(np.where(traded, 0.0, weights))
+        crowded = left.budget < 0  # the held positions break the idle floor: hold nothing
         if crowded.any():
             required = required | crowded[:, None]
             traded = traded | required
-            held = np.where(crowded, 0.0, held)
-        moved = project_rows(np.where(traded, wanted, 0.0), np.where(traded, caps, 0.0), budget - held)
-        target = np.where(traded, moved, weights)
+            left = walls.beside(np.where(traded, 0.0, weights))
+        target = np.where(traded, left.project_traded(wanted, traded), weights)
         small = traded & ~required & ~_large(target - weights, rules)
         if not small.any():
             break
@@ -272,8 +332,7 @@ def _part_way(
     target: FloatArray,
     traded: BoolArray,
     weights: FloatArray,
-    caps: FloatArray,
-    budget: FloatArray,
+    walls: _Walls,
     most: tuple[FloatArray, FloatArray],
     costs: Costs,
 ) -> FloatArray:
@@ -283,9 +342,8 @@ def _part_way(
     tightened limits made it inadmissible) and ends at an admissible one, so all of it is admissible. The spending along
     it is a convex function, so it lies under the straight line between its two ends.
     """
-    room = budget - total(np.where(traded, 0.0, weights))
-    nearest = project_rows(np.where(traded, weights, 0.0), np.where(traded, caps, 0.0), room)
-    start = np.where(traded, nearest, weights)
+    left = walls.beside(np.where(traded, 0.0, weights))
+    start = np.where(traded, left.project_traded(weights, traded), weights)
     share = np.ones(len(weights))
     for first, last, bound in zip(
         _spending(start - weights, costs), _spending(target - weights, costs), most, strict=True

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import Enum, IntEnum
+from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
@@ -19,22 +20,29 @@ import numpy as np
 
 from agent.digest import digest_of
 from agent.errors import LimitsError, NotFiniteError, ShapeError
-from agent.units import DAY, HOUR, WAD, WEEK, FloatArray, span
+from agent.units import DAY, HOUR, WAD, WEEK, BoolArray, FloatArray, span
 from agent.vault.bucket import UNBOUNDED, Budget
-from agent.vault.projection import project_capped
+from agent.vault.projection import caps_in_groups, project_capped
 
 MAX_STRATEGIES = 16
 """Most strategies that the vault takes."""
 
+MAX_GROUPS = 8
+"""Most groups of shared risk that the vault takes."""
+
+NO_CAP = 2**128 - 1
+"""Amount on chain, base units, that stands for no cap: the top of its type."""
+
 
 class Unit(Enum):
-    """Unit of a limit here; on chain a share is WAD, a rate per day is WAD per second."""
+    """Unit of a limit here; on chain a share is WAD, a rate per day is WAD per second, assets are base units."""
 
     SHARE = "share"
     BASIS_POINTS = "share, whole basis points"
     SHARE_PER_YEAR = "share per year"
     SHARE_PER_DAY = "share per day"
     SECONDS = "seconds"
+    ASSETS = "whole asset units"
 
 
 class Tight(Enum):
@@ -46,7 +54,7 @@ class Tight(Enum):
 
 
 class Limit(IntEnum):
-    """The limits that are one number each, in the order and with the ranges of `IVault.Limit`.
+    """The limits that are one number each, in the order and with the ranges of `IVaultTypes.Limit`.
 
     Caps are not among them: they are two numbers per strategy.
 
@@ -79,13 +87,13 @@ class Limit(IntEnum):
 
     IDLE_FLOOR = (0, "idle_floor", "the share of NAV that stays idle", Unit.SHARE, (0.0, 1.0), Tight.UP, 1.0)
     MAX_DRAWDOWN = (1, "max_drawdown", "the drawdown at which the vault halts", Unit.SHARE, (0.0, 1.0), Tight.DOWN, 0.0)
-    MARK_GROWTH_RATE = (
+    MAX_GROWTH_RATE = (
         2,
-        "mark_growth_rate",
-        "the fastest growth of the high-water mark",
+        "max_growth_rate",
+        "the fastest growth of what leaving is paid from",
         Unit.SHARE_PER_YEAR,
-        (0.0, 10.0),
-        Tight.NEITHER,  # a slow mark forgets gains, a fast one can be lifted by a gift
+        (0.0, 1000.0),
+        Tight.NEITHER,  # a slow bid keeps gains from those who leave, a fast one believes more
     )
     COOLDOWN = (3, "cooldown", "the time between rebalances", Unit.SECONDS, (0.0, 30.0 * DAY), Tight.UP)
     MAX_SILENCE = (
@@ -140,6 +148,26 @@ class Limit(IntEnum):
         None,
         False,
     )
+    UNWIND_LOSS = (
+        10,
+        "unwind_loss",
+        "the share of an unwound amount that may be lost on the way",
+        Unit.SHARE,
+        (0.0, 1.0),
+        Tight.DOWN,
+        None,
+        False,
+    )
+    DEPOSIT_CAP = (
+        11,
+        "deposit_cap",
+        "the assets beyond which no deposit lifts the vault",
+        Unit.ASSETS,
+        (0.0, math.inf),
+        Tight.DOWN,
+        None,
+        False,
+    )
 
     def __new__(
         cls,
@@ -175,19 +203,33 @@ class Limit(IntEnum):
             return "no bound"
         if self.unit is Unit.SECONDS:
             return span(round(value))
+        if self.unit is Unit.ASSETS:
+            return _money(value)
         per = {Unit.SHARE_PER_YEAR: " a year", Unit.SHARE_PER_DAY: " a day"}
         return percent(value) + per.get(self.unit, "")
 
-    def to_chain(self, value: float) -> int:
-        """Return a value as the vault stores it; a refill per second is rounded down."""
+    def to_chain(self, value: float, unit: int = 1) -> int:
+        """Return a value as the vault stores it; a refill per second is rounded down.
+
+        Parameters
+        ----------
+        value
+            In the unit of this limit.
+        unit
+            Base units of one whole asset, `10**decimals`; only a limit in assets needs it.
+        """
         if self.unit is Unit.SECONDS:
             return int(value)
+        if self.unit is Unit.ASSETS:
+            return min(int(Decimal(repr(float(value))) * unit), NO_CAP) if math.isfinite(value) else NO_CAP
         return to_wad(value) // (DAY if self.unit is Unit.SHARE_PER_DAY else 1)
 
-    def from_chain(self, value: int) -> float:
-        """Return a value that the vault stores."""
+    def from_chain(self, value: int, unit: int = 1) -> float:
+        """Return a value that the vault stores; `unit` as for `to_chain`."""
         if self.unit is Unit.SECONDS:
             return float(value)
+        if self.unit is Unit.ASSETS:
+            return value / unit if value < NO_CAP else math.inf
         return value / WAD * (DAY if self.unit is Unit.SHARE_PER_DAY else 1)
 
 
@@ -202,13 +244,42 @@ def percent(share: float) -> str:
 
 
 _BEYOND: Mapping[Limit, float] = {
-    Limit.MARK_GROWTH_RATE: sys.float_info.max,
+    Limit.MAX_GROWTH_RATE: sys.float_info.max,
     Limit.LOSS_CAPACITY: math.inf,
     Limit.TURNOVER_CAPACITY: math.inf,
 }
 """Limits that a simulated vault may go without, and how far they reach then."""
 
 _CAPACITY = {Limit.LOSS_REFILL: Limit.LOSS_CAPACITY, Limit.TURNOVER_REFILL: Limit.TURNOVER_CAPACITY}
+
+
+@dataclass(frozen=True)
+class GroupCap:
+    """Caps on the sum of strategies that share a risk: a market, a collateral, an oracle, a curator.
+
+    Attributes
+    ----------
+    members
+        Numbers of the strategies, from zero; kept in ascending order.
+    relative_cap
+        Largest share of NAV in them together, in [0, 1].
+    absolute_cap
+        Largest amount in them together, whole asset units; `inf` where there is none.
+    """
+
+    members: tuple[int, ...]
+    relative_cap: float = 1.0
+    absolute_cap: float = math.inf
+
+    def __post_init__(self) -> None:
+        members = tuple(sorted(int(member) for member in self.members))
+        object.__setattr__(self, "members", members)
+        if len(set(members)) != len(members) or (members and members[0] < 0):
+            raise LimitsError(f"a group's members must be numbers of strategies, each once, but are {list(members)}")
+        if not 0 <= self.relative_cap <= 1:
+            raise LimitsError(f"a group's relative cap must be in [0, 1], but is {self.relative_cap}")
+        if not self.absolute_cap >= 0:
+            raise LimitsError(f"a group's absolute cap must be zero or more, but is {self.absolute_cap}")
 
 
 @dataclass(frozen=True)
@@ -242,8 +313,8 @@ class Difference:
 class Limits:
     """The limits of one vault, real or simulated.
 
-    The numbers keep to the vault's ranges (`Limit`), except that a simulated vault may do without a bound on the mark's
-    growth and without budgets.
+    The numbers keep to the vault's ranges (`Limit`), except that a simulated vault may do without a bound on growth and
+    without budgets.
 
     Attributes
     ----------
@@ -255,8 +326,9 @@ class Limits:
         Least share of NAV that stays idle.
     max_drawdown
         Fall of the share price under the high-water mark at which the vault halts.
-    mark_growth_rate
-        Fastest growth of the high-water mark per year, as a fraction of it.
+    max_growth_rate
+        Fastest growth per year of what leaving is paid from (the bid), as a fraction of it. Any rate beyond the vault's
+        range is no bound.
     cooldown
         Least seconds between rebalances.
     max_silence
@@ -265,6 +337,12 @@ class Limits:
         Shares of NAV that rebalancing may lose and move; no bound by default.
     performance_fee
         Share of the gain of the share price that the fee recipient gets.
+    unwind_loss
+        Share of what is unwound that may be lost on the way.
+    deposit_cap
+        Assets beyond which no deposit lifts the vault, whole asset units; `inf` where there is no cap.
+    groups
+        Caps on strategies that share a risk; those without members are left out.
 
     Raises
     ------
@@ -276,12 +354,15 @@ class Limits:
     absolute_caps: FloatArray
     idle_floor: float = 0.02
     max_drawdown: float = 0.10
-    mark_growth_rate: float = 0.25
+    max_growth_rate: float = 0.25
     cooldown: float = 0.0
     max_silence: float = WEEK
     loss_budget: Budget = UNBOUNDED
     turnover_budget: Budget = UNBOUNDED
     performance_fee: float = 0.0
+    unwind_loss: float = 0.01
+    deposit_cap: float = math.inf
+    groups: tuple[GroupCap, ...] = ()
 
     def __post_init__(self) -> None:
         relative = np.asarray(self.relative_caps, dtype=np.float64)
@@ -297,6 +378,12 @@ class Limits:
             raise LimitsError(f"relative caps must be in [0, 1], but are {relative.tolist()}")
         if not np.all(absolute >= 0):
             raise LimitsError(f"absolute caps must be zero or more, but are {absolute.tolist()}")
+        object.__setattr__(self, "groups", tuple(group for group in self.groups if group.members))
+        if len(self.groups) > MAX_GROUPS or any(group.members[-1] >= relative.size for group in self.groups):
+            raise LimitsError(
+                f"there may be {MAX_GROUPS} groups of the {relative.size} strategies, but they are "
+                f"{[list(group.members) for group in self.groups]}"
+            )
         for limit in Limit:
             value, most = limit.of(self), _BEYOND.get(limit, limit.most)
             if not limit.least <= value <= most or value == limit.excluded:
@@ -312,7 +399,7 @@ class Limits:
         *,
         idle_floor: float = 0.02,
         max_drawdown: float = 0.10,
-        mark_growth_rate: float = 0.25,
+        max_growth_rate: float = 0.25,
         cooldown: float = 0.0,
         loss_budget: Budget = UNBOUNDED,
         turnover_budget: Budget = UNBOUNDED,
@@ -323,15 +410,21 @@ class Limits:
             np.full(count, absolute_cap),
             idle_floor,
             max_drawdown,
-            mark_growth_rate,
+            max_growth_rate,
             cooldown=cooldown,
             loss_budget=loss_budget,
             turnover_budget=turnover_budget,
         )
 
     @classmethod
-    def made_of(cls, relative_caps: FloatArray, absolute_caps: FloatArray, numbers: Mapping[Limit, float]) -> Limits:
-        """Return the limits that these caps and a number for every `Limit` make."""
+    def made_of(
+        cls,
+        relative_caps: FloatArray,
+        absolute_caps: FloatArray,
+        numbers: Mapping[Limit, float],
+        groups: tuple[GroupCap, ...] = (),
+    ) -> Limits:
+        """Return the limits that these caps, a number for every `Limit`, and groups make."""
         parts: dict[str, Any] = {}
         for limit in Limit:
             name, _, part = limit.path.partition(".")
@@ -342,19 +435,33 @@ class Limits:
         made: dict[str, Any] = {
             name: Budget(**part) if isinstance(part, dict) else part for name, part in parts.items()
         }
-        return cls(relative_caps, absolute_caps, **made)
+        return cls(relative_caps, absolute_caps, **made, groups=groups)
 
     @property
     def count(self) -> int:
         """Number of strategies."""
         return int(self.relative_caps.size)
 
+    @property
+    def bounds_growth(self) -> bool:
+        """Whether there is a bound on growth: a rate beyond the vault's range is none."""
+        return self.max_growth_rate <= Limit.MAX_GROWTH_RATE.most
+
+    @cached_property
+    def members(self) -> BoolArray:
+        """Which strategies each group holds, `(g, n)`."""
+        return np.array([[i in group.members for i in range(self.count)] for group in self.groups], dtype=np.bool_)
+
     def record(self) -> dict[str, Any]:
         """Return every limit as plain JSON: a null is no bound, equal limits have equal records.
 
-        This is the one form in which limits stand in keys, results, manifests and verdicts.
+        This is the one form in which limits stand in keys, results, manifests and verdicts. Groups stand in it only
+        where there are any.
         """
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        record = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        if not self.groups:
+            del record["groups"]
+        return record
 
     @property
     def digest(self) -> str:
@@ -363,20 +470,25 @@ class Limits:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Limits:
-        """Return the limits of a record.
+        """Return the limits of a record, also of one that bounded the growth of the mark and not of the bid.
 
         Raises
         ------
         LimitsError
-            If it is not the whole record of a vault's limits, as a version before this one may have written.
+            If it is not the whole record of a vault's limits.
         """
-        names = {field.name for field in fields(cls)}
-        if not isinstance(record, Mapping) or set(record) != names:
-            missing = sorted(names - set(record)) if isinstance(record, Mapping) else sorted(names)
+        names = {field.name for field in fields(cls)} - {"groups"}
+        given = _renamed(record) if isinstance(record, Mapping) else {}
+        if set(given) - {"groups"} != names:
+            missing = sorted(names - set(given))
             raise LimitsError(f"not every limit was recorded, or others were (missing: {', '.join(missing) or 'none'})")
         try:
-            return cls(**{name: _parsed(value) for name, value in record.items()})
-        except (AttributeError, TypeError, ValueError) as error:
+            groups = tuple(
+                GroupCap(**{**{name: _parsed(value) for name, value in group.items()}, "members": group["members"]})
+                for group in given.pop("groups", ())
+            )
+            return cls(**{name: _parsed(value) for name, value in given.items()}, groups=groups)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise LimitsError(f"the record of the limits is damaged: {error}") from error
 
     def differences(
@@ -400,14 +512,13 @@ class Limits:
         """
         if now.count != self.count:
             raise ShapeError(f"limits for {self.count} and for {now.count} strategies cannot be compared")
+        before, after = self._caps_by_members(), now._caps_by_members()
         labels = [f"strategy {index}" for index in range(self.count)] if names is None else names
         found = [
-            Difference(f"the {kind} of {label}", show(old), show(new), new > old)
-            for kind, show, pairs in (
-                ("relative cap", percent, zip(self.relative_caps.tolist(), now.relative_caps.tolist(), strict=True)),
-                ("absolute cap", _money, zip(self.absolute_caps.tolist(), now.absolute_caps.tolist(), strict=True)),
-            )
-            for label, (old, new) in zip(labels, pairs, strict=True)
+            Difference(f"the {kind} of {' and '.join(labels[i] for i in members)}", show(old), show(new), new > old)
+            for at, (kind, show) in enumerate((("relative cap", percent), ("absolute cap", _money)))
+            for members in sorted(before.keys() | after.keys(), key=lambda each: (len(each) > 1, each))
+            for old, new in ((before.get(members, _UNCAPPED)[at], after.get(members, _UNCAPPED)[at]),)
             if not math.isclose(old, new, rel_tol=tolerance)
         ]
         for limit in Limit:
@@ -423,6 +534,15 @@ class Limits:
                 )
         return tuple(found)
 
+    def _caps_by_members(self) -> dict[tuple[int, ...], tuple[float, float]]:
+        """Return relative and absolute caps by what they bind: single strategies, and groups."""
+        pairs = zip(self.relative_caps.tolist(), self.absolute_caps.tolist(), strict=True)
+        caps: dict[tuple[int, ...], tuple[float, float]] = {(index,): pair for index, pair in enumerate(pairs)}
+        for group in self.groups:
+            relative, absolute = caps.get(group.members, _UNCAPPED)
+            caps[group.members] = min(relative, group.relative_cap), min(absolute, group.absolute_cap)
+        return caps
+
     def caps(self, nav: FloatArray | float) -> FloatArray:
         """Return the caps as shares of NAV.
 
@@ -436,15 +556,17 @@ class Limits:
         FloatArray
             `(..., n)`.
         """
-        value = np.asarray(nav, dtype=np.float64)[..., None]
-        if np.isnan(value).any() or (value < 0).any():
-            raise NotFiniteError("NAV must be a number of zero or more to know what the absolute caps allow")
-        safe = np.where(value > 0, value, 1.0)
-        absolute = np.where(value > 0, self.absolute_caps / safe, np.inf)
-        return np.minimum(self.relative_caps, absolute)
+        return _as_shares(self.relative_caps, self.absolute_caps, nav)
+
+    def group_caps(self, nav: FloatArray | float) -> FloatArray:
+        """Return the groups' caps as shares of NAV, `(..., g)`; otherwise as `caps`."""
+        relative, absolute = (
+            [getattr(each, kind) for each in self.groups] for kind in ("relative_cap", "absolute_cap")
+        )
+        return _as_shares(np.array(relative), np.array(absolute), nav)
 
     def project(self, weights: FloatArray, nav: FloatArray | float) -> FloatArray:
-        """Return the admissible weights nearest to those wanted.
+        """Return the admissible weights nearest to those wanted; only near them where groups overlap.
 
         Parameters
         ----------
@@ -456,7 +578,7 @@ class Limits:
         Returns
         -------
         FloatArray
-            `(..., n)` with `0 <= w <= caps(nav)` and `sum(w) <= 1 - idle_floor`.
+            `(..., n)` with `0 <= w <= caps(nav)`, `sum(w) <= 1 - idle_floor`, and every group within `group_caps(nav)`.
 
         Raises
         ------
@@ -468,13 +590,41 @@ class Limits:
         wanted = np.asarray(weights, dtype=np.float64)
         if wanted.ndim < 1 or wanted.shape[-1] != self.count:
             raise ShapeError(f"{self.count} weights are needed, one per strategy, but the shape is {wanted.shape}")
-        return project_capped(wanted, self.caps(nav), np.asarray(1.0 - self.idle_floor))
+        caps = self.caps(nav)
+        if self.groups:
+            caps = caps_in_groups(wanted, caps, self.members, self.group_caps(nav))
+        return project_capped(wanted, caps, np.asarray(1.0 - self.idle_floor))
+
+
+_UNCAPPED = (1.0, math.inf)
+
+
+def _as_shares(relative: FloatArray, absolute: FloatArray, nav: FloatArray | float) -> FloatArray:
+    value = np.asarray(nav, dtype=np.float64)[..., None]
+    if np.isnan(value).any() or (value < 0).any():
+        raise NotFiniteError("NAV must be a number of zero or more to know what the absolute caps allow")
+    safe = np.where(value > 0, value, 1.0)
+    return np.minimum(relative, np.where(value > 0, absolute / safe, np.inf))
+
+
+def _renamed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record whose rate bounded the growth of the mark under the names and with the defaults of today."""
+    given = dict(record)
+    if "mark_growth_rate" not in given or "max_growth_rate" in given:
+        return given
+    added: dict[str, Any] = {"unwind_loss": Limits.unwind_loss, "deposit_cap": None}
+    return {**added, "max_growth_rate": given.pop("mark_growth_rate"), **given}
 
 
 def _plain(value: Any) -> Any:
     """Return a limit as JSON has it: numbers are floats, so that 3600 and 3600.0 have one digest."""
     if isinstance(value, Budget):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, GroupCap):
+        caps = {name: _plain(getattr(value, name)) for name in ("relative_cap", "absolute_cap")}
+        return {"members": list(value.members), **caps}
+    if isinstance(value, tuple):
+        return [_plain(entry) for entry in value]
     if isinstance(value, np.ndarray):
         return [_plain(entry) for entry in value]
     number = float(value) + 0.0  # no minus zero

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from agent.errors import LimitsFileError
 from agent.units import WEEK
-from agent.vault.limits import MAX_STRATEGIES, Limit, Limits
+from agent.vault.limits import MAX_GROUPS, MAX_STRATEGIES, GroupCap, Limit, Limits
 
 
 def _range(limit: Limit) -> Any:
@@ -44,6 +45,17 @@ class StrategyLimits(BaseModel):
         return self.name or str(self.address)
 
 
+class GroupLimits(BaseModel):
+    """One `[[groups]]` table: strategies that share a risk, and how much of them together the vault may hold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    members: Annotated[list[str], Field(min_length=1, max_length=MAX_STRATEGIES)]
+    risk: str | None = Field(default=None, pattern=r"^0x[0-9a-fA-F]{40}$")
+    relative_cap: Annotated[float, Field(gt=0, le=1)] = 1.0
+    absolute_cap: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+
 class LossBudget(BaseModel):
     """The `[loss_budget]` table: shares of NAV that rebalancing may lose."""
 
@@ -69,13 +81,16 @@ class LimitsFile(BaseModel):
 
     idle_floor: Annotated[float, _range(Limit.IDLE_FLOOR)]
     max_drawdown: Annotated[float, _range(Limit.MAX_DRAWDOWN), Field(lt=1)]
-    mark_growth_rate: Annotated[float, _range(Limit.MARK_GROWTH_RATE)]
+    max_growth_rate: Annotated[float, _range(Limit.MAX_GROWTH_RATE)]
     cooldown: Annotated[int, _range(Limit.COOLDOWN)] = 3600
     max_silence: Annotated[int, _range(Limit.MAX_SILENCE)] = WEEK
     performance_fee: Annotated[float, _range(Limit.PERFORMANCE_FEE)] = 0.0
+    unwind_loss: Annotated[float, _range(Limit.UNWIND_LOSS)] = 0.01
+    deposit_cap: Annotated[float, _range(Limit.DEPOSIT_CAP)] = math.inf
     loss_budget: LossBudget = LossBudget()
     turnover_budget: TurnoverBudget = TurnoverBudget()
     strategies: Annotated[list[StrategyLimits], Field(min_length=1, max_length=MAX_STRATEGIES)]
+    groups: Annotated[list[GroupLimits], Field(max_length=MAX_GROUPS)] = []
 
     @model_validator(mode="after")
     def _distinct(self) -> LimitsFile:
@@ -83,6 +98,18 @@ class LimitsFile(BaseModel):
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
             raise ValueError(f"strategies named twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _members_known(self) -> LimitsFile:
+        labels = [entry.label.lower() for entry in self.strategies]
+        for group in self.groups:
+            members = [member.lower() for member in group.members]
+            unknown = sorted(set(members) - set(labels))
+            if unknown:
+                raise ValueError(f"a group has members that are no strategies: {', '.join(unknown)}")
+            if len(set(members)) != len(members):
+                raise ValueError(f"a group names a member twice: {', '.join(group.members)}")
         return self
 
     @model_validator(mode="after")
@@ -102,6 +129,19 @@ class LimitsFile(BaseModel):
             np.array([entry.relative_cap for entry in self.strategies]),
             np.array([np.inf if entry.absolute_cap is None else entry.absolute_cap for entry in self.strategies]),
             {limit: limit.of(self) for limit in Limit},
+            self.group_caps(),
+        )
+
+    def group_caps(self) -> tuple[GroupCap, ...]:
+        """Return the groups by the numbers of their strategies."""
+        labels = [entry.label.lower() for entry in self.strategies]
+        return tuple(
+            GroupCap(
+                tuple(labels.index(member.lower()) for member in group.members),
+                group.relative_cap,
+                math.inf if group.absolute_cap is None else group.absolute_cap,
+            )
+            for group in self.groups
         )
 
 

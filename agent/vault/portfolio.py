@@ -4,6 +4,10 @@ A `PortfolioState` and a `MarketRow` go into `step`, and the next state comes ou
 gas and spends budgets; `accrue` lets positions grow and halts a vault that falls too far; `unwind` empties a halted
 one. Training, backtest, simulation and the demo share this one definition; `tests/ape/test_parity.py` compares it with
 the Solidity vault. Arrays have a leading batch axis `B`; money is in whole asset units, ratios are fractions.
+
+Weights, turnover and losses count in NAV, and so does entering. Leaving, the mark and the drawdown limit count in the
+bid (`agent.vault.bid`), and budgets are shares of it: what is only claimed widens none. Without a bound on growth the
+bid is NAV.
 """
 
 from __future__ import annotations
@@ -14,8 +18,9 @@ from functools import cached_property
 import numpy as np
 
 from agent.columns import share, some, total
-from agent.errors import NotFiniteError, ShapeError
+from agent.errors import LimitsError, NotFiniteError, ShapeError
 from agent.units import YEAR, BoolArray, FloatArray, rows
+from agent.vault.bid import Records
 from agent.vault.limits import Limits
 
 
@@ -87,13 +92,17 @@ class Costs:
         Further units for each strategy deposited to or withdrawn from. Calibrate both from receipts.
     entry, exit
         Share of a deposit or a withdrawal that is lost on the way: a scalar, `(n,)` per strategy, or `(B, n)` or
-        `(B, 1)` per vault; zero for lending pools.
+        `(B, 1)` per vault; zero for lending pools, and never less: no gain of one leg pays for the loss of another.
     """
 
     gas_base: float = 250_000.0
     gas_per_move: float = 250_000.0
     entry: FloatArray | float = 0.0
     exit: FloatArray | float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (np.all(np.asarray(self.entry) >= 0) and np.all(np.asarray(self.exit) >= 0)):
+            raise LimitsError("costs of entering and leaving must be zero or more")
 
     def gas_units(self, moves: FloatArray | BoolArray) -> FloatArray:
         """Return the units of gas `(...,)` for `(..., n)` moved flags; zero where nothing moves."""
@@ -148,7 +157,7 @@ class PortfolioState:
     idle
         `(B,)` assets that the vault itself holds.
     supply
-        `(B,)` vault shares; NAV over supply is the share price.
+        `(B,)` vault shares; the bid over supply is the share price.
     mark
         `(B,)` high-water mark of the share price.
     halted
@@ -158,7 +167,9 @@ class PortfolioState:
     rested
         `(B,)` seconds since the last rebalance, `inf` before the first.
     turnover_used, loss_used
-        `(B,)` shares of NAV spent from the budgets and not refilled yet.
+        `(B,)` shares of the bid spent from the budgets and not refilled yet.
+    records
+        What the bid is bounded by; without it, as before the first step and where growth has no bound, it is NAV.
     """
 
     assets: FloatArray
@@ -170,6 +181,7 @@ class PortfolioState:
     rested: FloatArray
     turnover_used: FloatArray
     loss_used: FloatArray
+    records: Records | None = None
 
     @classmethod
     def open(
@@ -206,9 +218,19 @@ class PortfolioState:
         return self.nav - self.gas_paid
 
     @cached_property
+    def bid(self) -> FloatArray:
+        """What leaving is paid from, `(B,)`: NAV, of which unproven gains count for nothing; NAV in an empty vault."""
+        if self.records is None:
+            return self.nav
+        return np.where(self.supply > 0, self.records.bid(self.assets, self.idle), self.nav)
+
+    @cached_property
     def share_price(self) -> FloatArray:
-        """Assets per share, `(B,)`; one where there are no shares."""
-        return np.divide(self.nav, self.supply, out=np.ones_like(self.supply), where=self.supply > 0)
+        """Bid per share, `(B,)`; one where there are no shares."""
+        return self._per_share(self.bid)
+
+    def _per_share(self, value: FloatArray) -> FloatArray:
+        return np.divide(value, self.supply, out=np.ones_like(self.supply), where=self.supply > 0)
 
     @cached_property
     def weights(self) -> FloatArray:
@@ -227,18 +249,30 @@ class PortfolioState:
 
     def allowance(self, limits: Limits) -> Allowance:
         """Return the room that cooldown and budgets leave for a rebalance now."""
-        return Allowance(
-            wait=limits.cooldown - self.rested,
-            turnover=limits.turnover_budget.available(self.turnover_used),
-            loss=limits.loss_budget.available(self.loss_used),
-        )
+        turnover = limits.turnover_budget.available(self.turnover_used)
+        loss = limits.loss_budget.available(self.loss_used)
+        if self.records is not None:
+            counted = np.divide(self.bid, self.nav, out=np.ones_like(self.nav), where=self.nav > 0)
+            counted = np.maximum(counted, np.finfo(np.float64).tiny)  # a part of no bound is none
+            turnover, loss = turnover * counted, loss * counted
+        return Allowance(limits.cooldown - self.rested, turnover, loss)
+
+    def recorded(self, limits: Limits) -> Records | None:
+        """Return what the bid is bounded by under these limits: where nothing is recorded yet, what there is now."""
+        if not limits.bounds_growth:
+            return None
+        return Records.of(self.assets, self.nav) if self.records is None else self.records
 
     def flow(self, assets: FloatArray | float) -> PortfolioState:
-        """Deposit (above zero) or withdraw (below zero) at the present share price, through idle."""
+        """Deposit (above zero) at NAV per share, or withdraw (below zero) at the share price, through idle."""
         amount = rows(assets, len(self.idle))
         if (self.idle + amount < 0).any():
             raise ShapeError("a withdrawal is larger than the idle assets it is paid from")
-        return replace(self, idle=self.idle + amount, supply=self.supply + amount / self.share_price)
+        price, records = self.share_price, self.records
+        if records is not None:
+            price = np.where(amount > 0, self._per_share(self.nav), price)
+            records = replace(records, whole=self.bid + amount)
+        return replace(self, idle=self.idle + amount, supply=self.supply + amount / price, records=records)
 
 
 @dataclass(frozen=True)
@@ -289,7 +323,7 @@ def step(
     row
         The market.
     limits
-        For cooldown, budgets, the growth of the mark and the drawdown limit. Caps are the decision's business.
+        For cooldown, budgets, the growth of the bid and the drawdown limit. Caps are the decision's business.
     costs
         Gas units and entry and exit costs.
 
@@ -332,10 +366,11 @@ def rebalance(
     cash, need = np.asarray(state.idle + total(withdrawn * (1.0 - leave))), total(deposited)
     deposited *= np.divide(cash, need, out=np.ones_like(need), where=need > cash)[:, None]
 
-    turnover = share(np.maximum(total(withdrawn), total(deposited)), nav)
-    loss = share(total(withdrawn * leave + deposited * entry), nav)
-    turnover_used, turnover_fits = limits.turnover_budget.spend(state.turnover_used, turnover)
-    loss_used, loss_fits = limits.loss_budget.spend(state.loss_used, loss)
+    amount, lost = np.maximum(total(withdrawn), total(deposited)), total(withdrawn * leave + deposited * entry)
+    turnover = share(amount, nav)
+    spent = turnover if state.bid is nav else share(amount, state.bid)
+    turnover_used, turnover_fits = limits.turnover_budget.spend(state.turnover_used, spent)
+    loss_used, loss_fits = limits.loss_budget.spend(state.loss_used, share(lost, state.bid))
     refused = wanted & (shut | ~turnover_fits | ~loss_fits)
     if liquidity is not None:
         refused |= some(withdrawn > liquidity)
@@ -344,6 +379,7 @@ def rebalance(
     withdrawn, deposited = np.where(done[:, None], withdrawn, 0.0), np.where(done[:, None], deposited, 0.0)
     moved = (withdrawn > 0) | (deposited > 0)
     gas = costs.gas_units(moved) * gas_cost
+    records = state.recorded(limits)
     after = replace(
         state,
         assets=state.assets - withdrawn + deposited * (1.0 - entry),
@@ -352,6 +388,7 @@ def rebalance(
         rested=np.where(done, 0.0, state.rested),
         turnover_used=np.where(done, turnover_used, state.turnover_used),
         loss_used=np.where(done, loss_used, state.loss_used),
+        records=None if records is None else records.moved(state.bid, state.assets, withdrawn, deposited),
     )
     return StepResult(after, gas, np.where(done, turnover, 0.0), moved, refused)
 
@@ -359,21 +396,27 @@ def rebalance(
 def accrue(state: PortfolioState, growth: FloatArray, seconds: float, limits: Limits) -> PortfolioState:
     """Let positions grow by `(B, n)` factors over some seconds; past the drawdown limit a vault halts for good.
 
-    The mark follows the share price as fast as its rate allows, and the budgets refill. A loss is a factor below one.
+    The bid follows NAV as fast as its rate allows, the mark is its highest price, and the budgets refill. A loss is a
+    factor below one.
     """
     if not np.isfinite(growth).all() or (growth < 0).any():
         raise NotFiniteError("growth factors must be finite and not below zero: check the rates or share prices")
-    grown = replace(state, assets=state.assets * growth)
-    ceiling = state.mark * (1.0 + limits.mark_growth_rate * seconds / YEAR)
-    mark = np.maximum(state.mark, np.minimum(grown.share_price, ceiling))
-    return replace(
+    records = state.recorded(limits)
+    if records is not None:
+        records = records.grown(state.bid, limits.max_growth_rate * seconds / YEAR)
+    grown = replace(state, assets=state.assets * growth, records=records)
+    price = grown.share_price
+    mark = np.maximum(state.mark, price)
+    after = replace(
         grown,
         mark=mark,
-        halted=state.halted | (grown.share_price < mark * (1.0 - limits.max_drawdown)),
+        halted=state.halted | (price < mark * (1.0 - limits.max_drawdown)),
         rested=state.rested + seconds,
         turnover_used=limits.turnover_budget.refill(state.turnover_used, seconds),
         loss_used=limits.loss_budget.refill(state.loss_used, seconds),
     )
+    vars(after).update(nav=grown.nav, bid=grown.bid, share_price=price)  # cached: none of them depends on the rest
+    return after
 
 
 def unwind(
@@ -397,4 +440,8 @@ def unwind(
     paid = state.assets if liquidity is None else np.minimum(state.assets, liquidity)
     withdrawn = np.where(which[:, None], paid, 0.0)
     cash = (withdrawn * (1.0 - np.asarray(costs.exit))).sum(-1)
-    return replace(state, assets=state.assets - withdrawn, idle=state.idle + cash)
+    records = state.records
+    if records is not None:
+        moved = records.moved(state.bid, state.assets, withdrawn, np.zeros_like(withdrawn))
+        records = replace(moved, whole=records.whole)  # unwinding does not record the bid
+    return replace(state, assets=state.assets - withdrawn, idle=state.idle + cash, records=records)

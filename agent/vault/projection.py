@@ -6,7 +6,7 @@ import numpy as np
 
 from agent.columns import total as total_of
 from agent.errors import LimitsError, NotFiniteError
-from agent.units import FloatArray
+from agent.units import BoolArray, FloatArray
 
 _REACH = 1e6  # wanted weights beyond this differ in nothing but order; keeps differences near one exact enough
 
@@ -53,6 +53,38 @@ def project_rows(wanted: FloatArray, caps: FloatArray, budget: FloatArray) -> Fl
     if over.any():
         clipped[over] = _project_over(raw[over], caps[over], budgets[over])
     return clipped
+
+
+def caps_in_groups(wanted: FloatArray, caps: FloatArray, members: BoolArray, most: FloatArray) -> FloatArray:
+    """Lower the caps of every group's members to the group's nearest point to the wanted weights.
+
+    A projection onto these caps keeps every group within its `most`. Where no groups overlap it is the projection onto
+    caps, groups and budget: a group that binds there has its own nearest point, and one that does not lies under it.
+    Where some overlap, the caps are lowered group after group: admissible, but not always nearest.
+
+    Parameters
+    ----------
+    wanted
+        `(..., n)`.
+    caps
+        `(..., n)`, zero or more.
+    members
+        `(g, n)` strategies of each group.
+    most
+        `(..., g)` largest sum of each group; below zero counts as zero.
+
+    Returns
+    -------
+    FloatArray
+        `(..., n)`, no higher than `caps`.
+    """
+    lowered = np.array(np.broadcast_to(caps, np.broadcast_shapes(wanted.shape, caps.shape)))
+    asked = np.broadcast_to(wanted, lowered.shape)
+    for index, part in enumerate(members):
+        lowered[..., part] = project_capped(
+            np.compress(part, asked, -1), np.compress(part, lowered, -1), most[..., index]
+        )
+    return lowered
 
 
 def _clip(values: FloatArray, low: FloatArray | float, high: FloatArray | float) -> FloatArray:

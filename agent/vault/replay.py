@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -58,7 +59,7 @@ def replay(
     if assets is not None:
         held = np.asarray(assets, dtype=np.float64)[None]
         state = replace(state, assets=held, idle=state.idle - held.sum(-1))
-    unlimited = Limits.uniform(count, 1.0, idle_floor=0.0, max_drawdown=1.0, mark_growth_rate=0.0)
+    unlimited = Limits.uniform(count, 1.0, idle_floor=0.0, max_drawdown=1.0, max_growth_rate=sys.float_info.max)
     free = Costs(gas_base=0.0, gas_per_move=0.0)
     path = np.empty(length)
     for index in range(length):

@@ -172,6 +172,21 @@ def test_engine__ruin__is_a_share_of_the_episodes_own_assets(limits: Limits) -> 
     assert 0 < ends[-1].sum() < 8
 
 
+def test_engine__some_episodes_start_anew__the_others_keep_what_is_recorded() -> None:
+    limits = Limits.uniform(3, max_growth_rate=0.25)
+    config = _config(limits, episode_rows=10)
+    engine = Engine(path_of(np.full((4, 40, 3), 3.0)), config, 6, np.random.default_rng(0))  # 300 % a year
+    for _ in range(3):
+        engine.step(np.ones((6, 3)))
+    before, anew = engine.state, np.arange(6) % 2 == 0
+    assert (before.bid < before.nav).all()
+    engine.reset(anew)
+    assert np.array_equal(engine.state.bid[anew], engine.state.nav[anew])
+    assert np.array_equal(engine.state.bid[~anew], before.bid[~anew])
+    engine.step(np.ones((6, 3)))
+    assert np.allclose(engine.state.share_price[anew], 1 + 0.98 * 0.25 / 365, rtol=1e-7)
+
+
 def test_engine__impossible_configuration__refused(market: SyntheticMarket, limits: Limits) -> None:
     for wrong in ({"nav": (0.0, 1.0)}, {"leg_cost": (1e-3, 1e-4)}, {"start_weights": (0.5, 0.5)}):
         with pytest.raises(ShapeError):

@@ -15,12 +15,14 @@ LIMITS = Limits(
     absolute_caps=np.array([5e7, np.inf, 1e6]),
     idle_floor=0.02,
     max_drawdown=0.1,
-    mark_growth_rate=0.25,
+    max_growth_rate=0.25,
     cooldown=3600.0,
     max_silence=86_400.0,
     loss_budget=Budget(0.005, 0.001),
     turnover_budget=Budget(2.0, 1.0),
     performance_fee=0.1,
+    unwind_loss=0.01,
+    deposit_cap=1e9,
 )
 
 
@@ -37,6 +39,8 @@ def _changed(value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, Budget):
         names = [field.name for field in fields(value)]
         return [(f".{name}", replace(value, **{name: 0.9 * getattr(value, name)})) for name in names]
+    if isinstance(value, tuple):  # groups, of which there are none here
+        return []
     if isinstance(value, np.ndarray):
         finite = np.flatnonzero(np.isfinite(value))
         return [(f"[{at}]", np.where(np.arange(value.size) == at, 0.9 * value, value)) for at in finite]

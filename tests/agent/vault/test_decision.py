@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent.errors import LimitsError, NotFiniteError, ShapeError
 from agent.vault.decision import DecisionRules, Reason, decide
-from agent.vault.limits import Limits
+from agent.vault.limits import GroupCap, Limits
 from agent.vault.portfolio import Allowance, Costs
 
 COSTS = Costs()
@@ -24,11 +26,31 @@ def _one(wanted: list[float], weights: list[float], limits: Limits, **given: obj
 
 def _random_limits(rng: np.random.Generator) -> Limits:
     count = int(rng.integers(1, 17))
+    groups = [rng.choice(count, int(rng.integers(1, count + 1)), replace=False) for _ in range(rng.integers(0, 4))]
     return Limits(
         rng.uniform(0.05, 1.0, count),
         np.where(rng.random(count) < 0.5, np.inf, rng.uniform(0, 1e7, count)),
         idle_floor=rng.choice([0.0, 0.02, 0.3]),
+        groups=tuple(
+            GroupCap(tuple(members.tolist()), rng.uniform(0, 1), rng.choice([np.inf, 1e6])) for members in groups
+        ),
     )
+
+
+def _in_groups(weights: np.ndarray, limits: Limits, nav: float) -> bool:
+    return all(
+        weights[list(group.members)].sum() <= min(group.relative_cap, group.absolute_cap / nav) + 1e-15
+        for group in limits.groups
+    )
+
+
+def _in_full_groups(weights: np.ndarray, limits: Limits, nav: float) -> np.ndarray:
+    """Members of groups that are over their caps, or at the margin to them."""
+    flags = np.zeros(limits.count, dtype=bool)
+    for group in limits.groups:
+        most = min(group.relative_cap, group.absolute_cap / nav) * (1 - 2e-5)
+        flags[list(group.members)] |= weights[list(group.members)].sum() > most
+    return flags
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -52,6 +74,7 @@ def test_decide__anything__admissible_after_the_rebalance(seed: int) -> None:
             assert (after >= 0).all()
             assert (after <= limits.caps(nav[row])).all()
             assert after.sum() <= 1 - limits.idle_floor
+            assert _in_groups(after, limits, nav[row])
             assert (np.abs(after - weights[row]) >= rules.min_trade).any()
 
 
@@ -107,6 +130,64 @@ def test_decide__over_cap_by_drift__trimmed_with_another_trade_but_not_alone(lim
     together = _one([1.0, 0.1, 0.2], [0.6004, 0.2, 0.1], limits)
     assert together.traded.tolist() == [[True, True, True]]
     assert 0.5999 < together.weights[0, 0] <= 0.6
+
+
+def test_decide__group_over_its_cap_by_drift__trimmed_with_another_trade_but_not_alone(limits: Limits) -> None:
+    grouped = replace(limits, groups=(GroupCap((0, 1), 0.5),))
+    alone = _one([0.3, 0.2, 0.3], [0.302, 0.2, 0.3], grouped)
+    assert alone.reason == (Reason.SMALL,)
+    together = _one([0.302, 0.2, 0.1], [0.302, 0.2, 0.3], grouped)
+    assert together.traded.tolist() == [[True, True, True]]
+    assert 0.4999 < together.weights[0, :2].sum() <= 0.5
+
+
+def test_decide__held_member_of_a_group__leaves_the_others_the_rest(limits: Limits) -> None:
+    grouped = replace(limits, groups=(GroupCap((0, 1), 0.7),))
+    decision = _one([0.28, 0.6, 0.1], [0.3, 0.1, 0.3], grouped, rules=DecisionRules(min_trade=0.15))
+    assert decision.projected[0] == pytest.approx([0.19, 0.51, 0.1], abs=1e-4)
+    assert decision.weights[0] == pytest.approx([0.3, 0.4, 0.1], abs=1e-4)
+    assert decision.traded.tolist() == [[False, True, True]]
+    assert _one([0.4, 0.6, 0.1], [0.0] * 3, grouped).at_cap.tolist() == [[True, True, False]]
+
+
+def test_decide__room__bounds_what_is_put_in_and_forces_nobody_out(limits: Limits) -> None:
+    room = np.array([[0.1, 0.25, 0.0]])
+    decision = _one([0.5, 0.5, 0.3], [0.3, 0.1, 0.0], limits, room=room)
+    assert decision.weights[0].tolist() == [0.3, 0.25, 0.0]
+    assert decision.traded.tolist() == [[False, True, False]]
+    assert decision.at_cap.tolist() == [[True, True, True]]
+    assert _one([0.5, 0.1, 0.3], [0.3, 0.1, 0.0], limits, room=room).reason == (Reason.SMALL,)
+    down = _one([0.2, 0.1, 0.0], [0.3, 0.1, 0.0], limits, room=room)  # it may fall, also to above its room
+    assert down.weights[0] == pytest.approx([0.2, 0.1, 0.0])
+    over = _one([1.0, 0.3, 0.0], [0.7, 0.1, 0.0], limits, room=room)  # but not stay over its cap
+    assert 0.5999 < over.weights[0, 0] <= 0.6
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=200, deadline=None)
+def test_decide__any_room__nothing_is_put_in_beyond_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    limits = _random_limits(rng)
+    count = limits.count
+    wanted, weights = rng.normal(0, 1, (16, count)), rng.dirichlet(np.ones(count), 16) * rng.uniform(0, 1, (16, 1))
+    room = np.where(rng.random((16, count)) < 0.3, np.inf, rng.uniform(0, 0.5, (16, count)))
+    nav, left = np.full(16, 1e7), _random_allowance(rng, 16)
+    decision = decide(wanted, weights, nav, 0.0, limits, COSTS, RULES, allowance=left, room=room)
+    grew = decision.weights > weights
+    assert (decision.weights[grew] <= room[grew]).all()
+    for row, reason in enumerate(decision.reason):
+        if reason.trades:
+            assert (decision.weights[row] <= limits.caps(1e7)).all()
+            assert _in_groups(decision.weights[row], limits, 1e7)
+    wide = decide(wanted, weights, nav, 0.0, limits, COSTS, RULES, allowance=left, room=np.full((16, count), np.inf))
+    free = decide(wanted, weights, nav, 0.0, limits, COSTS, RULES, allowance=left)
+    assert np.array_equal(wide.weights, free.weights)
+
+
+def test_decide__room_of_another_shape_or_nan__refused(limits: Limits) -> None:
+    for room in (np.ones((1, 2)), np.ones(3), np.array([[0.1, np.nan, 0.1]])):
+        with pytest.raises(ShapeError, match="room"):
+            _one([0.1] * 3, [0.0] * 3, limits, room=room)
 
 
 def test_decide__gas__weighed_against_the_amount_moved(limits: Limits) -> None:
@@ -186,7 +267,9 @@ def test_decide__any_budget__what_is_sent_fits_and_is_admissible(seed: int) -> N
         assert (after >= 0).all()
         assert (after <= limits.caps(1e7)).all()
         assert after.sum() <= 1 - limits.idle_floor + 1e-15
+        assert _in_groups(after, limits, 1e7)
         over_cap = weights[row] > limits.caps(1e7) * (1 - rules.drift_margin)
+        over_cap |= _in_full_groups(weights[row], limits, 1e7)
         crowded = weights[row].sum() > 1 - limits.idle_floor - rules.drift_margin
         if not crowded:
             assert (np.abs(change[moved & ~over_cap]) >= rules.min_trade).all()
@@ -195,8 +278,10 @@ def test_decide__any_budget__what_is_sent_fits_and_is_admissible(seed: int) -> N
 
 
 @pytest.mark.parametrize("count", [2, 3, 8, 9, 16])
-def test_decide__batch_with_budgets__equals_one_at_a_time_bit_for_bit(count: int, rng: np.random.Generator) -> None:
+def test_decide__batch_with_walls__equals_one_at_a_time_bit_for_bit(count: int, rng: np.random.Generator) -> None:
     limits, costs = Limits.uniform(count, 0.4), Costs(entry=0.001, exit=0.002)
+    groups = (GroupCap(tuple(range(count)), 0.9), GroupCap(tuple(range(0, count, 2)), 0.5))
+    limits = replace(limits, groups=groups)
     wanted, weights = rng.normal(0, 1, (64, count)), rng.dirichlet(np.ones(count), 64) * 0.95
     left, nav = _random_allowance(rng, 64), np.full(64, 1e7)
     whole = decide(wanted, weights, nav, 0.0, limits, costs, RULES, allowance=left)

@@ -27,6 +27,14 @@ def _market(growth: np.ndarray, gas: np.ndarray, seconds: float = 86_400.0, **mo
     return MarketRow(np.zeros_like(growth), gas, growth, seconds, **more)
 
 
+def _assert_same(alone: PortfolioState, whole: PortfolioState, row: int) -> None:
+    for name, values in vars(alone).items():
+        if name != "records":
+            assert np.array_equal(values[0], getattr(whole, name)[row]), name
+    for name, values in vars(alone.records).items():
+        assert np.array_equal(values[0], getattr(whole.records, name)[row]), name
+
+
 def test_step__moves_to_weights_then_earns(limits: Limits) -> None:
     opened = PortfolioState.open(1000.0, 3)
     result = step(opened, np.array([[0.5, 0.3, 0.0]]), ALL, _row(1.1, 1.0, 2.0), limits, FREE)
@@ -87,8 +95,8 @@ def test_rebalance__exit_costs_eat_the_cash__deposits_shrink() -> None:
     assert after.idle.tolist() == [0.0]
 
 
-def test_accrue__mark__rises_no_faster_than_its_rate() -> None:
-    limits = Limits.uniform(1, 1.0, idle_floor=0.0, mark_growth_rate=0.5)
+def test_accrue__mark__rises_no_faster_than_the_bid_may_grow() -> None:
+    limits = Limits.uniform(1, 1.0, idle_floor=0.0, max_growth_rate=0.5)
     state = replace(PortfolioState.open(100.0, 1), assets=np.array([[100.0]]), idle=np.zeros(1))
     jumped = accrue(state, np.array([[2.0]]), YEAR / 10, limits)
     assert jumped.mark[0] == pytest.approx(1.05)
@@ -267,8 +275,7 @@ def test_step__batch__equals_one_at_a_time_with_budgets(seed: int) -> None:
             alone = step(parts[i], weights[one], traded[one], row, limits, costs)
             parts[i] = alone.state
             assert alone.refused[0] == result.refused[i]
-            for name, values in vars(alone.state).items():
-                assert np.array_equal(values[0], getattr(whole, name)[i]), name
+            _assert_same(alone.state, whole, i)
 
 
 # --- depth, liquidity, costs per vault -----------------------------------------------------------------------------
@@ -328,8 +335,7 @@ def test_step__costs_depth_and_liquidity_per_vault__equal_one_at_a_time(seed: in
             alone = step(parts[i], weights[one], traded[one], row, limits, costs)
             parts[i] = alone.state
             assert alone.refused[0] == result.refused[i]
-            for name, values in vars(alone.state).items():
-                assert np.array_equal(values[0], getattr(whole, name)[i]), name
+            _assert_same(alone.state, whole, i)
 
 
 def test_costs__switch__mean_of_entering_and_leaving() -> None:
