@@ -36,6 +36,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from agent.vault.decision import DecisionRules
+from keeper.chain.transaction import MAX_TRANSACTION_GAS
 from keeper.errors import ConfigError
 
 PASSWORD_VARIABLE = "BULKHEAD_KEYSTORE_PASSWORD"  # noqa: S105  the name of a variable, not a password
@@ -82,6 +83,7 @@ class KeeperConfig(BaseModel):
     leg_cost: Fraction = 0.0
     slippage: Annotated[Fraction, Field(validate_default=True)] = 0.001
 
+    max_transaction_gas: Annotated[int, Field(ge=0)] | None = MAX_TRANSACTION_GAS
     max_fee_gwei: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 100.0
     bump_percent: Annotated[float, Field(ge=12.5, le=1000)] = 15.0
     deadline_seconds: Seconds = 600.0
@@ -112,6 +114,11 @@ class KeeperConfig(BaseModel):
         if value < 2 * leg_cost:
             raise ValueError(f"must be at least twice `leg_cost` ({leg_cost}), or no move could pay its way")
         return value
+
+    @property
+    def gas_cap(self) -> int | None:
+        """The most gas that one transaction may use on the chain; `None` where only the block bounds it."""
+        return self.max_transaction_gas or None
 
     @property
     def safe_rpc_url(self) -> str:

@@ -6,16 +6,17 @@ Outwards: WAD, rounded so that no weight is ever carried over a limit.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
 from agent.units import WAD, BoolArray, FloatArray
-from agent.vault.limits import Limit, Limits
+from agent.vault.limits import NO_CAP, GroupCap, Limit, Limits
 from agent.vault.portfolio import Allowance
 from keeper.errors import MissingRateError, VaultNotReadyError
-from keeper.snapshot import NO_CAP, Snapshot
+from keeper.snapshot import Snapshot, StrategySnapshot
 
 HOLD = 2**256 - 1
 """Weight that tells the vault to leave a position as it is."""
@@ -34,6 +35,7 @@ class View:
     rates: FloatArray
     limits: Limits
     allowance: Allowance
+    room: FloatArray
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> View:
@@ -56,7 +58,7 @@ class View:
                 "Wrap the venue in a strategy with supplyRate(), or remove it from the vault."
             )
         unit = 10**snapshot.asset_decimals
-        nav = snapshot.total_assets
+        nav = snapshot.nav
         shares = [s.assets / nav if nav else 0.0 for s in strategies]
         return cls(
             weights=np.array([shares]),
@@ -66,45 +68,97 @@ class View:
             rates=np.array([[s.supply_rate / WAD for s in strategies]]),
             limits=_usable_limits(snapshot),
             allowance=_allowance(snapshot),
+            room=_room(snapshot),
         )
 
 
 def _allowance(snapshot: Snapshot) -> Allowance:
-    nav = snapshot.total_assets
+    nav = snapshot.nav
     rounding = ROUNDING * len(snapshot.strategies) / nav if nav else 0.0
     return Allowance(
         wait=np.array([float(snapshot.cooldown_left)]),
-        turnover=np.array([snapshot.turnover_budget / WAD]),
-        loss=np.array([snapshot.loss_budget / WAD - rounding]),
+        turnover=np.array([share_of_nav(snapshot.turnover_budget, snapshot)]),
+        loss=np.array([share_of_nav(snapshot.loss_budget, snapshot) - rounding]),
     )
+
+
+def share_of_nav(budget: int, snapshot: Snapshot) -> float:
+    """Return what is left of a budget as a share of NAV: the vault counts it in the bid where that is less."""
+    return budget / WAD * (snapshot.wall_base / snapshot.nav if snapshot.nav else 1.0)
+
+
+def _room(snapshot: Snapshot) -> FloatArray:
+    """Return `(1, n)` the largest share of NAV that each strategy may be raised to: the liquidity wall, and the bid.
+
+    A strategy that tells its cash takes no more than the cash would cover; one that does not, nothing while it could
+    not pay back what it holds. One that says nothing of what it can pay is tried by the vault: the simulation tells.
+    Relative caps are shares of the bid where that is less than NAV: what holds more is not added to.
+    """
+    nav, base = snapshot.nav, snapshot.wall_base
+    if not nav:
+        return np.full((1, len(snapshot.strategies)), np.inf)
+    capped = [s.relative_cap / WAD * base / nav if base < nav else np.inf for s in snapshot.strategies]
+    return np.array([[min(cap, _payable(s) / nav) for cap, s in zip(capped, snapshot.strategies, strict=True)]])
+
+
+def _payable(strategy: StrategySnapshot) -> float:
+    """Return the largest position, base units, that the strategy could pay back at once; `inf` where nobody knows."""
+    if strategy.has_cash:
+        return strategy.cash
+    short = strategy.max_withdraw + ROUNDING < strategy.assets
+    return strategy.max_withdraw if short and strategy.max_withdraw else np.inf
 
 
 def enforced_limits(snapshot: Snapshot) -> Limits:
     """Return the limits that the vault enforces, in the agent's units."""
     unit, strategies = 10**snapshot.asset_decimals, snapshot.strategies
-    numbers = {limit: limit.from_chain(snapshot.limits.of(limit)) for limit in Limit}
+    numbers = {limit: limit.from_chain(snapshot.limits.of(limit), unit) for limit in Limit}
     # At the end of their range these two mean that nothing may be invested, and that any fall halts.
     numbers[Limit.IDLE_FLOOR] = min(numbers[Limit.IDLE_FLOOR], _BELOW_ONE)
     numbers[Limit.MAX_DRAWDOWN] = max(numbers[Limit.MAX_DRAWDOWN], float(np.finfo(float).tiny))
     return Limits.made_of(
         np.array([s.relative_cap / WAD for s in strategies]),
-        np.array([np.inf if s.absolute_cap >= NO_CAP else s.absolute_cap / unit for s in strategies]),
+        np.array([_whole(s.absolute_cap, unit) for s in strategies]),
         numbers,
+        tuple(
+            GroupCap(
+                tuple(index for index in range(len(strategies)) if group.holds(index)),
+                group.relative_cap / WAD,
+                _whole(group.absolute_cap, unit),
+            )
+            for group in snapshot.groups
+        ),
     )
+
+
+def _whole(cap: int, unit: int) -> float:
+    """Return a cap in whole asset units; `inf` for none."""
+    return np.inf if cap >= NO_CAP else cap / unit
 
 
 def _usable_limits(snapshot: Snapshot) -> Limits:
     """Return the enforced limits, tightened where a strategy cannot be read.
 
-    A dead strategy may hold nothing more, and its present holdings are as little to be spent as the idle floor.
+    A dead strategy may hold nothing more, and its present holdings are as little to be spent as the idle floor. They
+    may be all in one group, so they count in every group that has a dead member.
     """
     limits = enforced_limits(snapshot)
     dead = [not s.live for s in snapshot.strategies]
-    unread = snapshot.unread_assets / snapshot.total_assets if snapshot.total_assets else 0.0
+    unread = snapshot.unread_assets / snapshot.nav if snapshot.nav else 0.0
     return replace(
         limits,
         relative_caps=np.where(dead, 0.0, limits.relative_caps),
         idle_floor=min(limits.idle_floor + unread, _BELOW_ONE),
+        groups=tuple(
+            replace(
+                group,
+                relative_cap=max(0.0, group.relative_cap - unread),
+                absolute_cap=max(0.0, group.absolute_cap - snapshot.unread_assets / 10**snapshot.asset_decimals),
+            )
+            if any(dead[member] for member in group.members)
+            else group
+            for group in limits.groups
+        ),
     )
 
 
@@ -114,9 +168,9 @@ def _usable_limits(snapshot: Snapshot) -> Limits:
 def chain_weights(target: FloatArray, traded: BoolArray, snapshot: Snapshot) -> tuple[int, ...]:
     """Turn fractions into the vault's integer weights, never over a cap or into the idle floor.
 
-    Every weight is rounded down and bounded by both caps in exact integers. The few units in 1e18 by which a float sum
-    may still exceed what is free are taken off the largest traded weight. A held position that is over its cap in
-    exact integers is brought down to it, since the vault would refuse the whole.
+    Every weight is rounded down. What is deposited into is bounded in exact integers by its own caps, by its liquidity,
+    by the caps of its groups and by the idle floor; the few units by which a float sum may exceed those are taken off
+    the largest of the growing positions. What a bound leaves no room to grow is held.
 
     Parameters
     ----------
@@ -132,37 +186,55 @@ def chain_weights(target: FloatArray, traded: BoolArray, snapshot: Snapshot) -> 
     tuple of int
         WAD, or `HOLD`.
     """
-    nav, strategies = snapshot.total_assets, snapshot.strategies
-    limits = [min(s.relative_cap, _wad_share(s.absolute_cap, nav)) for s in strategies]
-    moves = [
-        bool(move) or (s.live and s.assets > nav * cap // WAD)
-        for move, s, cap in zip(traded, strategies, limits, strict=True)
+    nav, base, strategies = snapshot.nav, snapshot.wall_base, snapshot.strategies
+    moves = [bool(move) and s.live for move, s in zip(traded, strategies, strict=True)]
+    wanted = [int(Fraction(float(share)) * WAD) for share in target]
+    amounts = [
+        _bounded(s, nav * weight // WAD, base) if move else s.assets
+        for s, weight, move in zip(strategies, wanted, moves, strict=True)
     ]
-    weights = [
-        min(int(Fraction(float(share)) * WAD), cap) if move else HOLD
-        for share, move, cap in zip(target, moves, limits, strict=True)
-    ]
-    held = sum(s.assets for s, move in zip(strategies, moves, strict=True) if not move)
-    room = WAD - snapshot.limits.idle_floor - -(-(held + snapshot.unread_assets) * WAD // nav)
-    excess = sum(weight for weight, move in zip(weights, moves, strict=True) if move) - room
-    while excess > 0 and any(weight not in (0, HOLD) for weight in weights):
-        largest = max((weight, index) for index, weight in enumerate(weights) if weight != HOLD)[1]
-        cut = min(excess, weights[largest])
-        weights[largest] -= cut
+    for group in snapshot.groups:
+        members = [index for index in range(len(strategies)) if group.holds(index)]
+        unread = snapshot.unread_assets if any(not strategies[index].live for index in members) else 0
+        most = min(base * group.relative_cap // WAD, group.absolute_cap) - unread
+        _cut(amounts, members, most, strategies)
+    floor = min(snapshot.idle, -(-nav * snapshot.limits.idle_floor // WAD))
+    _cut(amounts, range(len(strategies)), nav - snapshot.unread_assets - floor, strategies)
+    return tuple(
+        _weight(s, amount, weight, nav) if move else HOLD
+        for s, amount, weight, move in zip(strategies, amounts, wanted, moves, strict=True)
+    )
+
+
+def _bounded(strategy: StrategySnapshot, amount: int, base: int) -> int:
+    """Return the amount within what binds a strategy that is deposited into; one that is not has no bounds."""
+    most = min(base * strategy.relative_cap // WAD, strategy.absolute_cap)
+    if strategy.has_cash:
+        most = min(most, strategy.cash)
+    return amount if amount <= strategy.assets else max(strategy.assets, min(amount, most))
+
+
+def _cut(amounts: list[int], members: Iterable[int], most: int, strategies: Sequence[StrategySnapshot]) -> None:
+    """Take what the members' sum has over `most` off those that grow, the largest first, down to what they hold."""
+    excess = sum(amounts[index] for index in members) - most
+    for index in sorted(members, key=lambda index: -amounts[index]):
+        cut = max(0, min(excess, amounts[index] - strategies[index].assets))
+        amounts[index] -= cut
         excess -= cut
-    return tuple(weights)
+
+
+def _weight(strategy: StrategySnapshot, amount: int, wanted: int, nav: int) -> int:
+    """Return the weight for an amount, rounded down: the one that was wanted where nothing was taken off."""
+    if amount == nav * wanted // WAD:
+        return wanted
+    return HOLD if amount == strategy.assets else amount * WAD // nav
 
 
 def chain_turnover(weights: tuple[int, ...], snapshot: Snapshot) -> int:
     """Return the turnover (WAD) that the vault will count for these weights, in its own integers."""
-    nav = snapshot.total_assets
+    nav = snapshot.nav
     changes = [
         nav * weight // WAD - s.assets for weight, s in zip(weights, snapshot.strategies, strict=True) if weight != HOLD
     ]
     moved = max(sum(-min(change, 0) for change in changes), sum(max(change, 0) for change in changes))
-    return -(-moved * WAD // max(nav, 1))
-
-
-def _wad_share(assets: int, nav: int) -> int:
-    """Return the largest weight whose `nav * weight / WAD`, rounded down, is at most `assets`."""
-    return ((assets + 1) * WAD - 1) // nav
+    return -(-moved * WAD // max(snapshot.wall_base, 1))

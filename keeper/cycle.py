@@ -88,7 +88,7 @@ class CycleResult:
         data["nav"] = None if self.nav is None else str(self.nav)
         if self.request is not None:
             data["request"] |= {
-                "min_total_assets": str(self.request.min_total_assets),
+                "min_share_price": str(self.request.min_share_price),
                 "weights": ["HOLD" if weight == HOLD else str(weight) for weight in self.request.weights],
             }
         return data
@@ -211,10 +211,9 @@ class Keeper:
             return result
 
         try:
-            self._rpc.call(config.vault, data, snapshot.block, sender)
-            gas = gas_limit(
-                self._rpc, to=config.vault, data=data, sender=sender, block_gas_limit=snapshot.block.gas_limit
-            )
+            most = min(snapshot.block.gas_limit, config.gas_cap or snapshot.block.gas_limit)
+            self._rpc.call(config.vault, data, snapshot.block, sender, gas=most)
+            gas = gas_limit(self._rpc, to=config.vault, data=data, sender=sender, most=most)
         except CallRevertedError as error:
             return replace(result, outcome="refused", reason=f"the simulation reverted: {error.revert}")
         if not live:
@@ -293,7 +292,7 @@ class Keeper:
             block_timestamp=snapshot.block.timestamp,
             snapshot_digest=snapshot.digest,
             policy_digest=policy_digest,
-            nav=str(snapshot.total_assets),
+            nav=str(snapshot.nav),
             decision=json.dumps(decision),
             outcome=plan.action.value,
             reason=plan.reason,
@@ -310,7 +309,7 @@ def _result_of(cycle: int, live: bool, snapshot: Snapshot, plan: Plan) -> CycleR
         block_number=snapshot.block.number,
         block_timestamp=snapshot.block.timestamp,
         epoch=snapshot.epoch,
-        nav=snapshot.total_assets,
+        nav=snapshot.nav,
         strategies=tuple(strategy.label for strategy in snapshot.strategies),
         weights=plan.weights,
         target=plan.target,

@@ -21,11 +21,11 @@ from agent.observation.memory import RateMemory
 from agent.observation.observe import Observation, observe
 from agent.policies.load import Policy
 from agent.policies.memory import Recall, act_and_recall
-from agent.units import WAD, FloatArray
+from agent.units import FloatArray
 from agent.vault import decision as agent_decision
 from agent.vault.portfolio import Costs
 from keeper.chain.abi import encode_call
-from keeper.conversion import View, chain_turnover, chain_weights
+from keeper.conversion import View, chain_turnover, chain_weights, share_of_nav
 from keeper.errors import StaleBlockError
 from keeper.snapshot import Snapshot
 
@@ -45,7 +45,7 @@ class Rebalance:
 
     epoch: int
     deadline: int
-    min_total_assets: int
+    min_share_price: int
     weights: tuple[int, ...]
     policy_hash: str
     decision_hash: str
@@ -54,7 +54,7 @@ class Rebalance:
     def call_data(self) -> bytes:
         """Call data of `rebalance`."""
         hashes = (bytes.fromhex(self.policy_hash[2:]), bytes.fromhex(self.decision_hash[2:]))
-        request = (self.epoch, self.deadline, self.min_total_assets, list(self.weights), *hashes)
+        request = (self.epoch, self.deadline, self.min_share_price, list(self.weights), *hashes)
         return encode_call("Vault", "rebalance", [request])
 
 
@@ -108,7 +108,9 @@ def refusal(snapshot: Snapshot, policy: Policy, sender: str | None) -> str | Non
             "Configure the committed policy, or have governance commit this one."
         )
     if not snapshot.has_keeper:
-        return "The vault has no keeper: the guardian cut it off. Only governance can set one (setKeeper)."
+        return (
+            "The vault has no keeper: the guardian cut it off, or it resigned. Only governance can set one (setKeeper)."
+        )
     if sender is not None and sender != snapshot.keeper:
         return (
             f"The key is that of {sender}, but the vault's keeper is {snapshot.keeper}. "
@@ -143,7 +145,7 @@ def _with_number(reason: agent_decision.Reason, snapshot: Snapshot) -> str:
             pass
         case _:
             return reason.value
-    return f"{reason.value}: {budget / WAD:.4%} of NAV left"
+    return f"{reason.value}: {share_of_nav(budget, snapshot):.4%} of NAV left"
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ class Settings:
     native_price
         Asset units per unit of the chain's native coin: weighs gas against the amount moved.
     slippage
-        Share of NAV that a rebalance may cost at most.
+        Share of NAV per share that a rebalance may cost at most.
     deadline_seconds
         How long a request stays valid.
     rules, costs
@@ -217,6 +219,7 @@ def decide(
             settings.costs,
             settings.rules,
             allowance=view.allowance,
+            room=view.room * (1.0 - settings.rules.drift_margin),
         )
     except AgentError as error:
         return replace(idle, action=Action.REFUSE, reason=str(error))
@@ -237,7 +240,7 @@ def decide(
     request = Rebalance(
         epoch=snapshot.epoch,
         deadline=deadline(snapshot, settings),
-        min_total_assets=int(snapshot.total_assets * (1 - Fraction(settings.slippage))),
+        min_share_price=int(snapshot.nav_price * (1 - Fraction(settings.slippage))),
         weights=weights,
         policy_hash=policy.digest,
         decision_hash=decision_hash(seen, weights),

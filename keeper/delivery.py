@@ -162,7 +162,7 @@ def _settle_by_receipt(rpc: Rpc, journal: Journal, intent: Intent, vault: str, r
 def _why_reverted(rpc: Rpc, intent: Intent, vault: str, receipt: Receipt) -> str:
     """Name the vault's error by running the call again where it reverted."""
     try:
-        rpc.call(vault, intent.call_data, rpc.block(receipt.block_number), sender=intent.sender)
+        rpc.call(vault, intent.call_data, rpc.block(receipt.block_number), sender=intent.sender, gas=intent.gas)
     except CallRevertedError as error:
         return f"reverted on chain: {error.revert}"
     out_of_gas = receipt.gas_used >= intent.gas

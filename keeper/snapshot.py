@@ -14,13 +14,17 @@ from typing import Any, Self
 
 from eth_utils.crypto import keccak
 
+from agent.units import WAD, YEAR
 from agent.vault.limits import Limit
 from agent.vault.limits_file import LimitsFile
 from keeper.chain.abi import lens_code
 from keeper.chain.rpc import UNREADABLE, Block, Rpc
 from keeper.errors import InspectionError, KeeperError, RpcRejectedError, StaleBlockError, WrongContractError
 
-NO_CAP = 2**128 - 1  # an absolute cap at the top of its type is none
+MAX_SPREAD, DUST_ASSETS = (
+    WAD // 20,
+    1000,
+)  # as in VaultStorage: deposits are closed while the ask is further over the bid
 _LENS_AT = "0x" + keccak(text="bulkhead.lens")[-20:].hex()  # where the lens's code is put where none is deployed
 
 
@@ -32,11 +36,15 @@ class StrategySnapshot:
     name: str
     shares: int
     assets: int
+    recorded: int
+    recorded_at: int
     price: int
     supply_rate: int
     has_rate: bool
     max_withdraw: int
     max_deposit: int
+    cash: int
+    has_cash: bool
     relative_cap: int
     absolute_cap: int
     live: bool
@@ -48,12 +56,26 @@ class StrategySnapshot:
 
 
 @dataclass(frozen=True)
+class GroupSnapshot:
+    """Strategies that share a risk, and the caps on their sum. See IVaultTypes."""
+
+    risk: str
+    relative_cap: int
+    absolute_cap: int
+    members: int
+
+    def holds(self, index: int) -> bool:
+        """Return whether the strategy at a position is a member."""
+        return bool(self.members >> index & 1)
+
+
+@dataclass(frozen=True)
 class LimitsSnapshot:
-    """The vault's limits in its own integers: `IVault.Limits`, field by field in the order of `Limit`."""
+    """The vault's limits in its own integers: `IVaultTypes.Limits`, field by field in the order of `Limit`."""
 
     idle_floor: int
     max_drawdown: int
-    mark_growth_rate: int
+    max_growth_rate: int
     cooldown: int
     max_silence: int
     loss_capacity: int
@@ -61,11 +83,13 @@ class LimitsSnapshot:
     turnover_capacity: int
     turnover_refill: int
     performance_fee: int
+    unwind_loss: int
+    deposit_cap: int
 
     @classmethod
-    def from_file(cls, limits: LimitsFile) -> Self:
-        """Return the limits of a file, as the vault stores them."""
-        return cls(*(limit.to_chain(limit.of(limits)) for limit in Limit))
+    def from_file(cls, limits: LimitsFile, decimals: int) -> Self:
+        """Return the limits of a file, as a vault stores them whose asset has these decimals."""
+        return cls(*(limit.to_chain(limit.of(limits), 10**decimals) for limit in Limit))
 
     def struct(self) -> tuple[int, ...]:
         """Return the struct as the vault's constructor takes it."""
@@ -80,7 +104,8 @@ class LimitsSnapshot:
 class Snapshot:
     """The vault at one block; money in base units, ratios in WAD. See IVaultLens.
 
-    `loss_budget` and `turnover_budget` are what is left of them at the block.
+    `nav` is what leaving every strategy pays, `bid` what of it is believed, and `ask` what entering counts. The share
+    price is the bid's, `nav_price` is NAV's. `loss_budget` and `turnover_budget` are what is left of them at the block.
     """
 
     chain_id: int
@@ -96,15 +121,19 @@ class Snapshot:
     last_seen: int
     halted: bool
     valued: bool
-    total_assets: int
+    nav: int
+    bid: int
+    ask: int
     total_supply: int
     idle: int
     share_price: int
+    nav_price: int
     high_water_mark: int
     drawdown_floor: int
     loss_budget: int
     turnover_budget: int
     limits: LimitsSnapshot
+    groups: tuple[GroupSnapshot, ...]
     strategies: tuple[StrategySnapshot, ...]
 
     @property
@@ -131,7 +160,27 @@ class Snapshot:
     @property
     def unread_assets(self) -> int:
         """Base units that the vault's books hold in strategies that could not be read: in NAV, but in no position."""
-        return max(0, self.total_assets - self.idle - sum(strategy.assets for strategy in self.strategies))
+        return max(0, self.nav - self.idle - sum(strategy.assets for strategy in self.strategies))
+
+    @property
+    def wall_base(self) -> int:
+        """Base units of which budgets and relative caps are shares: NAV, but no more of it than the bid."""
+        return min(self.nav, self.bid)
+
+    @property
+    def deposits_closed_by_spread(self) -> bool:
+        """Whether the ask, of the whole or of a position, is so far over the bid that the vault takes no deposit."""
+        sides = [(self.ask, self.bid), *((s.assets, self.believed(s)) for s in self.strategies)]
+        return any(ask > bid + bid * MAX_SPREAD // WAD + DUST_ASSETS for ask, bid in sides)
+
+    def believed(self, strategy: StrategySnapshot) -> int:
+        """Base units that the bid believes of a position at most, at the block."""
+        growth = self.limits.max_growth_rate * (self.block.timestamp - strategy.recorded_at)
+        return strategy.recorded + strategy.recorded * growth // (WAD * YEAR)
+
+    def group_assets(self, group: GroupSnapshot) -> int:
+        """Return the base units in the members of a group."""
+        return sum(strategy.assets for index, strategy in enumerate(self.strategies) if group.holds(index))
 
     @property
     def cooldown_left(self) -> int:
@@ -155,7 +204,7 @@ class Snapshot:
 
     @property
     def drawdown(self) -> float:
-        """Fall of the share price under the high-water mark, as a share of the mark."""
+        """Fall of the bid's share price under the high-water mark, as a share of the mark."""
         return max(0.0, 1.0 - self.share_price / self.high_water_mark) if self.high_water_mark else 0.0
 
 
@@ -243,6 +292,7 @@ def _snapshot(raw: dict[str, Any], block: Block, read_at: int) -> Snapshot:
     read = _fields(raw, Snapshot)
     read["policy_hash"] = "0x" + raw["policyHash"].hex()
     read["limits"] = LimitsSnapshot(**_fields(raw["limits"], LimitsSnapshot))
+    read["groups"] = tuple(GroupSnapshot(**_fields(item, GroupSnapshot)) for item in raw["groups"])
     read["strategies"] = tuple(StrategySnapshot(**_fields(item, StrategySnapshot)) for item in raw["strategies"])
     return Snapshot(**read, block=block, read_at=read_at)
 

@@ -60,7 +60,7 @@ def _gather_vault(config: KeeperConfig) -> dict[str, Any]:
 
 
 def _vault(snapshot: Snapshot) -> dict[str, Any]:
-    nav, unit = snapshot.total_assets, 10**snapshot.asset_decimals
+    nav, unit = snapshot.nav, 10**snapshot.asset_decimals
     return {
         "address": snapshot.vault,
         "block": snapshot.block.number,
@@ -71,6 +71,8 @@ def _vault(snapshot: Snapshot) -> dict[str, Any]:
         "policy_hash": snapshot.policy_hash,
         "epoch": snapshot.epoch,
         "nav": nav / unit,
+        "bid": snapshot.bid / unit,
+        "ask": snapshot.ask / unit,
         "idle": snapshot.idle / unit,
         "share_price": snapshot.share_price / WAD,
         "high_water_mark": snapshot.high_water_mark / WAD,
@@ -161,7 +163,8 @@ def _show_vault(console: Console, vault: dict[str, Any]) -> None:
     silent = f"{silence} until anyone may unwind" if silence else "[bold red]over: anyone may unwind[/]"
     console.print(
         f"{state}  epoch {vault['epoch']}  block {vault['block']} ({vault['block_age_seconds']} s old)\n"
-        f"NAV {vault['nav']:,.2f}  idle {vault['idle']:,.2f}  share price {vault['share_price']:.6f}  "
+        f"NAV {vault['nav']:,.2f}  idle {vault['idle']:,.2f}  share price {vault['share_price']:.6f}\n"
+        f"bid {vault['bid']:,.2f}  ask {vault['ask']:,.2f}  "
         f"mark {vault['high_water_mark']:.6f}  trips under {vault['drawdown_floor']:.6f}\n"
         f"drawdown {walls['drawdown']:.2%} of at most {walls['max_drawdown']:.2%}  "
         f"budgets left: turnover {walls['turnover_left']:.2%} of {walls['turnover_capacity']:.2%}, "

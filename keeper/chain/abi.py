@@ -186,8 +186,11 @@ def compiled(root: Path) -> Iterator[tuple[str, str]]:
 
     The lens is compiled by itself, as Forge's profile `deployed` says: the same input gives the same code everywhere.
     """
+    out = root / ".forge" / "out"
     for name in NAMES:
-        entries = _artifact(root / ".forge" / "out", name)["abi"]
+        entries = _artifact(out, name)["abi"]
+        if name == "Vault":
+            entries = _with_names(entries, _artifact(out, "IVault")["abi"])
         yield (
             f"{name}.json",
             "[\n" + ",\n".join(json.dumps(_plain(entry), sort_keys=True) for entry in entries) + "\n]\n",
@@ -200,6 +203,16 @@ def compiled(root: Path) -> Iterator[tuple[str, str]]:
         check=True,
     )
     yield LENS_CODE, json.dumps(_artifact(folder / "out", "VaultLens")["deployedBytecode"]["object"]) + "\n"
+
+
+def _with_names(entries: list[Entry], interface: list[Entry]) -> list[Entry]:
+    """Return the ABI with the interface's parameters where its own have no names: those of the calls it passes on."""
+    named = {_hash(entry): entry["inputs"] for entry in interface if entry["type"] == "function"}
+    complete = [all(parameter["name"] for parameter in entry.get("inputs", ())) for entry in entries]
+    return [
+        entry if done else {**entry, "inputs": named[_hash(entry)]}
+        for entry, done in zip(entries, complete, strict=True)
+    ]
 
 
 def _artifact(folder: Path, name: str) -> Entry:

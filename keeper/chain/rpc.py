@@ -20,6 +20,11 @@ from keeper.chain.abi import Revert, decode_result, decode_revert, encode_call
 from keeper.errors import ReorgError, RpcRejectedError, RpcUnavailableError, WrongChainError
 
 READ_ATTEMPTS = 3
+_OUT_OF_GAS = (
+    "out of gas",
+    "outofgas",
+    "gas required exceeds",
+)  # geth, Reth and Erigon; Anvil; all of them, of estimates
 T = TypeVar("T")
 
 
@@ -132,7 +137,14 @@ class Rpc:
         return decode_result(contract, function, data)
 
     def call(
-        self, to: str, data: bytes, block: Block | None = None, sender: str | None = None, code: str = ""
+        self,
+        to: str,
+        data: bytes,
+        block: Block | None = None,
+        sender: str | None = None,
+        *,
+        code: str = "",
+        gas: int | None = None,
     ) -> bytes:
         """Run a call without sending it; pinned to a block's hash where the node allows it (EIP-1898).
 
@@ -140,6 +152,8 @@ class Rpc:
         ----------
         code
             0x hex to run in place of what stands at `to` (a state override).
+        gas
+            The gas to run with; by default as much as the node gives.
 
         Raises
         ------
@@ -149,6 +163,8 @@ class Rpc:
             When the pinned block is gone.
         """
         transaction = {"to": to, "data": "0x" + data.hex()} | ({"from": sender} if sender else {})
+        if gas is not None:
+            transaction["gas"] = hex(gas)
         override = [{to: {"code": code}}] if code else []
         if block is None:
             return self._reverting(_data, "eth_call", transaction, "latest", *override)
@@ -160,12 +176,14 @@ class Rpc:
                 raise ReorgError(f"Block {block.number} was replaced while it was read. Trying again later.") from error
             return self._reverting(_data, "eth_call", transaction, hex(block.number), *override)
 
-    def estimate_gas(self, to: str, data: bytes, sender: str) -> int:
+    def estimate_gas(self, to: str, data: bytes, sender: str, most: int) -> int:
         """Return the gas that a transaction would need on the newest block; raises `CallRevertedError` like `call`.
+
+        Needing more than `most` is a revert as well.
 
         Never on the pending state, some nodes' default: our own earlier transaction may be in it.
         """
-        transaction = {"to": to, "data": "0x" + data.hex(), "from": sender}
+        transaction = {"to": to, "data": "0x" + data.hex(), "from": sender, "gas": hex(most)}
         return self._reverting(_number, "eth_estimateGas", transaction, "latest")
 
     def balance(self, address: str) -> int:
@@ -199,8 +217,10 @@ class Rpc:
         try:
             return self._read(parse, method, *parameters)
         except RpcRejectedError as error:
-            data = error.data
-            if data is None and "revert" not in error.reason.lower():
+            data, said = error.data, error.reason.lower()
+            if any(words in said for words in _OUT_OF_GAS):
+                raise CallRevertedError(Revert("OutOfGas", {})) from error
+            if data is None and "revert" not in said:
                 raise
             raise CallRevertedError(decode_revert(_data(data or "0x"))) from error
 

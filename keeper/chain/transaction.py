@@ -16,6 +16,7 @@ from keeper.errors import FeeTooHighError, InsufficientFundsError, RpcRejectedEr
 GWEI = 10**9
 GAS_MARGIN = 1.25  # the estimate is of now; interest accrual and storage warmth shift it a little
 MIN_TIP = GWEI // 100
+MAX_TRANSACTION_GAS = 2**24  # the most that Ethereum's protocol lets one transaction use (EIP-7825)
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,9 @@ def build(*, chain_id: int, to: str, data: bytes, nonce: int, gas: int, fees: Fe
     }
 
 
-def gas_limit(rpc: Rpc, *, to: str, data: bytes, sender: str, block_gas_limit: int) -> int:
-    """Return the estimate with a margin; raises `CallRevertedError` where the call would revert now."""
-    return min(int(rpc.estimate_gas(to, data, sender) * GAS_MARGIN), block_gas_limit)
+def gas_limit(rpc: Rpc, *, to: str, data: bytes, sender: str, most: int) -> int:
+    """Return the estimate with a margin, at most `most`; raises `CallRevertedError` where the call would revert now."""
+    return min(int(rpc.estimate_gas(to, data, sender, most) * GAS_MARGIN), most)
 
 
 def check_funds(rpc: Rpc, sender: str, gas: int, fees: Fees) -> None:

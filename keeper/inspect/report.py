@@ -1,25 +1,28 @@
 """A vault in plain words, as a depositor reads it, with warnings and announced calls; and as JSON."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 from agent.units import DAY, WAD, WEEK, span
-from agent.vault.limits import Limit
+from agent.vault.limits import NO_CAP, Limit
 from keeper.chain.abi import decode_call
 from keeper.inspect.authority import Operation
 from keeper.inspect.roles import ADMIN, GOVERNOR_FUNCTIONS, GUARDIAN_FUNCTIONS, LOOSENING_FUNCTIONS, PUBLIC
 from keeper.inspect.state import VaultState
 from keeper.inspect.words import caps, moment, money, percent
-from keeper.snapshot import LimitsSnapshot, StrategySnapshot
+from keeper.snapshot import MAX_SPREAD, GroupSnapshot, LimitsSnapshot, StrategySnapshot
+
+SAFE_UNWIND_LOSS = WAD // 20  # an exit that costs more than this in an emergency is worth a warning
+HIGH_GROWTH_RATE = 10 * WAD  # a bid that may grow faster than this a year bounds next to nothing
+_ANYBODY = (ADMIN, PUBLIC)
 
 
 def alarms(state: VaultState) -> list[str]:
     """Return the warnings: arrangements that leave depositors unprotected."""
-    found = []
+    found = _limit_warnings(state.snapshot.limits)
     authority = state.authority
     if authority.problem is not None:
-        return [f"WARNING: the vault's authority is {authority.address}; {authority.problem}."]
+        return [*found, f"WARNING: the vault's authority is {authority.address}; {authority.problem}."]
     found += [
         f"WARNING: the keeper also has the role {authority.name(member.role)}."
         for member in authority.members
@@ -41,7 +44,30 @@ def alarms(state: VaultState) -> list[str]:
     return found
 
 
-_ANYBODY = (ADMIN, PUBLIC)
+def _limit_warnings(limits: LimitsSnapshot) -> list[str]:
+    found = []
+    if limits.unwind_loss > SAFE_UNWIND_LOSS:
+        found.append(
+            f"WARNING: when anybody may take funds out of a strategy, {percent(limits.unwind_loss)} of them may be "
+            "lost on the way."
+        )
+    return found
+
+
+def notes(state: VaultState) -> list[str]:
+    """Return the arrangements that a depositor should know of, though they are no danger by themselves."""
+    limits = state.snapshot.limits
+    found = []
+    if limits.deposit_cap >= NO_CAP:
+        found.append("Note: there is no deposit cap.")
+    if limits.max_growth_rate == 0:
+        found.append("Note: the growth rate is 0: who leaves gets no gains.")
+    elif limits.max_growth_rate > HIGH_GROWTH_RATE:
+        found.append(
+            f"Note: a growth rate of {percent(limits.max_growth_rate)} a year believes almost any gain that a strategy "
+            "claims."
+        )
+    return found
 
 
 def lines(state: VaultState) -> Iterator[str]:
@@ -54,7 +80,10 @@ def lines(state: VaultState) -> Iterator[str]:
         ("Who may do what", role_lines(state)),
         ("Announced and not yet done", pending_lines(state)),
         ("Given up for ever", abdicated_lines(state)),
+        ("Worth knowing", notes(state)),
     ):
+        if not found:
+            continue
         yield f"\n{title}:"
         yield from (f"  - {line}" for line in found)
 
@@ -72,7 +101,13 @@ def limit_lines(state: VaultState) -> list[str]:
         f"After every rebalance {caps(each.relative_cap, each.absolute_cap, *unit)} in {_name(each)} ({each.target})."
         for each in vault.strategies
     ]
-    found += _limit_sentences(vault.limits)
+    found += [
+        f"After every rebalance {caps(group.relative_cap, group.absolute_cap, *unit)} in {_members(state, group)} "
+        f"together{_shared(group)}."
+        for group in vault.groups
+        if group.members
+    ]
+    found += _limit_sentences(state)
     found += [
         _fee_line(state),
         f"Only decisions of the policy {vault.policy_hash} are carried out.",
@@ -85,8 +120,9 @@ def limit_lines(state: VaultState) -> list[str]:
     return found
 
 
-def _limit_sentences(limits: LimitsSnapshot) -> list[str]:
+def _limit_sentences(state: VaultState) -> list[str]:
     """Return the limits that are one number each, one sentence for each."""
+    limits = state.snapshot.limits
     told = [f"After every rebalance at least {percent(limits.idle_floor)} stays idle."]
     if limits.cooldown:
         told.append(f"At least {span(limits.cooldown)} pass between rebalances.")
@@ -98,11 +134,39 @@ def _limit_sentences(limits: LimitsSnapshot) -> list[str]:
         f"When the share price is more than {percent(limits.max_drawdown)} under its high-water mark, anybody may "
         "halt the vault for good, and the next withdrawal does; then anybody may take its funds out of the "
         "strategies, to idle.",
-        f"The high-water mark grows at most {percent(limits.mark_growth_rate)} a year.",
+        _growth_line(limits),
+        "Nothing is put into a strategy that could not pay all of it back at once.",
+        f"Whoever takes funds out of a strategy may lose at most {percent(limits.unwind_loss)} of them on the way.",
+        _deposit_cap_line(state),
         f"When the keeper has given no sign for {span(limits.max_silence)}, anybody may take the funds out of the "
         "strategies, to idle.",
     ]
     return told
+
+
+def _growth_line(limits: LimitsSnapshot) -> str:
+    if limits.max_growth_rate == 0:
+        return "What leaving is paid from never grows: who leaves gets no gains, whatever the strategies say."
+    return (
+        f"What leaving is paid from grows at most {percent(limits.max_growth_rate)} a year from one record to the "
+        "next, whatever the strategies say of their gains; a loss counts at once."
+    )
+
+
+def _deposit_cap_line(state: VaultState) -> str:
+    cap = state.snapshot.limits.deposit_cap
+    if cap >= NO_CAP:
+        return "Deposits have no cap."
+    return f"No deposit lifts the vault over {money(cap, state.snapshot.asset_decimals, state.asset_symbol)}."
+
+
+def _members(state: VaultState, group: GroupSnapshot) -> str:
+    """Return the names of a group's strategies."""
+    return ", ".join(_name(each) for index, each in enumerate(state.snapshot.strategies) if group.holds(index))
+
+
+def _shared(group: GroupSnapshot) -> str:
+    return f", which share {group.risk}" if int(group.risk, 16) else ""
 
 
 def worst_loss(limits: LimitsSnapshot, seconds: int) -> int:
@@ -114,8 +178,10 @@ def book_lines(state: VaultState) -> list[str]:
     """Return the positions, the drawdown of the share price, and what is left of the budgets."""
     vault = state.snapshot
     unit = (vault.asset_decimals, state.asset_symbol)
-    nav = max(vault.total_assets, 1)
-    found = [f"NAV {money(vault.total_assets, *unit)}, idle {money(vault.idle, *unit)} ({vault.idle / nav:.2%})."]
+    nav = max(vault.nav, 1)
+    found = [f"NAV {money(vault.nav, *unit)}, idle {money(vault.idle, *unit)} ({vault.idle / nav:.2%})."]
+    if vault.valued:
+        found += _side_lines(state)
     for entry in vault.strategies:
         if not entry.live:
             found.append(f"{_name(entry)} ({entry.target}): CANNOT BE READ.")
@@ -123,12 +189,20 @@ def book_lines(state: VaultState) -> list[str]:
         rate = "" if not entry.has_rate else f", pays {entry.supply_rate / WAD:.2%} a year"
         found.append(
             f"{_name(entry)}: {money(entry.assets, *unit)} ({entry.assets / nav:.2%}), of which "
-            f"{money(entry.max_withdraw, *unit)} can be withdrawn now{rate}."
+            f"{money(entry.max_withdraw, *unit)} can be withdrawn now{rate}; {_recorded(entry, unit)}; "
+            f"{_cash(entry, unit)}."
         )
+    for group in vault.groups:
+        if group.members:
+            held = vault.group_assets(group)
+            found.append(
+                f"{_members(state, group)} together: {money(held, *unit)} ({held / nav:.2%}), of "
+                f"{caps(group.relative_cap, group.absolute_cap, *unit)}."
+            )
     if not vault.valued:
         found.append(
-            "QUARANTINE: a strategy cannot be valued. Deposits, rebalances and trip wait; redeemInKind is the fair way "
-            "out; withdrawals forgo what cannot be valued."
+            "QUARANTINE: a strategy cannot be valued. Deposits, rebalances, trip and plain withdrawals wait; "
+            "redeemInKind is the fair way out; withdrawals with a bound work, and forgo what cannot be valued."
         )
     found += [
         f"Share price {vault.share_price / WAD:.6f}, high-water mark {vault.high_water_mark / WAD:.6f}: drawdown "
@@ -146,6 +220,40 @@ def book_lines(state: VaultState) -> list[str]:
     if vault.share_price < vault.drawdown_floor and not vault.halted and vault.valued:
         found.append("THE SHARE PRICE IS PAST THE DRAWDOWN LIMIT: anybody may call trip().")
     return found
+
+
+def _side_lines(state: VaultState) -> list[str]:
+    """Return what leaving and entering count, and the gap between them."""
+    vault = state.snapshot
+    unit = (vault.asset_decimals, state.asset_symbol)
+    gap = vault.ask - vault.bid
+    found = [
+        f"Who leaves is paid from {money(vault.bid, *unit)} (bid), who enters pays for {money(vault.ask, *unit)} "
+        f"(ask): a gap of {money(gap, *unit)} ({gap / max(vault.bid, 1):.2%})."
+    ]
+    if vault.bid < vault.nav:
+        found.append(
+            f"{money(vault.nav - vault.bid, *unit)} that the strategies say they hold are not believed yet: they may "
+            "grow into the bid, or be no gain at all."
+        )
+    if vault.deposits_closed_by_spread:
+        found.append(
+            f"DEPOSITS ARE CLOSED: the ask is more than {percent(MAX_SPREAD)} over the bid, so whoever entered would "
+            "give that much to the others."
+        )
+    elif vault.ask >= vault.limits.deposit_cap:
+        found.append("Deposits are closed: the vault is at its deposit cap.")
+    return found
+
+
+def _recorded(strategy: StrategySnapshot, unit: tuple[int, str]) -> str:
+    if not strategy.shares:
+        return "nothing is recorded"
+    return f"recorded {money(strategy.recorded, *unit)} on {moment(strategy.recorded_at)}"
+
+
+def _cash(strategy: StrategySnapshot, unit: tuple[int, str]) -> str:
+    return f"its venue has {money(strategy.cash, *unit)} of cash" if strategy.has_cash else "it tells no cash"
 
 
 def role_lines(state: VaultState) -> list[str]:
@@ -194,11 +302,15 @@ def pending_lines(state: VaultState) -> list[str]:
 def abdicated_lines(state: VaultState) -> list[str]:
     """Return the limits and caps that can never be loosened again."""
     found = [
-        f"Nobody can ever loosen {limit.words} ({limit.show(limit.from_chain(state.snapshot.limits.of(limit)))})."
+        f"Nobody can ever loosen {limit.words} beyond what it was when that was given up; it is "
+        f"{_shown(state, limit, state.snapshot.limits.of(limit))}."
         for limit in state.abdicated
     ]
     if state.caps_abdicated:
-        found.append("Nobody can ever loosen the caps or add a strategy.")
+        found.append(
+            "Nobody can ever loosen the caps beyond what they were when that was given up, change the members of a "
+            "group or add a strategy."
+        )
     return found or ["Nothing."]
 
 
@@ -216,12 +328,14 @@ def _notice_line(state: VaultState) -> str:
         return "WHETHER THESE LIMITS CAN BE LOOSENED, and after which notice, cannot be told."
     notice = state.notice(*LOOSENING_FUNCTIONS)
     if notice is None:
-        return "Nobody can ever loosen a limit, add a strategy, change policy or keeper, or end a halt."
+        return (
+            "Nobody can ever loosen a limit, add a strategy, change policy or keeper, restate the bid, or end a halt."
+        )
     if notice == 0:
         return "LIMITS CAN BE LOOSENED AT ONCE, without any notice."
     return (
-        "Before a limit is loosened, a strategy added, the policy or the keeper changed or a halt ended, that is "
-        f"announced on chain for at least {span(notice)}; whoever dislikes it can leave."
+        "Before a limit is loosened, a strategy added, the policy or the keeper changed, the bid restated or a halt "
+        f"ended, that is announced on chain for at least {span(notice)}; whoever dislikes it can leave."
     )
 
 
@@ -256,10 +370,12 @@ def _vault_call(state: VaultState, name: str, args: dict[str, Any]) -> str:
             limit = Limit(args["limit_"])
         except ValueError:
             return f"{name} a limit that does not exist"
-        old, new = (limit.show(limit.from_chain(value)) for value in (state.snapshot.limits.of(limit), args["value"]))
+        old, new = (_shown(state, limit, value) for value in (state.snapshot.limits.of(limit), args["value"]))
         return f"{name}: change {limit.words} from {old} to {new}"
     if name == "abdicate":
         return f"give up for ever the right to loosen {Limit(args['limit_']).words}"
+    if name in ("setGroup", "tightenGroup"):
+        return _group_call(state, args)
     if name in ("loosenCaps", "addStrategy"):
         what = "add the strategy" if name == "addStrategy" else "change the caps of"
         caps_ = caps(args["relativeCap"], args["absoluteCap"], *unit)
@@ -268,13 +384,44 @@ def _vault_call(state: VaultState, name: str, args: dict[str, Any]) -> str:
         "abdicateCaps": "give up for ever the right to loosen caps and to add strategies",
         "removeStrategy": f"remove the strategy {_strategy(state, args.get('strategy'))}",
         "writeOff": f"write off {_strategy(state, args.get('strategy'))}: its shares count for nothing then",
-        "setKeeper": f"make {args.get('keeper', args.get('newKeeper'))} the keeper",
-        "setFeeRecipient": f"let fees go to {args.get('newFeeRecipient')}",
+        "setKeeper": f"make {args.get('keeper')} the keeper",
+        "setFeeRecipient": f"let fees go to {args.get('feeRecipient')}",
+        "sweep": f"send all of the vault's {args.get('token')}, a token that is neither its asset nor a strategy's "
+        f"share, to {args.get('receiver')}",
         "resume": "resume after the halt, with the present share price as the new high-water mark",
     }
+    if name == "restate":
+        return (
+            f"restate: let what leaving is paid from rise at once from {money(state.snapshot.bid, *unit)} to at most "
+            f"{money(args['bid'], *unit)}, but not over NAV"
+        )
     if name == "commitPolicy":
-        return f"commit the policy 0x{args['newPolicyHash'].hex()}"
+        return f"commit the policy 0x{args['policyHash'].hex()}"
     return found.get(name) or f"call {name} with {args}"
+
+
+def _shown(state: VaultState, limit: Limit, value: int) -> str:
+    """Return the value of a limit, in the vault's integers, in plain words."""
+    if limit is not Limit.DEPOSIT_CAP:
+        return limit.show(limit.from_chain(value))
+    return "none" if value >= NO_CAP else money(value, state.snapshot.asset_decimals, state.asset_symbol)
+
+
+def _group_call(state: VaultState, args: dict[str, Any]) -> str:
+    """Return a call of `setGroup` or `tightenGroup` in plain words."""
+    vault, index = state.snapshot, args["index"]
+    unit = (vault.asset_decimals, state.asset_symbol)
+    before = vault.groups[index] if index < len(vault.groups) else None
+    given = args.get("group")
+    if given is None:
+        return f"lower the caps of group {index}: {caps(args['relativeCap'], args['absoluteCap'], *unit)}"
+    after = GroupSnapshot(given["risk"], given["relativeCap"], given["absoluteCap"], given["members"])
+    told = f"{caps(after.relative_cap, after.absolute_cap, *unit)} in {_members(state, after) or 'nothing'} together"
+    told += _shared(after)
+    if before is None:
+        return f"add group {index}: {told}"
+    held = f"{caps(before.relative_cap, before.absolute_cap, *unit)} in {_members(state, before) or 'nothing'}"
+    return f"change group {index}: {told}, instead of {held}"
 
 
 def _manager_call(state: VaultState, name: str, args: dict[str, Any]) -> str:
@@ -304,6 +451,13 @@ def _strategy(state: VaultState, address: str | None) -> str:
 # --- JSON ------------------------------------------------------------------------------------------------------------
 
 
+def plain_limit(limit: Limit, value: int) -> int | float | str:
+    """Return a limit as JSON has it: a fraction, seconds, or base units as text (JSON numbers would lose digits)."""
+    if limit is Limit.DEPOSIT_CAP:
+        return str(value)
+    return value if limit in (Limit.COOLDOWN, Limit.MAX_SILENCE) else value / WAD
+
+
 def to_json(state: VaultState) -> dict[str, Any]:
     """Return everything as plain JSON: money in base units as text, ratios as fractions, times in seconds UTC."""
     vault = state.snapshot
@@ -331,15 +485,16 @@ def to_json(state: VaultState) -> dict[str, Any]:
         "last_rebalance": vault.last_rebalance or None,
         "halted": vault.halted,
         "valued": vault.valued,
-        "total_assets": str(vault.total_assets),
+        "nav": str(vault.nav),
+        "bid": str(vault.bid),
+        "ask": str(vault.ask),
+        "deposits_closed_by_spread": vault.deposits_closed_by_spread,
         "idle": str(vault.idle),
         "share_price": vault.share_price / WAD,
+        "nav_price": vault.nav_price / WAD,
         "high_water_mark": vault.high_water_mark / WAD,
         "drawdown": vault.drawdown,
-        "limits": {
-            key: value if key in ("cooldown", "max_silence") else value / WAD
-            for key, value in asdict(state.snapshot.limits).items()
-        },
+        "limits": {limit.name.lower(): plain_limit(limit, vault.limits.of(limit)) for limit in Limit},
         "budgets_left": {"loss": vault.loss_budget / WAD, "turnover": vault.turnover_budget / WAD},
         "worst_loss_by_keeper": {
             "day": worst_loss(state.snapshot.limits, DAY) / WAD,
@@ -353,13 +508,26 @@ def to_json(state: VaultState) -> dict[str, Any]:
                 "name": _name(entry),
                 "live": entry.live,
                 "assets": str(entry.assets),
-                "weight": entry.assets / max(vault.total_assets, 1),
+                "weight": entry.assets / max(vault.nav, 1),
+                "recorded": str(entry.recorded),
+                "recorded_at": entry.recorded_at or None,
                 "withdrawable": str(entry.max_withdraw),
+                "cash": str(entry.cash) if entry.has_cash else None,
                 "supply_rate": entry.supply_rate / WAD if entry.has_rate else None,
                 "relative_cap": entry.relative_cap / WAD,
                 "absolute_cap": str(entry.absolute_cap),
             }
             for entry in vault.strategies
+        ],
+        "groups": [
+            {
+                "risk": group.risk if int(group.risk, 16) else None,
+                "members": [entry.target for index, entry in enumerate(vault.strategies) if group.holds(index)],
+                "relative_cap": group.relative_cap / WAD,
+                "absolute_cap": str(group.absolute_cap),
+                "assets": str(vault.group_assets(group)),
+            }
+            for group in vault.groups
         ],
         "authority": authority.address,
         "roles": [
@@ -383,4 +551,5 @@ def to_json(state: VaultState) -> dict[str, Any]:
         ],
         "abdicated": [limit.name.lower() for limit in state.abdicated] + ["caps"] * state.caps_abdicated,
         "warnings": alarms(state),
+        "notes": notes(state),
     }

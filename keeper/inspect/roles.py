@@ -18,10 +18,11 @@ GOVERNOR = 2
 PUBLIC = 2**64 - 1
 ROLE_NAMES: Mapping[int, str] = {ADMIN: "ADMIN", GUARDIAN: "GUARDIAN", GOVERNOR: "GOVERNOR", PUBLIC: "PUBLIC"}
 
-GUARDIAN_FUNCTIONS = ("tighten", "tightenCaps", "halt", "cutKeeper")
+GUARDIAN_FUNCTIONS = ("tighten", "tightenCaps", "tightenGroup", "halt", "cutKeeper")
 GOVERNOR_FUNCTIONS = (
     "loosen",
     "loosenCaps",
+    "setGroup",
     "abdicate",
     "abdicateCaps",
     "addStrategy",
@@ -30,10 +31,22 @@ GOVERNOR_FUNCTIONS = (
     "setKeeper",
     "commitPolicy",
     "setFeeRecipient",
+    "sweep",
+    "restate",
     "resume",
 )
-LOOSENING_FUNCTIONS = ("loosen", "loosenCaps", "addStrategy", "commitPolicy", "setKeeper", "resume")
-"""The governor's functions of which depositors want notice: they loosen, end a halt, or replace keeper or policy."""
+LOOSENING_FUNCTIONS = (
+    "loosen",
+    "loosenCaps",
+    "setGroup",
+    "addStrategy",
+    "commitPolicy",
+    "setKeeper",
+    "restate",
+    "resume",
+)
+"""The governor's functions of which depositors want notice: they loosen, raise what leaving is paid from, end a halt,
+or replace keeper or policy."""
 CANCELLABLE_ADMIN_FUNCTIONS = (
     "labelRole",
     "setRoleAdmin",

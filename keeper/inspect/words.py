@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from agent.units import DAY, HOUR, WAD, WEEK
 from agent.vault import limits
-from keeper.snapshot import NO_CAP
+from agent.vault.limits import NO_CAP
 
 _UNITS = {"s": 1, "m": 60, "h": HOUR, "d": DAY, "w": WEEK}
 

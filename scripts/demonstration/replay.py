@@ -21,7 +21,10 @@ from keeper.conversion import HOLD
 from keeper.cycle import CycleResult, Keeper
 from keeper.snapshot import Snapshot
 from scripts.demonstration.stage import Stage
+from scripts.protocols.anvil import number_before
 from scripts.protocols.borrower import follow_supply_rate
+
+PRICED_SHARES = 10**27  # as the lens does
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Day:
 
     Money is in base units, ratios are WAD where they are `int` and fractions where they are `float`. `rates` (APR) are
     what the keeper saw when it woke, that is what was earned since the day before. `prices` are the strategies' share
-    prices (`convertToAssets(1e27)`), `sent` the weights of the mined rebalance (None on a day without one).
+    prices (`convertToAssets(1e27)`) at which the day's rebalance was made, `sent` its weights (None where none was).
     """
 
     day: int
@@ -168,8 +171,8 @@ def _read(stage: Stage, index: int, targets: NDArray[np.float64], seen: Snapshot
         reason="the last day: the books are closed" if result is None else f"{result.outcome}: {result.reason}",
         target_rates=tuple(float(rate) for rate in targets),
         rates=tuple(item.supply_rate / WAD for item in seen.strategies),
-        prices=tuple(item.price for item in snapshot.strategies),
-        nav=snapshot.total_assets,
+        prices=_prices(stage, snapshot, traded=event is not None),
+        nav=snapshot.nav,
         idle=snapshot.idle,
         assets=tuple(item.assets for item in snapshot.strategies),
         share_price=snapshot.share_price,
@@ -179,8 +182,17 @@ def _read(stage: Stage, index: int, targets: NDArray[np.float64], seen: Snapshot
         gas_used=0 if result is None else result.gas_used or 0,
         gas_price=0 if result is None else result.gas_price or 0,
         failed=result is not None and not result.succeeded,
-        cap_violations=0 if event is None else _violations(snapshot, event["navBefore"]),
+        cap_violations=0 if event is None else _violations(seen, snapshot, event),
         cap_hits=0 if result is None else sum(result.at_cap or ()),
+    )
+
+
+def _prices(stage: Stage, snapshot: Snapshot, traded: bool) -> tuple[int, ...]:
+    if not traded:
+        return tuple(item.price for item in snapshot.strategies)
+    return tuple(
+        number_before(stage.w3, contract.functions.convertToAssets(PRICED_SHARES), snapshot.block.number)
+        for contract in stage.deployment.strategies
     )
 
 
@@ -193,9 +205,22 @@ def _event(stage: Stage, result: CycleResult | None) -> dict[str, Any] | None:
     return dict(event["args"])
 
 
-def _violations(snapshot: Snapshot, nav_before: int) -> int:
-    """Count the caps and the idle floor that a mined rebalance broke; the vault must have refused it."""
-    count = int(snapshot.idle * WAD < snapshot.limits.idle_floor * snapshot.total_assets)
-    for item in snapshot.strategies:
-        count += item.assets > min(nav_before * item.relative_cap // WAD, item.absolute_cap)
+def _violations(before: Snapshot, after: Snapshot, event: dict[str, Any]) -> int:
+    """Count the caps and the idle floor that a mined rebalance broke; the vault must have refused it.
+
+    Caps bind what was deposited into, and the idle floor binds whoever takes idle.
+    """
+    nav = event["navBefore"]
+    count = int(after.idle < before.idle and after.idle * WAD < after.limits.idle_floor * after.nav)
+    grew = [
+        weight != HOLD and nav * weight // WAD > item.assets
+        for weight, item in zip(event["weights"], before.strategies, strict=True)
+    ]
+    for item, grown in zip(after.strategies, grew, strict=True):
+        count += grown and item.assets > min(nav * item.relative_cap // WAD, item.absolute_cap)
+    for group in after.groups:
+        cap = min(nav * group.relative_cap // WAD, group.absolute_cap)
+        count += (
+            any(group.holds(index) for index, grown in enumerate(grew) if grown) and after.group_assets(group) > cap
+        )
     return count

@@ -16,6 +16,7 @@ from scripts.protocols.anvil import rpc
 from scripts.protocols.chain import Unlocked
 
 SEVERITY = 1.5  # the loss, in units of the drawdown limit
+ALL = 2**256 - 1
 _GAS = 2_000_000
 
 
@@ -70,22 +71,23 @@ def happen(stage: Stage, keeper: Keeper) -> BadDay:
     reverted, revert = _send_rebalance(stage)
     result = keeper.cycle(live=True)
 
-    for contract in stage.deployment.strategies:
-        chain.send(vault.unwind(contract.address), sender=stranger)
+    for entry in stage.snapshot().strategies:
+        if entry.shares:
+            chain.send(vault.unwind(entry.target, ALL), sender=stranger)
     unwound = stage.snapshot()
     return BadDay(
         timestamp=before.block.timestamp,
         strategy=strategy,
-        nav_before=before.total_assets,
-        nav_after=after.total_assets,
+        nav_before=before.nav,
+        nav_after=after.nav,
         drawdown=after.drawdown,
         tripped=tripped,
         reverted=reverted,
         revert=revert,
         refused=result.outcome == "refused",
         refusal=result.reason,
-        unwound=unwound.idle / unwound.total_assets,
-        repaid=_everybody_leaves(stage) / unwound.total_assets,
+        unwound=unwound.idle / unwound.nav,
+        repaid=_everybody_leaves(stage) / unwound.nav,
     )
 
 
@@ -93,7 +95,7 @@ def _rob_the_largest(stage: Stage) -> str:
     """Take aTokens out of the largest position, as an exploit of its contract would: Aave's code moves them."""
     snapshot = stage.snapshot()
     index = max(range(len(stage.names)), key=lambda i: snapshot.strategies[i].assets)
-    wanted = int(SEVERITY * snapshot.limits.max_drawdown * snapshot.total_assets) // WAD
+    wanted = int(SEVERITY * snapshot.limits.max_drawdown * snapshot.nav) // WAD
     loot = min(wanted, snapshot.strategies[index].assets)
     victim = stage.deployment.strategies[index].address
     rpc(stage.w3, "anvil_impersonateAccount", victim)

@@ -4,7 +4,7 @@ compares it with the plan."""
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from web3.contract import Contract
 from agent.units import WAD
 from agent.vault.limits import Limit
 from keeper.chain.abi import encode_call, selector
+from keeper.inspect.report import plain_limit
 from keeper.inspect.roles import ADMIN, GOVERNOR, GUARDIAN, ROLE_NAMES, function_roles, memberships
 from keeper.inspect.state import VaultState, inspect_vault
 from scripts.deployment.plan import DeploymentPlan
@@ -63,10 +64,7 @@ class Deployment:
                 for key in ("name", "symbol", "keeper", "governance", "guardian", "delay", "fee_recipient", "deployer")
             },
             "policy_hash": plan.policy_hash,
-            "limits": {
-                key: value if key in ("cooldown", "max_silence") else value / WAD
-                for key, value in asdict(plan.limits).items()
-            },
+            "limits": {limit.name.lower(): plain_limit(limit, plan.limits.of(limit)) for limit in Limit},
             "strategies": [
                 {
                     "name": planned.name,
@@ -77,6 +75,15 @@ class Deployment:
                     "absolute_cap": str(planned.absolute_cap),  # base units; JSON numbers would lose digits
                 }
                 for planned, contract in zip(plan.strategies, self.strategies, strict=True)
+            ],
+            "groups": [
+                {
+                    "risk": group.risk,
+                    "members": [self.strategies[index].address for index in group.members],
+                    "relative_cap": group.relative_cap / WAD,
+                    "absolute_cap": str(group.absolute_cap),
+                }
+                for group in plan.groups
             ],
         }
 
@@ -130,6 +137,9 @@ def deploy_vault(chain: Chain, plan: DeploymentPlan, say: Callable[[str], None] 
         chain.send(vault.functions.addStrategy(contract.address, planned.relative_cap, planned.absolute_cap))
         say(f"{planned.name:<14} {contract.address}")
         strategies.append(contract)
+    for index, group in enumerate(plan.groups):
+        chain.send(vault.functions.setGroup(index, group.struct()))
+        say(f"Group          {', '.join(plan.strategies[member].name for member in group.members)}")
     chain.send(vault.functions.commitPolicy(bytes.fromhex(plan.policy_hash.removeprefix("0x"))))
     say("Policy committed")
     if plan.fee_recipient is not None:
@@ -220,6 +230,7 @@ def _vault_checks(found: VaultState, plan: DeploymentPlan) -> Iterator[_Check]:
         yield limit.name.lower(), found.snapshot.limits.of(limit), plan.limits.of(limit)
     yield "limits given up", found.abdicated, ()
     yield "caps given up", found.caps_abdicated, False
+    yield "groups", [astuple(group) for group in vault.groups], [group.struct() for group in plan.groups]
     yield "halted", vault.halted, False
     yield "valued", vault.valued, True
     yield "epoch", vault.epoch, 0

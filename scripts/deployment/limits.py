@@ -1,6 +1,9 @@
 """Limits that a vault takes but nobody should deploy: dangerous ones, and some that contradict each other."""
 
+import math
 from decimal import Decimal
+
+import numpy as np
 
 from agent.units import DAY, span
 from agent.vault.limits import to_wad
@@ -25,8 +28,8 @@ def _check_drawdown(limits: LimitsFile) -> list[str]:
             f"max_drawdown is {limits.max_drawdown:.0%}: a kill-switch that waits for more than "
             f"{MAX_SAFE_DRAWDOWN:.0%} protects nobody; lower it"
         )
-    if limits.mark_growth_rate == 0:
-        reasons.append("mark_growth_rate is 0: the high-water mark would never follow a gain; give a rate per year")
+    if limits.max_growth_rate == 0:
+        reasons.append("max_growth_rate is 0: who leaves would never be paid a gain; give a rate per year")
     return reasons
 
 
@@ -39,6 +42,16 @@ def _check_caps(limits: LimitsFile) -> list[str]:
             f"they cannot hold the NAV. Raise a cap, or raise idle_floor to {1 - deployable:.0%} if that much shall "
             "stay idle"
         )
+    for group in limits.group_caps():
+        together = sum(limits.strategies[member].relative_cap for member in group.members)
+        if group.relative_cap >= min(together, 1.0) and math.isinf(group.absolute_cap):
+            names = ", ".join(limits.names[member] for member in group.members)
+            reasons.append(f"the group of {names} binds nothing: its members' own caps are no wider; lower its cap")
+    if not reasons and _largest(limits) + limits.idle_floor < 1 - 1e-9:
+        reasons.append(
+            f"the caps and the groups' caps leave {_largest(limits):.0%} to invest and the idle floor is "
+            f"{limits.idle_floor:.0%}: together they cannot hold the NAV. Raise a cap, or raise idle_floor"
+        )
     for entry in limits.strategies:
         if entry.relative_cap > 1 - limits.idle_floor + 1e-12:
             reasons.append(
@@ -46,6 +59,14 @@ def _check_caps(limits: LimitsFile) -> list[str]:
                 f"{limits.idle_floor:.0%}; lower one of them"
             )
     return reasons
+
+
+def _largest(limits: LimitsFile) -> float:
+    """Return the largest share of NAV that relative caps and groups let strategies hold; 1 where groups overlap."""
+    arrays = limits.limits()
+    if (arrays.members.sum(0) > 1).any():
+        return 1.0
+    return float(arrays.project(np.full(arrays.count, 2.0), 0.0).sum())
 
 
 def _check_budgets(limits: LimitsFile) -> list[str]:

@@ -10,19 +10,20 @@ from web3 import Web3
 from web3.exceptions import Web3Exception
 
 from agent.units import DAY, WAD, span
-from agent.vault.limits import to_wad
+from agent.vault.limits import NO_CAP, to_wad
 from agent.vault.limits_file import LimitsFile
 from keeper.chain.rpc import UNREADABLE, Rpc
 from keeper.config import checked_address
-from keeper.inspect.words import percent
-from keeper.snapshot import NO_CAP, LimitsSnapshot
+from keeper.inspect.report import SAFE_UNWIND_LOSS
+from keeper.inspect.words import money, percent
+from keeper.snapshot import LimitsSnapshot
 from scripts.deployment.limits import check_limits
 from scripts.errors import PlanRefusedError
 from scripts.protocols.aave import POOL, ZERO
 from scripts.protocols.chain import contract_at, node_of
 from scripts.protocols.devnet import Devnet
 
-DEPLOYMENT_GAS = 11_000_000  # AccessManager, vault, lens and the calls between them; measured, rounded up
+DEPLOYMENT_GAS = 15_000_000  # AccessManager, vault, lens, groups and the calls between them; measured, rounded up
 STRATEGY_GAS = 2_500_000
 DEFAULT_DELAY = 2 * DAY
 MIN_DELAY = DAY  # off a local chain
@@ -38,6 +39,25 @@ class PlannedStrategy:
     target: ChecksumAddress | None
     relative_cap: int
     absolute_cap: int
+
+
+@dataclass(frozen=True)
+class PlannedGroup:
+    """Strategies that share a risk, by their positions, and the caps on their sum; the risk is an address, if any."""
+
+    risk: ChecksumAddress
+    members: tuple[int, ...]
+    relative_cap: int
+    absolute_cap: int
+
+    @property
+    def mask(self) -> int:
+        """Members as the vault stores them: bit `i` is the strategy at position `i`."""
+        return sum(1 << index for index in self.members)
+
+    def struct(self) -> tuple[str, int, int, int]:
+        """Return the struct as `setGroup` takes it."""
+        return (self.risk, self.relative_cap, self.absolute_cap, self.mask)
 
 
 @dataclass(frozen=True)
@@ -59,6 +79,7 @@ class DeploymentPlan:
     limits: LimitsSnapshot
     fee_recipient: ChecksumAddress | None
     strategies: tuple[PlannedStrategy, ...]
+    groups: tuple[PlannedGroup, ...] = ()
     seed: int = 0
     """First deposit, base units; nobody can redeem its shares, so that the vault is never empty again."""
 
@@ -77,10 +98,12 @@ class DeploymentPlan:
             f"  policy      {self.policy_hash}",
             f"  limits      idle floor {percent(self.limits.idle_floor)}, "
             f"drawdown {percent(self.limits.max_drawdown)}, "
-            f"mark growth {percent(self.limits.mark_growth_rate)} a year",
+            f"growth of the bid {percent(self.limits.max_growth_rate)} a year",
             f"  keeper      at most every {span(self.limits.cooldown)}, silent after {span(self.limits.max_silence)}",
             f"  budgets     loss {_budget(self.limits.loss_capacity, self.limits.loss_refill)}; "
             f"turnover {_budget(self.limits.turnover_capacity, self.limits.turnover_refill)}",
+            f"  exits       unwinding loses at most {percent(self.limits.unwind_loss)} of what it takes out",
+            f"  deposits    {self._cap(self.limits.deposit_cap)}",
         ]
         if self.seed:
             text.append(f"  seed        {self.seed / unit:,} {self.asset_symbol}, whose shares go to nobody")
@@ -88,11 +111,17 @@ class DeploymentPlan:
             text.append(f"  fee         {percent(self.limits.performance_fee)} of gains to {self.fee_recipient}")
         for strategy in self.strategies:
             venue = f"new strategy on Aave V3 pool {strategy.pool}" if strategy.pool else f"ERC-4626 {strategy.target}"
-            cap = "no absolute cap"
-            if strategy.absolute_cap < NO_CAP:
-                cap = f"{strategy.absolute_cap / unit:,.0f} {self.asset_symbol}"
+            cap = self._cap(strategy.absolute_cap)
             text.append(f"  strategy    {strategy.name}: {venue}; at most {strategy.relative_cap / WAD:.2%}, {cap}")
+        for group in self.groups:
+            names = ", ".join(self.strategies[index].name for index in group.members)
+            shared = f", which share {group.risk}" if group.risk != ZERO else ""
+            cap = self._cap(group.absolute_cap)
+            text.append(f"  group       {names} together{shared}; at most {group.relative_cap / WAD:.2%}, {cap}")
         return text + [f"  warning     {line}" for line in self.warnings()]
+
+    def _cap(self, amount: int) -> str:
+        return "no absolute cap" if amount >= NO_CAP else f"{amount / 10**self.asset_decimals:,.0f} {self.asset_symbol}"
 
     def warnings(self) -> list[str]:
         """Return the choices that are allowed, but unwise."""
@@ -103,10 +132,15 @@ class DeploymentPlan:
             )
         if self.delay == 0:
             found.append("governance has no delay: depositors have no notice of anything; for local chains only")
+        if self.limits.unwind_loss > SAFE_UNWIND_LOSS:
+            found.append(
+                f"unwind_loss is {percent(self.limits.unwind_loss)}: anybody may force so dear an exit once the vault "
+                f"is halted or its keeper silent; {percent(SAFE_UNWIND_LOSS)} is plenty"
+            )
         if self.seed == 0:
             found.append(
-                "the vault starts empty: whoever deposits little and then gives as much would put the share price "
-                "ahead of its high-water mark; give it a first deposit with --seed, or make one before others do"
+                "the vault starts empty: in a vault that is empty but for dust nothing bounds the share price; give it "
+                "a first deposit with --seed, or make one before others do"
             )
         return found
 
@@ -189,8 +223,13 @@ def make_plan(
     asset_address = Web3.to_checksum_address(asset)
     asset_symbol, decimals = _read_asset(node_of(w3), asset_address, reasons)
     strategies = _plan_strategies(w3, limits, asset_address, decimals, pools or {}, reasons)
+    groups = _plan_groups(limits, decimals, reasons)
     _check_funds(w3, Web3.to_checksum_address(deployer), len(strategies), reasons)
+    stored = LimitsSnapshot.from_file(limits, decimals)
     base_units = _checked_seed(w3, asset_address, Web3.to_checksum_address(deployer), seed, decimals, reasons)
+    if base_units > stored.deposit_cap:
+        cap = money(stored.deposit_cap, decimals, asset_symbol)
+        reasons.append(f"seed: {seed:,} is more than the deposit cap of {cap} allows")
     if reasons:
         raise PlanRefusedError(reasons)
     return DeploymentPlan(
@@ -206,9 +245,10 @@ def make_plan(
         guardian=Web3.to_checksum_address(guardian),
         delay=delay,
         policy_hash="0x" + hash_hex,
-        limits=LimitsSnapshot.from_file(limits),
+        limits=stored,
         fee_recipient=addresses.get("fee recipient"),
         strategies=strategies,
+        groups=groups,
         seed=base_units,
     )
 
@@ -263,16 +303,29 @@ def _plan_strategies(
         place = pool or target
         if place is not None and any(place in (other.pool, other.target) for other in planned):
             reasons.append(f"{entry.label}: {place} is already another strategy; one venue must not have two caps")
-        if entry.absolute_cap is None:
-            absolute = NO_CAP
-        else:
-            absolute = int(Decimal(repr(entry.absolute_cap)) * 10**decimals)
-            if not 0 < absolute <= NO_CAP:
-                reasons.append(
-                    f"{entry.label}: absolute_cap {entry.absolute_cap} is nothing, or more than 128 bits hold"
-                )
+        absolute = _absolute_cap(entry.label, entry.absolute_cap, decimals, reasons)
         planned.append(PlannedStrategy(entry.label, pool, target, to_wad(entry.relative_cap), absolute))
     return tuple(planned)
+
+
+def _plan_groups(limits: LimitsFile, decimals: int, reasons: list[str]) -> tuple[PlannedGroup, ...]:
+    planned = []
+    for number, (group, cap) in enumerate(zip(limits.groups, limits.group_caps(), strict=True)):
+        label = f"group {number}"
+        risk = ZERO if group.risk is None else _checked_address(f"{label}: risk", group.risk, reasons)
+        absolute = _absolute_cap(label, group.absolute_cap, decimals, reasons)
+        planned.append(PlannedGroup(risk or ZERO, cap.members, to_wad(group.relative_cap), absolute))
+    return tuple(planned)
+
+
+def _absolute_cap(label: str, cap: float | None, decimals: int, reasons: list[str]) -> int:
+    """Return an absolute cap in base units."""
+    if cap is None:
+        return NO_CAP
+    absolute = int(Decimal(repr(cap)) * 10**decimals)
+    if not 0 < absolute <= NO_CAP:
+        reasons.append(f"{label}: absolute_cap {cap} is nothing, or more than 128 bits hold")
+    return absolute
 
 
 def _is_hex(text: str) -> bool:

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from web3 import HTTPProvider, Web3
+from web3.contract.contract import ContractFunction
 from web3.types import RPCEndpoint
 
 from scripts.errors import AnvilFailedError, AnvilNotFoundError, NotAnvilError, PortInUseError
@@ -34,6 +35,17 @@ def rpc(w3: Web3, method: str, *params: Any) -> Any:
     if "error" in response:
         raise NotAnvilError(f"{method} failed: {response['error']}. This needs an Anvil; is the RPC URL one?")
     return response["result"]
+
+
+def number_before(w3: Web3, call: ContractFunction, block: int) -> int:
+    """Return a number that a view gave at the start of a block: on the state of the block before, at this one's time.
+
+    A share price read after a block's trade is not the one that the trade was made at: of a strategy that was left
+    altogether, it is that of a unit of dust.
+    """
+    transaction = {"to": call.address, "data": call._encode_transaction_data()}
+    time = {"time": hex(w3.eth.get_block(block)["timestamp"])}
+    return int(rpc(w3, "eth_call", transaction, hex(block - 1), {}, time), 16)
 
 
 def connect(url: str, timeout: float = 60.0) -> Web3:

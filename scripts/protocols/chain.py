@@ -12,6 +12,7 @@ from web3.types import TxParams, TxReceipt, Wei
 
 from keeper.chain.abi import decode_revert
 from keeper.chain.rpc import Rpc
+from keeper.chain.transaction import MAX_TRANSACTION_GAS
 from scripts.errors import TransactionFailedError
 from scripts.protocols.artifacts import Artifact
 
@@ -94,7 +95,8 @@ class Chain:
         sender = sender or self.sender
         try:
             if "gas" not in tx:
-                tx["gas"] = self.w3.eth.estimate_gas({**tx, "from": sender.address}) * GAS_MARGIN_PERCENT // 100
+                estimate = self.w3.eth.estimate_gas({**tx, "from": sender.address})
+                tx["gas"] = max(estimate, min(estimate * GAS_MARGIN_PERCENT // 100, MAX_TRANSACTION_GAS))
             receipt = sender.send(tx)
         except (Web3Exception, ValueError) as error:
             raise TransactionFailedError(f"{what} by {sender.address} failed: {describe_revert(error, abi)}") from error

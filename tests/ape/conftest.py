@@ -15,6 +15,7 @@ from scripts.protocols.chain import Chain
 from scripts.protocols.devnet import Devnet, deploy_devnet
 from tests.ape.house import House
 
+RISK = "0x00000000000000000000000000000000000000A1"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -37,12 +38,15 @@ def devnet(w3: Web3) -> Devnet:
 
 @pytest.fixture(scope="session")
 def limits() -> LimitsFile:
-    return load_limits(ROOT / "scripts" / "limits.toml")
+    """The limits file of the repository, with a group that binds no tighter than the idle floor."""
+    file = load_limits(ROOT / "scripts" / "limits.toml")
+    group = {"members": list(file.names), "relative_cap": 0.98, "risk": RISK}
+    return LimitsFile.model_validate({**file.model_dump(), "groups": [group]})
 
 
 @pytest.fixture(scope="session")
 def deployment(devnet: Devnet, limits: LimitsFile) -> Deployment:
-    """The vault that `ape run deploy --devnet` makes, with the limits file of the repository."""
+    """The vault that `ape run deploy --devnet` makes."""
     plan = plan_on(devnet, limits, load_policy("equal-weight").digest)
     return deploy_vault(Chain(devnet.w3, devnet.sender("deployer")), plan)
 

@@ -16,7 +16,7 @@ from scripts.protocols.chain import Unlocked, describe_revert, node_of
 from scripts.protocols.devnet import Devnet
 
 WAD = 10**18
-HOLD = 2**256 - 1
+HOLD = ALL = 2**256 - 1
 UNIT = 10**6
 FOREVER = 2**63
 _GAS = 8_000_000  # fixed: an estimate would double the time of every step
@@ -93,7 +93,7 @@ class House:
         return {
             "epoch": self.vault.functions.epoch().call(),
             "deadline": FOREVER,
-            "minTotalAssets": 0,
+            "minSharePrice": 0,
             "weights": list(weights),
             "policyHash": self.vault.functions.policyHash().call(),
             "decisionHash": b"\x01" * 32,

@@ -24,11 +24,13 @@ from scripts.protocols.anvil import Anvil, connect, rpc
 from scripts.protocols.artifacts import ROOT, load_contract
 from scripts.protocols.chain import Chain, node_of
 from scripts.protocols.devnet import Devnet, deploy_devnet
+from tests.ape.conftest import RISK
 from tests.ape.house import House
 
 APE = Path(sys.executable).with_name("ape")
 POLICY = "0x" + "ab" * 32
 DAY = 86_400
+NOBODY = "0x" + "00" * 20
 DEAD = "0x000000000000000000000000000000000000dEaD"
 
 
@@ -37,7 +39,13 @@ def plan_for(devnet: Devnet, limits: LimitsFile, **changes: Any) -> DeploymentPl
 
 
 def limits_with(limits: LimitsFile, **changes: Any) -> LimitsFile:
-    return LimitsFile.model_validate({**limits.model_dump(), **changes})
+    """Return the limits with changes; other strategies come without the group."""
+    groups = {"groups": []} if "strategies" in changes else {}
+    return LimitsFile.model_validate({**limits.model_dump(), **groups, **changes})
+
+
+def group(**changes: Any) -> dict[str, Any]:
+    return {"members": ["aave-a", "aave-b", "aave-c"], "relative_cap": 0.98, **changes}
 
 
 def strategy(**changes: Any) -> dict[str, Any]:
@@ -48,7 +56,13 @@ def strategy(**changes: Any) -> dict[str, Any]:
     ("changes", "reason"),
     [
         ({"max_drawdown": 0.6}, "max_drawdown is 60%"),
-        ({"mark_growth_rate": 0.0}, "mark_growth_rate is 0"),
+        ({"max_growth_rate": 0.0}, "max_growth_rate is 0: who leaves would never be paid a gain"),
+        ({"deposit_cap": 99.0}, "seed: 100 is more than the deposit cap of 99 USDC allows"),
+        ({"groups": [group(relative_cap=0.3)]}, "cannot hold the NAV"),
+        ({"groups": [group(relative_cap=1.0)]}, "the group of aave-a, aave-b, aave-c binds nothing"),
+        ({"groups": [group(members=["aave-a"], relative_cap=0.6)]}, "the group of aave-a binds nothing"),
+        ({"groups": [group(absolute_cap=1e40)]}, "group 0: absolute_cap 1e.40 is nothing, or more than 128 bits hold"),
+        ({"groups": [group(risk=DEAD[:-1] + "E")]}, "group 0: risk: .* has a wrong checksum"),
         ({"strategies": [strategy(relative_cap=0.5)]}, "cannot hold the NAV"),
         ({"strategies": [strategy(relative_cap=0.99)]}, "can never be used"),
         ({"strategies": [strategy(name="aave-x")]}, "not in the address book, which has aave-a, aave-b, aave-c"),
@@ -70,12 +84,25 @@ def test_plan__dangerous_limits__refused(
 ) -> None:
     block = devnet.w3.eth.block_number
     with pytest.raises(PlanRefusedError, match=reason):
-        plan_for(devnet, limits_with(limits, **changes))
+        plan_for(devnet, limits_with(limits, **changes), seed=Decimal(100))
     assert devnet.w3.eth.block_number == block
 
 
+def test_plan__groups__members_by_name_in_any_order(devnet: Devnet, limits: LimitsFile) -> None:
+    shared = [group(members=["AAVE-C", "aave-a"], relative_cap=0.7, absolute_cap=1e6, risk=DEAD)]
+    plan = plan_for(devnet, limits_with(limits, groups=shared))
+    assert [each.struct() for each in plan.groups] == [(DEAD, 7 * 10**17, 10**12, 0b101)]
+    assert any("aave-a, aave-c together, which share" in line and "1,000,000 USDC" in line for line in plan.lines())
+
+
+def test_plan__dear_unwinding__warned(devnet: Devnet, limits: LimitsFile) -> None:
+    for loss, warned in ((0.05, False), (0.06, True)):
+        plan = plan_for(devnet, limits_with(limits, unwind_loss=loss))
+        assert any("unwind_loss is 6 %" in line for line in plan.warnings()) == warned
+
+
 def test_plan__several_faults__all_told_at_once(devnet: Devnet, limits: LimitsFile) -> None:
-    bad = limits_with(limits, max_drawdown=0.9, mark_growth_rate=0.0)
+    bad = limits_with(limits, max_drawdown=0.9, max_growth_rate=0.0)
     with pytest.raises(PlanRefusedError) as error:
         plan_for(devnet, bad, keeper="0x" + "00" * 20, policy_hash="0x12")
     assert len(error.value.reasons) == 4
@@ -131,10 +158,15 @@ def test_deploy__on_a_devnet__everything_verified(devnet: Devnet, limits: Limits
     made = deploy_vault(devnet.chain, plan_for(devnet, limits, name="Other", symbol="OTH"), told.append)
     assert to_json(made.state) == to_json(inspect_vault(node_of(devnet.w3), made.vault.address))
     assert (made.state.name, made.state.symbol) == ("Other", "OTH")
-    assert len(told) == 3 + 3 + 3
+    assert len(told) == 3 + 3 + 1 + 3
     text = "\n".join(limit_lines(made.state))
     for part in (
         "at most 60 % of the vault and at most 50,000,000 USDC",
+        f"at most 98 % of the vault in {', '.join(f'Bulkhead USDC on aave-{name}' for name in 'abc')} together, which "
+        f"share {RISK}",
+        "grows at most 25 % a year",
+        "may lose at most 1 % of them on the way",
+        "Deposits have no cap",
         "least 2 %",
         "more than 10 %",
         "at most 0.6 % in a day and 1.2 % in a week",
@@ -183,6 +215,8 @@ def test_deploy__performance_fee__charged_on_gains_only(devnet: Devnet, limits: 
     devnet.chain.send(vault.deposit(0, alice.address), sender=alice)
     assert vault.balanceOf(carol).call() == 0
     devnet.chain.send(usdc.functions.transfer(made.vault.address, 10**11), sender=alice)
+    rpc(devnet.w3, "evm_increaseTime", 365 * DAY // 2)  # a gift is believed as fast as the bid grows
+    rpc(devnet.w3, "evm_mine")
     devnet.chain.send(vault.deposit(0, alice.address), sender=alice)
     assert vault.convertToAssets(vault.balanceOf(carol).call()).call() == pytest.approx(2 * 10**10, rel=1e-6)
 
@@ -204,8 +238,8 @@ def test_deploy__seed__a_gift_to_the_first_depositors_is_dear(devnet: Devnet, li
     devnet.chain.send(usdc.functions.approve(vault.address, 10**6), sender=alice)
     devnet.chain.send(vault.deposit(10**6, alice.address), sender=alice)
     devnet.chain.send(usdc.functions.transfer(vault.address, 10**6), sender=alice)
-    # Without the seed, this gift would nearly double the share price.
-    assert vault.sharePrice().call() < 1.01 * 10**18
+    # Without the seed, this gift would nearly double what a share is worth.
+    assert vault.valuation().call().navPrice < 1.01 * 10**18
 
 
 @pytest.mark.parametrize(("delay", "reason"), [(0, "leave in time"), (DAY - 1, "leave in time"), (DAY, "")])
@@ -235,6 +269,7 @@ def test_deploy__another_sender_than_planned__refused(devnet: Devnet, limits: Li
         ({"fee_recipient": DEAD}, "fee_recipient is None"),
         ({"policy_hash": "0x" + "cd" * 32}, "policy_hash is"),
         ({"symbol": "other"}, "symbol is"),
+        ({"groups": ()}, "groups is"),
     ],
 )
 def test_verify__anything_else_than_planned__noticed(
@@ -267,6 +302,8 @@ def test_verify__anything_changed_afterwards__noticed(house: House) -> None:
     pause = selector("Vault", "halt")
     for change, told in (
         (vault.loosenCaps(targets[2], 10**17, 10**12), ["aave-c: relative cap", "aave-c: absolute cap"]),
+        (vault.setGroup(0, (NOBODY, 10**18, 10**12, 0b011)), ["groups is"]),
+        (vault.setGroup(1, (NOBODY, 10**18, 10**12, 0b011)), ["groups is"]),
         (manager.grantRole(ADMIN, deployer, 0), ["as ADMIN is 0, planned 'no member'"]),
         (manager.grantRole(GUARDIAN, deployer, 0), ["as GUARDIAN is 0, planned 'no member'"]),
         (manager.grantRole(7, deployer, 0), ["as role 7 is 0, planned 'no member'"]),
@@ -316,7 +353,7 @@ def test_command__onto_a_devnet_by_url__address_book_of_a_vault_that_works(tmp_p
         made = json.loads(out.read_text())
         state = inspect_vault(node_of(w3), made["vault"], made["lens"])
         assert state.snapshot.keeper == made["keeper"] == devnet.accounts["keeper"]
-        assert state.snapshot.total_assets == 100 * 10**6  # the seed, by default
+        assert state.snapshot.nav == 100 * 10**6  # the seed, by default
         assert made["guardian"] == devnet.accounts["guardian"]
         assert made["delay"] == state.notice("loosen") == 36 * 3_600
         lens = w3.eth.contract(made["lens"], abi=load_contract("VaultLens").abi, decode_tuples=True)

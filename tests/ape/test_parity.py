@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from agent.vault.limits import Limit, Limits
+from agent.vault.portfolio import Costs, PortfolioState, accrue, rebalance
 from agent.vault.replay import replay
+from scripts.protocols.anvil import number_before
 from scripts.protocols.borrower import follow_supply_rate
 from tests.ape.house import HOLD, UNIT, WAD, House
 
@@ -56,6 +59,54 @@ def test_replay__another_weight_than_was_sent__is_noticed(house: House) -> None:
     assert np.abs(wrong / chain - 1).max() > MAX_RELATIVE_ERROR
 
 
+def test_bid__gains_that_are_not_believed_yet__is_the_vaults(house: House) -> None:
+    """The bound on the whole and those on the positions bind: the markets pay several times what the bid may grow."""
+    vault, rows = house.vault.functions, _Rows(house)
+    house.govern(vault.loosen(Limit.MAX_GROWTH_RATE, WAD // 100))
+    house.deposit("alice", 5_000_000 * UNIT)
+    for market, rate in zip(house.devnet.markets.values(), (0.02, 0.08, 0.005), strict=True):
+        follow_supply_rate(market, rate)
+    limits = Limits.uniform(3, 1.0, idle_floor=0.0, max_drawdown=1.0, max_growth_rate=0.01)
+    state, free = PortfolioState.open(5_000_000.0, 3), Costs(gas_base=0.0, gas_per_move=0.0)
+    last, prices = house.w3.eth.block_number, rows.prices()
+    wrong, behind = [], []
+    for step in (
+        wad(0.3, 0.4, 0.2),
+        [HOLD, HOLD, HOLD],
+        wad(0.5, 0.1, 0.3),
+        1_000_000 * UNIT,
+        [WAD // 5, HOLD, WAD // 2],
+        -200_000 * UNIT,
+        wad(0.0, 0.55, 0.1),
+        wad(0.3, 0.3, 0.3),
+    ):
+        house.warp(40 * 86_400)
+        if isinstance(step, list):
+            block = house.rebalance(step)["blockNumber"]
+        else:
+            block = (house.deposit("bob", step) if step > 0 else house.withdraw("alice", -step))["blockNumber"]
+        seconds = house.w3.eth.get_block(block)["timestamp"] - house.w3.eth.get_block(last)["timestamp"]
+        now = rows.prices(block)
+        state = accrue(state, np.array([now]) / np.array([prices]), seconds, limits)
+        last, prices = block, now
+        wrong.append(state.bid[0] * UNIT / number_before(house.w3, vault.totalAssets(), block) - 1)
+        behind.append(1 - state.bid[0] / state.nav[0])
+        if isinstance(step, list):
+            traded = np.array([[weight != HOLD for weight in step]])
+            target = np.array([[0.0 if weight == HOLD else weight / WAD for weight in step]])
+            state = rebalance(state, target, traded, np.zeros(1), free, limits).state
+        else:
+            state = state.flow(step / UNIT)
+        wrong.append(state.bid[0] * UNIT / house.read(vault.totalAssets(), block) - 1)
+    assert np.abs(wrong).max() <= MAX_RELATIVE_ERROR
+    assert min(behind[1:]) > 1e-3, "all was believed: nothing is shown"
+    assert state.supply[0] == pytest.approx(vault.totalSupply().call() / UNIT / 10**6, rel=1e-9)
+
+
+def wad(*shares: float) -> list[int]:
+    return [int(share * WAD) for share in shares]
+
+
 class _Rows:
     """One row per transaction: prices and NAV at its block, what was sent, what flowed."""
 
@@ -64,11 +115,13 @@ class _Rows:
         self._rows: list[tuple[float, list[float], list[int], float]] = []
 
     def nav(self, block: int | None = None) -> int:
-        return int(self._house.read(self._house.vault.functions.totalAssets(), block))
+        return int(self._house.read(self._house.vault.functions.valuation(), block).nav)
 
     def prices(self, block: int | None = None) -> list[float]:
-        lens = self._house.lens.functions.snapshot(self._house.vault.address)
-        return [entry.price / 10**27 for entry in self._house.read(lens, block).strategies]
+        """Return the share prices at the start of a block, where its rebalance is made; by default of the last."""
+        block = block or self._house.w3.eth.block_number
+        calls = [strategy.functions.convertToAssets(10**27) for strategy in self._house.strategies]
+        return [number_before(self._house.w3, call, block) / 10**27 for call in calls]
 
     def note(self, prices: list[float], weights: list[int] | None, flow: float, nav: int) -> None:
         self._rows.append((nav / UNIT, prices, weights or [HOLD] * len(prices), flow))
@@ -93,15 +146,16 @@ class _Rows:
 def _weights(house: House, generator: np.random.Generator) -> list[int]:
     """Random weights that the vault accepts: some held, some left altogether, within the caps and the idle floor."""
     snapshot = house.lens.functions.snapshot(house.vault.address).call()
-    present = [entry.assets / snapshot.totalAssets for entry in snapshot.strategies]
+    present = [entry.assets / snapshot.nav for entry in snapshot.strategies]
     held = [share <= CAP - 1e-3 and generator.random() < 0.3 for share in present]
+    cap = CAP * min(1.0, snapshot.bid / snapshot.nav)
     budget = 1 - IDLE_FLOOR - 1e-3 - sum(share for share, hold in zip(present, held, strict=True) if hold)
     weights = []
     for hold in held:
         if hold:
             weights.append(HOLD)
             continue
-        share = 0.0 if generator.random() < 0.15 else generator.uniform(0, max(0.0, min(CAP, budget)))
+        share = 0.0 if generator.random() < 0.15 else generator.uniform(0, max(0.0, min(cap, budget)))
         budget -= share
         weights.append(int(share * WAD))
     return weights

@@ -13,7 +13,19 @@ from tests.ape.house import UNIT, WAD, House, data_of
 
 POLICY = b"\x07" * 32
 OPEN_FUNCTIONS = {
-    *("rebalance", "heartbeat", "trip", "unwind", "deposit", "mint", "withdraw", "redeem", "redeemInKind"),
+    *(
+        "rebalance",
+        "heartbeat",
+        "trip",
+        "unwind",
+        "resign",
+        "draw",
+        "deposit",
+        "mint",
+        "withdraw",
+        "redeem",
+        "redeemInKind",
+    ),
     *("transfer", "transferFrom", "approve", "permit", "setAuthority"),
 }
 
@@ -24,10 +36,12 @@ def calls(house: House) -> dict[str, ContractFunction]:
     return {
         "tighten": vault.tighten(Limit.MAX_DRAWDOWN, WAD // 20),
         "tightenCaps": vault.tightenCaps(strategy, WAD // 10, UNIT),
+        "tightenGroup": vault.tightenGroup(0, WAD // 10, UNIT),
         "halt": vault.halt(),
         "cutKeeper": vault.cutKeeper(),
         "loosen": vault.loosen(Limit.MAX_DRAWDOWN, WAD // 2),
         "loosenCaps": vault.loosenCaps(strategy, WAD, UNIT),
+        "setGroup": vault.setGroup(0, (strategy, WAD, UNIT, 0b101)),
         "abdicate": vault.abdicate(Limit.MAX_DRAWDOWN),
         "abdicateCaps": vault.abdicateCaps(),
         "addStrategy": vault.addStrategy(house.vault.address, WAD, UNIT),
@@ -36,6 +50,8 @@ def calls(house: House) -> dict[str, ContractFunction]:
         "setKeeper": vault.setKeeper(house.devnet.accounts["stranger"]),
         "commitPolicy": vault.commitPolicy(POLICY),
         "setFeeRecipient": vault.setFeeRecipient(strategy),
+        "sweep": vault.sweep(house.devnet.weth.address, strategy),
+        "restate": vault.restate(UNIT),
         "resume": vault.resume(),
     }
 
@@ -63,6 +79,7 @@ def test_guardian__tightens_halts_and_cuts__at_once(house: House) -> None:
     state = house.inspect()
     assert state.snapshot.limits.max_drawdown == WAD // 20
     assert (state.snapshot.strategies[0].relative_cap, state.snapshot.strategies[0].absolute_cap) == (WAD // 10, UNIT)
+    assert (state.snapshot.groups[0].relative_cap, state.snapshot.groups[0].absolute_cap) == (WAD // 10, UNIT)
     assert state.snapshot.halted
     assert not state.snapshot.has_keeper
 

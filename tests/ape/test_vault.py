@@ -8,7 +8,7 @@ from agent.vault.limits import Limit
 from scripts.errors import TransactionFailedError
 from scripts.protocols.borrower import follow_supply_rate
 from scripts.protocols.devnet import ROLES
-from tests.ape.house import HOLD, UNIT, WAD, House
+from tests.ape.house import ALL, HOLD, UNIT, WAD, House
 
 DEPOSIT = 1_000_000 * UNIT
 HOUR = 3_600
@@ -56,7 +56,7 @@ def test_rebalance__each_wall__refuses_by_name(funded: House) -> None:
     assert rebalance_refusal(funded, good[:2]) == "WrongLength"
     assert rebalance_refusal(funded, wad(0.61, 0.1, 0.1)) == "RelativeCapExceeded"
     assert rebalance_refusal(funded, wad(0.5, 0.4, 0.09)) == "IdleFloorBreached"
-    assert rebalance_refusal(funded, good, minTotalAssets=2 * DEPOSIT) == "TotalAssetsBelowMinimum"
+    assert rebalance_refusal(funded, good, minSharePrice=2 * WAD) == "SharePriceBelowMinimum"
     assert rebalance_refusal(funded, good) == ""
     funded.rebalance(good)
     assert rebalance_refusal(funded, good, epoch=0) == "WrongEpoch"
@@ -120,7 +120,7 @@ def test_theft__anyone_trips__chain_refuses_the_keeper_and_everybody_leaves(fund
     vault = funded.vault.functions
     funded.rebalance(wad(0.5, 0.2, 0.2))
     assert funded.refusal("stranger", vault.trip()).startswith("DrawdownWithinLimit")
-    assert funded.refusal("stranger", vault.unwind(funded.strategies[0].address)).startswith("KeeperNotSilent")
+    assert funded.refusal("stranger", vault.unwind(funded.strategies[0].address, ALL)).startswith("KeeperNotSilent")
 
     lost = funded.rob(0, 0.5)
     assert vault.totalAssets().call() == pytest.approx(DEPOSIT - lost, rel=1e-5)
@@ -132,7 +132,7 @@ def test_theft__anyone_trips__chain_refuses_the_keeper_and_everybody_leaves(fund
     assert funded.refusal("alice", vault.deposit(UNIT, funded.devnet.accounts["alice"])) == "VaultHalted()"
     assert vault.maxDeposit(funded.devnet.accounts["alice"]).call() == 0
     for strategy in funded.strategies:
-        funded.send("stranger", vault.unwind(strategy.address))
+        funded.send("stranger", vault.unwind(strategy.address, ALL))
     assert vault.idle().call() == vault.totalAssets().call() == pytest.approx(DEPOSIT - lost, rel=1e-5)
     assert funded.redeem_all("alice") == pytest.approx(DEPOSIT - lost, rel=1e-5)
 
@@ -152,6 +152,36 @@ def test_absolute_cap__binds_below_the_relative_one(funded: House) -> None:
     assert rebalance_refusal(funded, [0, WAD // 1_000, 0]) == ""
 
 
+def test_market_without_cash__takes_no_inflow__and_others_do(funded: House) -> None:
+    market = funded.devnet.markets["aave-a"]
+    follow_supply_rate(market, 10.0, max_utilisation=0.999, clamp=True)
+    free = funded.usdc.functions.balanceOf(market.a_token.address).call()
+    assert free < DEPOSIT // 2
+    assert rebalance_refusal(funded, wad(0.5, 0.2, 0.2)) == "Illiquid"
+    assert rebalance_refusal(funded, [free * WAD // DEPOSIT, WAD // 5, WAD // 5]) == ""
+
+
+def test_group__set_by_governance_and_tightened_by_the_guardian__binds_the_sum(funded: House) -> None:
+    vault, nobody = funded.vault.functions, "0x" + "00" * 20
+    funded.govern(vault.setGroup(len(vault.groups().call()), (nobody, WAD // 2, 2**128 - 1, 0b011)))
+    assert rebalance_refusal(funded, wad(0.3, 0.21, 0.4)) == "GroupCapExceeded"
+    assert rebalance_refusal(funded, wad(0.3, 0.2, 0.4)) == ""
+    index = len(vault.groups().call()) - 1
+    funded.send("guardian", vault.tightenGroup(index, WAD // 2, DEPOSIT * 4 // 10))
+    assert rebalance_refusal(funded, wad(0.3, 0.2, 0.4)) == "GroupCapExceeded"
+    assert rebalance_refusal(funded, wad(0.2, 0.2, 0.4)) == ""
+
+
+def test_deposit_cap__no_deposit_lifts_the_vault_over_it(funded: House) -> None:
+    vault, bob = funded.vault.functions, funded.devnet.accounts["bob"]
+    funded.send("guardian", vault.tighten(Limit.DEPOSIT_CAP, 2 * DEPOSIT))
+    room = vault.maxDeposit(bob).call()
+    assert room == 2 * DEPOSIT - vault.valuation().call().ask
+    assert funded.refusal("bob", vault.deposit(room + 1, bob)).startswith("ERC4626ExceededMaxDeposit")
+    funded.deposit("bob", room)
+    assert vault.maxDeposit(bob).call() == 0
+
+
 def test_turnover_budget__spent_by_rebalances__comes_back_with_time(funded: House) -> None:
     funded.send("guardian", funded.vault.functions.tighten(Limit.TURNOVER_CAPACITY, WAD))
     funded.rebalance(wad(0.3, 0.3, 0.3))
@@ -163,7 +193,7 @@ def test_turnover_budget__spent_by_rebalances__comes_back_with_time(funded: Hous
 
 def test_silence__after_the_limit__anyone_unwinds_until_the_keeper_is_back(funded: House) -> None:
     funded.rebalance(wad(0.3, 0.3, 0.3))
-    unwind = funded.vault.functions.unwind(funded.strategies[0].address)
+    unwind = funded.vault.functions.unwind(funded.strategies[0].address, ALL)
     funded.warp(6 * DAY)
     assert funded.refusal("stranger", unwind).startswith("KeeperNotSilent")
     funded.send("keeper", funded.vault.functions.heartbeat())
@@ -178,10 +208,13 @@ def test_lens__one_call__what_the_vault_and_the_pools_say(funded: House) -> None
     funded.rebalance(wad(0.4, 0.3, 0.2))
     vault = funded.vault.functions
     seen = funded.lens.functions.snapshot(funded.vault.address).call()
-    assert (seen.totalAssets, seen.idle) == (vault.totalAssets().call(), vault.idle().call())
+    assert (seen.bid, seen.idle) == (vault.totalAssets().call(), vault.idle().call())
+    assert seen.nav == seen.idle + sum(entry.assets for entry in seen.strategies)
     assert (seen.sharePrice, seen.epoch, seen.halted) == (vault.sharePrice().call(), 1, False)
     for entry, market in zip(seen.strategies, funded.devnet.markets.values(), strict=True):
         assert entry.live
         assert entry.hasRate
         assert entry.supplyRate == market.reserve().currentLiquidityRate // 10**9
         assert entry.maxWithdraw <= entry.assets
+        assert entry.hasCash
+        assert entry.cash == funded.usdc.functions.balanceOf(market.a_token.address).call()

@@ -119,7 +119,7 @@ class Scene:
         request = {
             "epoch": self.vault.epoch(),
             "deadline": 2**63,
-            "minTotalAssets": 0,
+            "minSharePrice": 0,
             "weights": [int(share / count * WAD)] * count,
             "policyHash": self.vault.policyHash(),
             "decisionHash": b"\x03" * 32,

@@ -41,6 +41,13 @@ class Emergency(Scene):
         pool = ape.accounts[self.impersonate(strategy.A_TOKEN())]
         asset.transfer(NEW, asset.balanceOf(pool), sender=pool, gas_limit=GAS)
 
+    def block_the_vault(self) -> None:
+        """Make the asset refuse every transfer; its balances can still be read."""
+        code = self.w3.eth.get_code(self.vault.asset()).hex()
+        chosen = "8063a9059cbb14"  # the dispatcher's choice of transfer(address,uint256)
+        assert code.count(chosen) == 1
+        rpc(self.w3, "anvil_setCode", self.vault.asset(), "0x" + code.replace(chosen, "8063ffffffff14"))
+
     def break_strategy(self) -> None:
         rpc(self.w3, "anvil_setCode", self.variables["STRATEGY"], "0x60006000fd")
 
@@ -88,13 +95,13 @@ def test_governance_key_stolen(emergency: Emergency) -> None:
 def test_strategy_robbed(emergency: Emergency) -> None:
     emergency.invest()
     emergency.rob()
-    nav = emergency.inspect().snapshot.total_assets
+    nav = emergency.inspect().snapshot.nav
     emergency.follow("A strategy is robbed, or you fear for it")
     state = emergency.inspect()
     assert emergency.variables["STRATEGY"] not in [entry.target for entry in state.snapshot.strategies]
     assert len(state.snapshot.strategies) == len(emergency.state.snapshot.strategies) - 1
     assert not state.snapshot.halted
-    assert state.snapshot.total_assets == pytest.approx(nav, rel=1e-3)
+    assert state.snapshot.nav == pytest.approx(nav, rel=1e-3)
 
 
 def test_strategy_illiquid(emergency: Emergency) -> None:
@@ -145,6 +152,15 @@ def test_wrong_limit(emergency: Emergency) -> None:
     state = emergency.inspect()
     assert state.snapshot.limits.of(Limit.MAX_DRAWDOWN) == WAD // 10
     assert state.authority.pending == ()
+
+
+def test_issuer_blocks(emergency: Emergency) -> None:
+    emergency.invest()
+    strategy = at("AaveV3Strategy", emergency.variables["STRATEGY"])
+    emergency.block_the_vault()
+    emergency.follow("The asset's issuer blocks the vault")
+    assert emergency.vault.balanceOf(emergency.me) == 0
+    assert strategy.balanceOf(emergency.me) > 0
 
 
 def test_everybody_out(emergency: Emergency) -> None:

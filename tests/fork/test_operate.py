@@ -88,7 +88,7 @@ def test_set_up_and_run(operation: Operation) -> None:
     operation.follow("Run the keeper")
     state = operation.inspect()
     assert state.snapshot.epoch == epoch + 1
-    assert sum(strategy.assets for strategy in state.snapshot.strategies) > 0.9 * state.snapshot.total_assets
+    assert sum(strategy.assets for strategy in state.snapshot.strategies) > 0.9 * state.snapshot.nav
 
 
 def test_change_policy(operation: Operation) -> None:

@@ -107,6 +107,13 @@ def node() -> Iterator[FakeNode]:
     fake.server.server_close()
 
 
+@pytest.mark.parametrize("said", ["out of gas", "EVM error OutOfGas", "gas required exceeds allowance (16777216)"])
+def test_call__that_needs_more_gas_than_given__is_a_revert(node: FakeNode, said: str) -> None:
+    node.answers["eth_estimateGas"] = {"error": {"code": -32000, "message": said}}
+    with pytest.raises(CallRevertedError, match="OutOfGas"):
+        Rpc(node.url).estimate_gas(KEEPER.address, b"", KEEPER.address, 2**24)
+
+
 def test_read__is_tried_again(node: FakeNode) -> None:
     node.answers["eth_chainId"] = [500, "not json", {"result": "0x1"}]
     Rpc(node.url).check_chain(1)

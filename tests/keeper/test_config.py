@@ -53,6 +53,8 @@ def build(base: Path, **changes: Any) -> KeeperConfig:
         ({"bump_percent": 10.0}, "`bump_percent`: input should be greater than or equal to 12.5"),
         ({"interval_seconds": 0}, "`interval_seconds`: input should be greater than 0"),
         ({"native_price": float("inf")}, "`native_price`"),
+        ({"max_transaction_gas": -1}, "`max_transaction_gas`: input should be greater than or equal to 0"),
+        ({"max_transaction_gas": 1e7}, "`max_transaction_gas`: input should be a valid integer"),
         ({"policy": ""}, "`policy`"),
         ({"journal": "://"}, "`journal`: must be a path or an SQLAlchemy URL"),
     ],
@@ -154,3 +156,13 @@ def test_password__environment_before_file(tmp_path: Path, monkeypatch: pytest.M
     assert read_password(build(tmp_path)) == ""
     with pytest.raises(ConfigError, match="password_file"):
         read_password(build(tmp_path, password_file="missing"))
+
+
+@pytest.mark.parametrize(("given", "cap"), [({}, 2**24), ({"max_transaction_gas": 30_000_000}, 30_000_000)])
+def test_gas_cap__a_number__is_the_cap(tmp_path: Path, given: dict[str, Any], cap: int) -> None:
+    assert build(tmp_path, **given).gas_cap == cap
+
+
+@pytest.mark.parametrize("none", [0, None])
+def test_gas_cap__zero_or_nothing__is_no_cap(tmp_path: Path, none: int | None) -> None:
+    assert build_config({**GOOD, "max_transaction_gas": none}, tmp_path).gas_cap is None

@@ -18,12 +18,13 @@ from agent.observation.observe import Observation
 from agent.policies.rules import EqualWeight
 from agent.units import WAD, FloatArray
 from agent.vault.decision import DecisionRules
+from agent.vault.limits import NO_CAP
 from keeper.chain.abi import encode_call
 from keeper.conversion import HOLD, chain_turnover, chain_weights
 from keeper.decide import Action, Settings, decide, decision_hash
 from keeper.errors import MissingRateError, StaleBlockError, VaultNotReadyError
-from keeper.snapshot import NO_CAP, Snapshot
-from tests.keeper.by_hand import ADDRESS, BLOCK, LIMITS, UNIT, snapshot, strategy
+from keeper.snapshot import Snapshot
+from tests.keeper.by_hand import ADDRESS, BLOCK, LIMITS, UNIT, group, snapshot, strategy
 
 SETTINGS = Settings(native_price=3000.0)
 
@@ -88,7 +89,7 @@ def test_decide__no_strategies_or_no_rate__is_an_error() -> None:
 
 def test_decide__funds_in_a_strategy_that_cannot_be_read__are_not_spent_twice() -> None:
     dead = strategy(live=False, has_rate=False)
-    state = snapshot(dead, strategy(), strategy(), idle=700_000 * UNIT, total_assets=1_000_000 * UNIT)
+    state = snapshot(dead, strategy(), strategy(), idle=700_000 * UNIT, nav=1_000_000 * UNIT)
     plan = decide(state, None, Wants((1.0, 1.0, 1.0)), SETTINGS)
     assert plan.request is not None
     assert plan.request.weights[0] == HOLD
@@ -198,7 +199,7 @@ def test_decide__request__carries_the_bounds() -> None:
     assert request is not None
     assert request.epoch == 7
     assert request.deadline == BLOCK.timestamp + 5 + 600  # the later of block and clock
-    assert request.min_total_assets == int(1_000_000 * UNIT * (1 - Fraction(0.001)))
+    assert request.min_share_price == int(WAD * (1 - Fraction(0.001)))
     assert request.policy_hash == EqualWeight().digest
 
 
@@ -232,7 +233,7 @@ def test_request__call_data__is_the_vaults() -> None:
             (
                 7,
                 plan.request.deadline,
-                plan.request.min_total_assets,
+                plan.request.min_share_price,
                 list(plan.request.weights),
                 bytes.fromhex(plan.request.policy_hash[2:]),
                 bytes.fromhex(plan.request.decision_hash[2:]),
@@ -244,30 +245,43 @@ def test_request__call_data__is_the_vaults() -> None:
 # --- integers ----------------------------------------------------------------------------------------------------
 
 
+def grown(state: Snapshot, growth: list[int] | None) -> list[int]:
+    """Return the positions after interest (per 1e12) between read and block."""
+    return [s.assets * (10**12 + (growth[i] if growth else 0)) // 10**12 for i, s in enumerate(state.strategies)]
+
+
 def refused_by_the_vault(weights: tuple[int, ...], state: Snapshot, growth: list[int] | None = None) -> str | None:
-    """Name the error of `Vault.rebalance`, in its integers; `growth` (per 1e12) comes between read and block."""
-    values = [s.assets * (10**12 + (growth[i] if growth else 0)) // 10**12 for i, s in enumerate(state.strategies)]
+    """Name the error of `Vault.rebalance`, in its integers; `growth` comes between read and block."""
+    values = grown(state, growth)
     nav = state.idle + sum(values)
     targets = [value if weight == HOLD else nav * weight // WAD for weight, value in zip(weights, values, strict=True)]
-    for target, s in zip(targets, state.strategies, strict=True):
-        if target > nav * s.relative_cap // WAD:
+    grew = [target > value for target, value in zip(targets, values, strict=True)]
+    for target, more, s in zip(targets, grew, state.strategies, strict=True):
+        if more and target > nav * s.relative_cap // WAD:
             return "RelativeCapExceeded"
-        if target > s.absolute_cap:
+        if more and target > s.absolute_cap:
             return "AbsoluteCapExceeded"
-    floor = -(-nav * state.limits.idle_floor // WAD)
+        if more and s.has_cash and target > s.cash:
+            return "Illiquid"
+    for each in state.groups:
+        members = [index for index in range(len(targets)) if each.holds(index)]
+        cap = min(nav * each.relative_cap // WAD, each.absolute_cap)
+        if any(grew[index] for index in members) and sum(targets[index] for index in members) > cap:
+            return "GroupCapExceeded"
+    floor = min(state.idle, -(-nav * state.limits.idle_floor // WAD))
     return "IdleFloorBreached" if nav - sum(targets) < floor else None
 
 
 def turnover_of(weights: tuple[int, ...], state: Snapshot, growth: list[int] | None = None) -> int:
-    """Compute the turnover as `Vault._move` and `_spendTurnover` do, in their integers."""
-    values = [s.assets * (10**12 + (growth[i] if growth else 0)) // 10**12 for i, s in enumerate(state.strategies)]
+    """Compute the turnover as `Rebalancing` does, in its integers."""
+    values = grown(state, growth)
     nav = state.idle + sum(values)
     withdrawn = deposited = 0
     for weight, value in zip(weights, values, strict=True):
         target = value if weight == HOLD else nav * weight // WAD
         withdrawn += max(0, value - target)
         deposited += max(0, target - value)
-    return -(-max(withdrawn, deposited) * WAD // max(nav, 1))
+    return -(-max(withdrawn, deposited) * WAD // max(min(nav, state.bid), 1))
 
 
 amounts = st.integers(0, 10**14) | st.integers(0, 1000)
@@ -278,10 +292,18 @@ absolute_caps = st.just(NO_CAP) | st.integers(0, 10**14)
 @st.composite
 def states(draw: st.DrawFn) -> Snapshot:
     count = draw(st.integers(1, 5))
-    strategies = [strategy(draw(amounts), draw(caps), draw(absolute_caps)) for _ in range(count)]
+    strategies = [
+        strategy(draw(amounts), draw(caps), draw(absolute_caps), has_cash=draw(st.booleans()), cash=draw(amounts))
+        for _ in range(count)
+    ]
+    shared = [
+        group(*draw(st.sets(st.integers(0, count - 1))), cap=draw(caps), absolute=draw(absolute_caps))
+        for _ in range(draw(st.integers(0, 2)))
+    ]
     limits = replace(LIMITS, idle_floor=draw(st.integers(0, WAD // 2)))
     budget = draw(st.just(2 * WAD) | st.integers(0, WAD))
-    return snapshot(*strategies, idle=draw(amounts), limits=limits, turnover_budget=budget)
+    made = snapshot(*strategies, idle=draw(amounts), limits=limits, turnover_budget=budget, groups=tuple(shared))
+    return replace(made, bid=draw(st.just(made.nav) | st.integers(0, made.nav)))
 
 
 wishes = st.lists(st.floats(-0.5, 1.5) | st.floats(allow_nan=False), min_size=5, max_size=5)
@@ -302,7 +324,7 @@ def test_decide__whatever_is_wanted__the_vault_takes_the_weights(
         return
     assert refused_by_the_vault(plan.request.weights, state) is None
     assert turnover_of(plan.request.weights, state) <= state.turnover_budget
-    if state.total_assets > 10**9:  # a thousand units and more: below it a base unit is more than the room kept
+    if state.nav > 10**9:  # a thousand units and more: below it a base unit is more than the room kept
         assert refused_by_the_vault(plan.request.weights, state, growth) is None
         assert turnover_of(plan.request.weights, state, growth) <= state.turnover_budget
 
@@ -313,14 +335,11 @@ def test_chain_weights__any_fractions__never_break_a_limit(
     state: Snapshot, targets: list[float], moves: list[bool]
 ) -> None:
     """Even targets that the agent's projection has not seen: the boundary holds by itself."""
-    if state.total_assets == 0:
+    if state.nav == 0:
         return
     count = len(state.strategies)
     weights = chain_weights(np.array(targets[:count]), np.array(moves[:count]), state)
-    refused = refused_by_the_vault(weights, state)
-    if all(weight in (0, HOLD) for weight in weights):
-        return  # nothing is left to take off: what is held breaks the floor by itself
-    assert refused is None
+    assert refused_by_the_vault(weights, state) is None
     for weight, target, move in zip(weights, targets, moves, strict=False):
         assert weight == HOLD or not move or weight <= Fraction(target) * WAD
 
@@ -330,10 +349,30 @@ def test_chain_weights__round_down() -> None:
     assert chain_weights(np.array([1 / 3, 0.1]), np.array([True, False]), state) == (int(Fraction(1 / 3) * WAD), HOLD)
 
 
-def test_chain_weights__held_position_over_its_cap_by_one_unit__is_brought_to_it() -> None:
-    state = snapshot(strategy(600_001, cap=6 * WAD // 10), strategy(0), idle=399_999)
-    weights = chain_weights(np.array([0.600001, 0.1]), np.array([False, True]), state)
-    assert weights == (6 * WAD // 10, int(Fraction(0.1) * WAD))
+def test_chain_weights__over_its_cap__held_or_reduced_in_part__as_it_is() -> None:
+    state = snapshot(strategy(800_000, cap=6 * WAD // 10), strategy(0), idle=200_000)
+    wanted = int(Fraction(0.1) * WAD)
+    assert chain_weights(np.array([0.8, 0.1]), np.array([False, True]), state) == (HOLD, wanted)
+    assert chain_weights(np.array([0.7, 0.1]), np.array([True, True]), state) == (int(Fraction(0.7) * WAD), wanted)
+
+
+def test_chain_weights__room_of_a_bound__to_the_unit() -> None:
+    state = snapshot(strategy(300_001, has_cash=True, cash=400_007), strategy(200_000), idle=499_999)
+    targets, moves = np.array([0.5, 0.4]), np.array([True, True])
+    for changes, most in (
+        ({}, (400_007, 400_000)),
+        ({"groups": (group(0, 1, cap=7 * WAD // 10),)}, (300_001, 399_999)),
+        ({"groups": (group(0, absolute=400_003),)}, (400_003, 400_000)),
+        ({"limits": replace(LIMITS, idle_floor=WAD // 4)}, (350_000, 400_000)),
+        ({"limits": replace(LIMITS, idle_floor=WAD // 2)}, (300_001, 200_000)),
+        ({"groups": (group(0, 1, cap=WAD // 10),)}, (300_001, 200_000)),
+    ):
+        bound = replace(state, **changes)
+        weights = chain_weights(targets, moves, bound)
+        held = [s.assets for s in state.strategies]
+        reached = [now if weight == HOLD else 10**6 * weight // WAD for now, weight in zip(held, weights, strict=True)]
+        assert reached == list(most), changes
+        assert refused_by_the_vault(weights, bound) is None
 
 
 def test_decision_hash__changes_with_every_part() -> None:

@@ -14,10 +14,11 @@ import pytest
 from agent.vault.limits import Limit
 from keeper.chain.rpc import Rpc
 from keeper.errors import InspectionError, RpcRejectedError
-from keeper.inspect.report import lines, to_json
+from keeper.inspect.report import alarms, describe, lines, notes, to_json
 from keeper.inspect.state import VaultState, inspect_vault
+from keeper.inspect.words import money
 from scripts.deployment.execute import hand_over
-from tests.keeper.harness import KEEPER, ROOT, THIEF, WAD, Shell, World
+from tests.keeper.harness import KEEPER, ROOT, THIEF, UNIT, WAD, Shell, World
 from tests.keeper.test_imports import BLOCK
 
 pytestmark = pytest.mark.chain
@@ -166,6 +167,135 @@ def test_announced__in_words_with_the_way_to_cancel__then_done(governed: World) 
     assert (state.abdicated, state.caps_abdicated) == ((Limit.COOLDOWN,), True)
     assert state.snapshot.limits.max_drawdown == WAD // 2
     assert "Nobody can ever loosen the time between rebalances" in "\n".join(lines(state))
+
+
+def test_sides__a_gain_that_is_not_believed__bid_ask_and_gap_in_words(world: World) -> None:
+    world.limit("MaxGrowthRate", WAD // 4)
+    world.keeper().cycle(live=True)
+    told = "\n".join(lines(state_of(world)))
+    assert "a gap of 0 " in told or "a gap of 0.0000" in told
+    assert "CLOSED" not in told
+    world.do(world.strategies[0].functions.gain(60_000 * UNIT))
+    state = state_of(world)
+    told = "\n".join(lines(state))
+    vault, unit = state.snapshot, (6, state.asset_symbol)
+    assert vault.nav - vault.bid == pytest.approx(60_000 * UNIT, rel=1e-3)
+    for part in (
+        f"Who leaves is paid from {money(vault.bid, *unit)} (bid), who enters pays for {money(vault.ask, *unit)}",
+        f"a gap of {money(vault.ask - vault.bid, *unit)} (",
+        "that the strategies say they hold are not believed yet",
+        "DEPOSITS ARE CLOSED: the ask is more than 5 % over the bid",
+        "; recorded 326,6",
+        "it tells no cash.",
+    ):
+        assert part in told, part
+    assert world.vault.functions.maxDeposit(world.depositor).call() == 0
+    shown = to_json(state)
+    assert (shown["bid"], shown["ask"], shown["deposits_closed_by_spread"]) == (str(vault.bid), str(vault.ask), True)
+    assert shown["strategies"][0]["recorded"] == str(vault.strategies[0].recorded)
+    assert shown["strategies"][0]["cash"] is None
+
+
+def test_spread__in_words_exactly_where_the_vault_closes(world: World) -> None:
+    world.limit("MaxGrowthRate", 0)
+    world.keeper().cycle(live=True)
+    world.do(world.strategies[0].functions.gain(50_000 * UNIT))
+    for more in (500, 400, 200, 1, 1, 1):
+        world.do(world.strategies[0].functions.gain(more))
+        closed = world.vault.functions.maxDeposit(world.depositor).call() == 0
+        assert state_of(world).snapshot.deposits_closed_by_spread == closed
+
+
+def test_groups_and_limits__in_words_and_as_json(world: World) -> None:
+    world.group(0, 0, 2, cap=WAD // 2)
+    world.group(1, 1, absolute=5 * UNIT)
+    world.limit("DepositCap", 2_000_000 * UNIT)
+    world.keeper().cycle(live=True)
+    state = state_of(world)
+    told = "\n".join(lines(state))
+    first, second, third = (entry.name for entry in state.snapshot.strategies)
+    for part in (
+        f"After every rebalance at most 50 % of the vault in {first}, {third} together.",
+        f"at most 100 % of the vault and at most 5 {state.asset_symbol} in {second} together.",
+        f"{first}, {third} together: ",
+        "Whoever takes funds out of a strategy may lose at most 0.5 % of them on the way.",
+        f"No deposit lifts the vault over 2,000,000 {state.asset_symbol}.",
+        "grows at most 100000 % a year",
+    ):
+        assert part in told, part
+    shown = to_json(state)
+    assert shown["limits"]["deposit_cap"] == str(2_000_000 * UNIT)
+    assert shown["limits"]["unwind_loss"] == 0.005
+    assert [group["relative_cap"] for group in shown["groups"]] == [0.5, 1.0]
+    assert shown["groups"][0]["members"] == [world.strategies[index].address for index in (0, 2)]
+    assert int(shown["groups"][0]["assets"]) == sum(state.snapshot.strategies[index].assets for index in (0, 2)) > 0
+
+
+def test_deposit_cap__reached__is_told(world: World) -> None:
+    world.limit("DepositCap", 1_000_000 * UNIT + 1)
+    assert "at its deposit cap" not in "\n".join(lines(state_of(world)))
+    world.limit("DepositCap", 1_000_000 * UNIT)
+    assert "Deposits are closed: the vault is at its deposit cap." in "\n".join(lines(state_of(world)))
+    assert world.vault.functions.maxDeposit(world.depositor).call() == 0
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "told", "warning"),
+    [
+        ("UnwindLoss", WAD // 20, "", True),
+        ("UnwindLoss", WAD // 20 + 1, "5 % of them may be lost on the way", True),
+        ("DepositCap", 2**128 - 2, "", False),
+        ("DepositCap", 2**128 - 1, "no deposit cap", False),
+        ("MaxGrowthRate", 0, "the growth rate is 0", False),
+        ("MaxGrowthRate", 10 * WAD, "", False),
+        ("MaxGrowthRate", 10 * WAD + 10**12, "believes almost any gain", False),
+    ],
+)
+def test_limits__loose_ones__are_warned_of_or_noted(
+    world: World, limit: str, value: int, told: str, warning: bool
+) -> None:
+    world.limit("MaxGrowthRate", WAD // 4)
+    world.limit("DepositCap", UNIT)
+    before = state_of(world)
+    world.limit(limit, value)
+    state = state_of(world)
+    found = [line for line in alarms(state) if line not in alarms(before)] if warning else notes(state)
+    assert len(found) == bool(told)
+    assert all(told in line for line in found)
+    assert all(line in "\n".join(lines(state)) for line in found)
+    assert all(line in to_json(state)["warnings" if warning else "notes"] for line in found)
+
+
+def test_announced__what_changes_groups_tokens_or_the_bid__in_words(governed: World) -> None:
+    vault, risk, nobody = governed.vault.functions, THIEF.address, "0x" + "00" * 20
+    before = (nobody, WAD // 2, 2**128 - 1, 0b011)
+    announce(governed, vault.setGroup(0, before))
+    (first,) = state_of(governed).authority.pending
+    governed.pass_time(2 * DAY)
+    governed.do(governed.authority.functions.execute(first.target, first.data), governed.w3.eth.accounts[2])
+    announce(governed, vault.setGroup(0, (risk, WAD // 4, 5 * UNIT, 0b101)))
+    announce(governed, vault.setGroup(1, (nobody, WAD, 2**128 - 1, 0b100)))
+    announce(governed, vault.sweep(THIEF.address, KEEPER.address))
+    announce(governed, vault.restate(2_000_000 * UNIT))
+    announce(governed, vault.setKeeper(THIEF.address))
+    announce(governed, vault.loosen(Limit.DEPOSIT_CAP, 7 * UNIT))
+    state = state_of(governed)
+    unit = state.asset_symbol
+    a, b, c = (entry.name for entry in state.snapshot.strategies)
+    assert sorted(describe(state, operation) for operation in state.authority.pending) == sorted(
+        [
+            f"change group 0: at most 25 % of the vault and at most 5 {unit} in {a}, {c} together, which share {risk}, "
+            f"instead of at most 50 % of the vault in {a}, {b}",
+            f"add group 1: at most 100 % of the vault in {c} together",
+            f"send all of the vault's {THIEF.address}, a token that is neither its asset nor a strategy's share, to "
+            f"{KEEPER.address}",
+            f"restate: let what leaving is paid from rise at once from 1,000,000 {unit} to at most 2,000,000 {unit}, "
+            "but not over NAV",
+            f"make {THIEF.address} the keeper",
+            f"loosen: change {Limit.DEPOSIT_CAP.words} from none to 7 {unit}",
+        ]
+    )
+    assert state.notice("setGroup") == state.notice("restate") == 2 * DAY
 
 
 def test_since__skips_the_search_and_the_events_before(governed: World) -> None:

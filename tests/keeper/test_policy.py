@@ -72,10 +72,10 @@ def test_at__looser_limit_that_no_backtest_feels__told_and_served(limit: Limit, 
     assert limit.words in logs[0]["looser"]
 
 
-def test_at__mark_that_grows_at_another_rate__refused_in_both_directions() -> None:
-    for value in (LIMITS.mark_growth_rate // 2, LIMITS.mark_growth_rate * 2):
-        with pytest.raises(OtherLimitsError, match="growth of the high-water mark"):
-            _served().at(_with(Limit.MARK_GROWTH_RATE, value))
+def test_at__bid_that_grows_at_another_rate__refused_in_both_directions() -> None:
+    for value in (LIMITS.max_growth_rate // 2, LIMITS.max_growth_rate * 2):
+        with pytest.raises(OtherLimitsError, match="growth of what leaving is paid from"):
+            _served().at(_with(Limit.MAX_GROWTH_RATE, value))
 
 
 def test_at__caps__looser_refused_tighter_or_closed_served() -> None:

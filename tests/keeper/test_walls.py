@@ -14,6 +14,7 @@ from agent.units import DAY
 from agent.vault.bucket import Budget
 from keeper.chain.abi import encode_call
 from keeper.chain.rpc import CallRevertedError, Rpc
+from keeper.conversion import HOLD
 from keeper.journal import Kind, State
 from keeper.status import gather, show
 from tests.keeper.harness import KEEPER, UNIT, WAD, Killed, Shell, World
@@ -141,6 +142,63 @@ def test_walls__met_on_chain__are_named(world: World, limits: dict[str, int], na
     with pytest.raises(CallRevertedError) as caught:
         Rpc(world.url).call(world.vault.address, encode_call("Vault", "rebalance", [request]), sender=KEEPER.address)
     assert caught.value.revert.name == name
+
+
+# --- what a strategy says of itself -----------------------------------------------------------------------------------
+
+
+def test_gain_that_is_not_believed__budgets_are_the_bids__and_nothing_reverts(world: World) -> None:
+    world.limit("MaxGrowthRate", WAD // 4)
+    world.limit("TurnoverRefill", 0)
+    world.limit("TurnoverCapacity", 110 * WAD // 100)
+    keeper = world.keeper()
+    keeper.cycle(live=True)
+    world.do(world.strategies[0].functions.gain(500_000 * UNIT))
+    before = world.snapshot()
+    assert before.bid == pytest.approx(before.nav / 1.5, rel=1e-3)
+    result = keeper.cycle(live=True)
+    assert result.outcome == "mined", result.reason
+    assert "cut down" in result.reason
+    assert world.snapshot().turnover_budget < WAD // 100
+    assert np.subtract(result.weights, result.target).max() == pytest.approx(0.12 / 1.5, rel=0.05)
+
+
+def test_strategy_that_could_not_pay_back__takes_no_inflow__others_do(world: World) -> None:
+    world.limit("TurnoverCapacity", WAD // 2)
+    world.limit("TurnoverRefill", 0)
+    keeper = world.keeper()
+    keeper.cycle(live=True)
+    held = world.weights
+    world.limit("TurnoverCapacity", 2 * WAD)
+    world.do(world.strategies[1].functions.setLiquidity(1000 * UNIT))
+    result = keeper.cycle(live=True)
+    assert result.outcome == "mined", result.reason
+    assert result.request is not None
+    assert result.request.weights[1] == HOLD
+    assert world.weights[1] == pytest.approx(held[1], abs=1e-4)
+    assert min(world.weights[0], world.weights[2]) > held[0] + 0.1
+
+
+def test_strategy_that_says_nothing_of_what_it_can_pay__is_tried(world: World) -> None:
+    world.do(world.strategies[1].functions.setLiquidity(0))
+    result = world.keeper().cycle(live=True)
+    assert result.outcome == "refused"
+    assert "Illiquid(strategy=" in result.reason
+    assert world.nonce() == 0
+
+
+def test_group__its_members_stay_under_the_cap_together(world: World) -> None:
+    world.group(0, 0, 1, cap=WAD // 2)
+    result = world.keeper().cycle(live=True)
+    assert result.outcome == "mined", result.reason
+    first, second, third = world.weights
+    assert first + second == pytest.approx(0.5, abs=1e-4)
+    assert first + second <= 0.5
+    assert third == pytest.approx(1 / 3, abs=1e-4)
+    world.group(0, 0, 1, absolute=300_000 * UNIT)
+    world.do(world.strategies[2].functions.gain(100_000 * UNIT))
+    assert world.keeper().cycle(live=True).outcome == "mined"
+    assert sum(world.weights[:2]) * world.snapshot().nav <= 300_000 * UNIT
 
 
 # --- quarantine --------------------------------------------------------------------------------------------------
