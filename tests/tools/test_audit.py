@@ -158,8 +158,8 @@ def test_cli__options__reach_the_part(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setitem(PARTS, "mutation", Part(measure, ()))
     base = ["--only", "mutation", "--out", str(tmp_path / "audit.json")]
     CliRunner(mix_stderr=False).invoke(cli, [*base, "--all", "--jobs", "3"])
-    CliRunner(mix_stderr=False).invoke(cli, [*base, "--mutants", "7", "--seed", "5", "--jobs", "3"])
-    assert seen == [Options(3, None, 1), Options(3, 7, 5)]
+    CliRunner(mix_stderr=False).invoke(cli, [*base, "--mutants", "7", "--seed", "5", "--seeds", "3", "--jobs", "3"])
+    assert seen == [Options(3, None, 1, 1), Options(3, 7, 5, 3)]
 
 
 def test_run__missing_failing_or_endless_program__named_errors(tmp_path: Path) -> None:
@@ -187,25 +187,40 @@ def test_report__of_an_earlier_run__does_not_count(name: str, report: str, audit
 # --- Size ---
 
 
-@pytest.mark.parametrize(("size", "code"), [(24_576, 0), (24_577, 1)])
-def test_size__at_and_over_the_limit(size: int, code: int, audit: Audit) -> None:
+def built(root: Path, name: str, text: str) -> None:
+    """What Forge leaves of a contract."""
+    artifact = root / forge.DEPLOYED / f"{name}.sol" / f"{name}.json"
+    artifact.parent.mkdir(parents=True, exist_ok=True)
+    artifact.write_text(text, encoding="utf-8")
+
+
+def code(size: int) -> str:
+    return json.dumps({"deployedBytecode": {"object": "0x" + "00" * size}})
+
+
+@pytest.mark.parametrize("larger", forge.CODE)
+@pytest.mark.parametrize(("size", "ended"), [(24_576, 0), (24_577, 1)])
+def test_size__either_contract_at_and_over_the_limit(size: int, ended: int, larger: str, audit: Audit) -> None:
     def build(root: Path, _: object) -> None:
-        artifact = root / forge.ARTIFACT
-        artifact.parent.mkdir(parents=True)
-        artifact.write_text(json.dumps({"deployedBytecode": {"object": "0x" + "00" * size}}), encoding="utf-8")
+        for name in forge.CODE:
+            built(root, name, code(size if name == larger else 1_000))
 
-    ended, figures = audit("size", build)
-    assert (ended, figures["contract_size_bytes"]) == (code, size)
+    exit_code, figures = audit("size", build)
+    assert (exit_code, figures["contract_size_bytes"]) == (ended, size)
+    assert figures["parts"]["size"]["sizes"][larger] == size
 
 
+@pytest.mark.parametrize("name", forge.CODE)
 @pytest.mark.parametrize("text", ['{"deployedBytecode": {"object": "0x"}}', "{}", '{"deployed', None])
-def test_size__artifact_without_code__refused(text: str | None, project: Path, audit: Audit) -> None:
-    (project / forge.ARTIFACT).parent.mkdir(parents=True)
-    if text is not None:
-        (project / forge.ARTIFACT).write_text(text, encoding="utf-8")
+def test_size__artifact_without_code__refused(text: str | None, name: str, project: Path, audit: Audit) -> None:
+    for other in forge.CODE:
+        if other != name:
+            built(project, other, code(1_000))
+        elif text is not None:
+            built(project, name, text)
     ended, figures = audit("size", lambda *_: None)
     assert (ended, figures["contract_size_bytes"]) == (1, None)
-    assert "Vault.json" in figures["parts"]["size"]["error"]
+    assert f"{name}.json" in figures["parts"]["size"]["error"]
 
 
 # --- Slither ---
@@ -391,7 +406,7 @@ def test_proofs__broken_report__refused(report: str | None, proofs: Audit) -> No
 
 def test_stated__the_proofs_of_the_house__are_found() -> None:
     names = {name for _, name in part.stated(part.ROOT, "tests/proofs", "check_")}
-    assert {"check_theMarkNeverFalls", "check_refuted_theFloorIsTheMark"} <= names
+    assert {"check_theBidIsNeverOverNav", "check_refuted_theFloorIsTheMark"} <= names
 
 
 # --- The solver of the proofs ---
@@ -504,22 +519,33 @@ def test_coverage__forge_writes_no_report__refused(audit: Audit) -> None:
 
 @pytest.fixture
 def campaign(audit: Audit, project: Path) -> Audit:
-    """Run the invariants of a project that states two of them; Forge prints `text`, and the suites write `worst`."""
+    """Run the invariants of a project that states two of them.
+
+    Forge prints `text`, and the suites write their worst cases: `worst` of one figure, and `others` of the other. With
+    more than one seed, `worst` is one number for each seed.
+    """
     source = project / forge.CAMPAIGNS / "TinyInvariants.t.sol"
     source.parent.mkdir()
     functions = "".join(f"    function invariant_{name}() public view {{}}\n" for name in ("breaks", "holds"))
     source.write_text(f"{HEAD}contract TinyInvariants {{\n{functions}}}\n", encoding="utf-8")
     (project / "out").mkdir()
-    (project / "out/worst_case_stolen_key-18.json").write_text('{"worst_case_stolen_key": "0"}')  # of an earlier run
+    for figure in forge.WORST_CASES:  # of an earlier run
+        (project / f"out/{figure}-18.json").write_text(json.dumps({figure: "0"}))
 
-    def run(text: str, *worst: int) -> Ended:
+    def run(
+        text: str, *worst: int, figure: str = "worst_case_stolen_key", others: int | None = 0, seeds: int = 1
+    ) -> Ended:
+        left = iter(worst)
+
         def tool(root: Path, command: Sequence[str]) -> str:
-            for number, value in enumerate(worst):
-                path = root / f"out/worst_case_stolen_key-{number}.json"
-                path.write_text(json.dumps({"worst_case_stolen_key": str(value)}))
+            for name in forge.WORST_CASES:
+                own = [next(left)] if seeds > 1 and name == figure else worst
+                values = own if name == figure else [others]
+                for number, value in enumerate(value for value in values if value is not None):
+                    (root / f"out/{name}-{number}.json").write_text(json.dumps({name: str(value)}))
             return text
 
-        return audit("invariants", tool)
+        return audit("invariants", tool, "--seeds", str(seeds))
 
     return run
 
@@ -539,7 +565,7 @@ def test_invariants__one_violated__fails(campaign: Audit) -> None:
     ended, figures = campaign(recorded("invariants.json"), forge.WAD // 2)
     assert (ended, figures["invariant_violations"], figures["invariant_calls"]) == (1, 1, 5000)
     assert figures["missed"] == ["invariant_calls", "invariant_violations"]
-    notes = ["TinyInvariants.invariant_breaks: panic: assertion failed (0x01)"]
+    notes = ["TinyInvariants.invariant_breaks: panic: assertion failed (0x01) (seed 1)"]
     assert figures["parts"]["invariants"]["notes"] == notes
 
 
@@ -549,13 +575,36 @@ def test_invariants__all_hold__passes_with_the_worst_of_all_suites(campaign: Aud
     assert figures["worst_case_stolen_key"] == 0.5
 
 
-def test_invariants__more_stolen_than_the_bound_or_nothing_told__fails(campaign: Audit) -> None:
-    assert campaign(changed(lambda tests: None), forge.WAD + 1000)[1]["missed"] == ["worst_case_stolen_key"]
+@pytest.mark.parametrize("figure", forge.WORST_CASES)
+def test_invariants__more_taken_than_the_bound__fails(figure: str, campaign: Audit) -> None:
+    assert campaign(changed(lambda tests: None), forge.WAD + 1000, figure=figure)[1]["missed"] == [figure]
 
 
-def test_invariants__an_earlier_worst_case__does_not_count(campaign: Audit) -> None:
-    ended, figures = campaign(changed(lambda tests: None))
-    assert (ended, figures["missed"]) == (1, ["worst_case_stolen_key"])
+@pytest.mark.parametrize("figure", forge.WORST_CASES)
+def test_invariants__all_of_the_bound_taken__passes(figure: str, campaign: Audit) -> None:
+    ended, figures = campaign(changed(lambda tests: None), forge.WAD, figure=figure)
+    assert (ended, figures[figure]) == (0, 1.0)
+
+
+@pytest.mark.parametrize("figure", forge.WORST_CASES)
+def test_invariants__an_earlier_worst_case__does_not_count(figure: str, campaign: Audit) -> None:
+    ended, figures = campaign(changed(lambda tests: None), figure=figure)
+    assert (ended, figures["missed"]) == (1, [figure])
+    assert figures["parts"]["invariants"]["notes"] == [f"the invariant suite wrote no out/{figure}.json"]
+
+
+@pytest.mark.parametrize("figure", forge.WORST_CASES)
+def test_invariants__three_seeds__calls_add_up_and_the_worst_of_all_counts(figure: str, campaign: Audit) -> None:
+    parts = (forge.WAD // 4, forge.WAD + 1000, forge.WAD // 2)
+    ended, figures = campaign(changed(lambda tests: None), *parts, figure=figure, seeds=3)
+    assert (ended, figures["missed"]) == (1, [figure])
+    assert (figures["invariant_calls"], figures["parts"]["invariants"]["seeds"]) == (3 * 1_005_000, 3)
+
+
+def test_invariants__one_violated_with_two_seeds__counts_for_each(campaign: Audit) -> None:
+    figures = campaign(recorded("invariants.json"), 0, 0, seeds=2)[1]
+    assert figures["invariant_violations"] == 2
+    assert [note.split("(")[-1] for note in figures["parts"]["invariants"]["notes"]] == ["seed 1)", "seed 2)"]
 
 
 def test_invariants__set_up_fails__is_a_violation(campaign: Audit) -> None:
@@ -606,6 +655,15 @@ def explained(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def entry(key: str, reason: str) -> str:
     return f'[[survivor]]\nmutant = "{key}"\nreason = "{reason}"\n'
+
+
+def test_mutation__the_house__every_room_and_library_of_the_vault_is_mutated() -> None:
+    """But the one library that only a strategy uses."""
+    files = [file for folder in ("vault", "libraries") for file in (part.ROOT / "contracts" / folder).glob("*.sol")]
+    names = {file.relative_to(part.ROOT).as_posix() for file in files} | {"contracts/Vault.sol"}
+    assert set(mutation.VAULT.mutated) == names - {"contracts/libraries/AaveReserveConfiguration.sol"}
+    assert mutation.VAULT.mutated[0] == "contracts/Vault.sol"
+    assert all((part.ROOT / name).exists() for name in (*mutation.VAULT.left_out, mutation.VAULT.harness or ""))
 
 
 @pytest.mark.slow

@@ -64,14 +64,17 @@ class Subject:
     rounds: Sequence[Sequence[str]] = ((),)
 
 
+# The contracts that the vault is put together from.
+ROOMS = ("Exits", "Governance", "LimitTable", "Positions", "Rebalancing", "Valuation", "VaultStorage")
 VAULT = Subject(
     mutated=(
         "contracts/Vault.sol",
+        *(f"contracts/vault/{room}.sol" for room in ROOMS),
         "contracts/libraries/Bucket.sol",
-        "contracts/libraries/HighWaterMark.sol",
+        "contracts/libraries/GrowthBound.sol",
         "contracts/libraries/BoundedCall.sol",
     ),
-    deployed=("Vault", "VaultLens"),
+    deployed=("Vault", "Governance", "VaultLens"),
     left_out=("tests/contracts/AaveV3StrategyTest.t.sol", "tests/contracts/gas"),
     harness="tests/contracts/utils/VaultHarness.sol",
     rounds=(
@@ -100,22 +103,25 @@ OPTIMIZED: Mapping[str, str] = {
 FEW_RUNS = {"FOUNDRY_FUZZ_RUNS": "24", "FOUNDRY_INVARIANT_RUNS": "24", "FOUNDRY_INVARIANT_DEPTH": "64"}
 # Tests that are likely to notice a fault in a function, beside one that is named like it.
 RELATED: Mapping[str, str] = {
-    "_checkCaps": "Caps",
-    "_setCaps": "Caps",
+    **dict.fromkeys(("_checkCaps", "_setCaps", "_checkGroups", "setGroup"), "Caps,Groups"),
+    "_checkGrown": "Caps,Liquidity",
+    "_noteDiscount": "SharePrice,Deposit",
     "_checkIdleFloor": "IdleFloor",
-    "_spendTurnover": "Budgets",
     "_checkOutcome": "Budgets,FlashDeposit,Drawdown",
-    **dict.fromkeys(("_books", "_accrue", "_settle", "_feeRate"), "PerformanceFee"),
-    **dict.fromkeys(("_markAt", "_startMark"), "SharePrice"),
+    **dict.fromkeys(("_books", "_accrue", "_settle", "_feeRate"), "PerformanceFee,SharePrice"),
+    **dict.fromkeys(("_markAt", "_setMark", "_record", "_ceiling", "_grown"), "SharePrice"),
     **dict.fromkeys(("_drawdownFloor", "_checkTradable", "_trip"), "Drawdown"),
-    **dict.fromkeys(("_room", "_openRoom"), "Deposit"),
+    **dict.fromkeys(("_room", "_openRoom", "_mostAssets", "_isNarrow"), "Deposit,SharePrice"),
     "_openForDeposit": "Deposit,FlashDeposit",
     "_enter": "Deposit,Tokens",
     "_leave": "Withdraw,Drawdown",
-    **dict.fromkeys(("_pull", "_withdrawable", "_liquid", "callUint"), "Withdraw"),
-    **dict.fromkeys(("_handOut", "tryTransfer"), "InKind"),
-    "_value": "Quarantine,SharePrice",
-    **dict.fromkeys(("_setLimit", "_limit", "_within"), "Governance"),
+    **dict.fromkeys(("_pull", "_draw", "_liquid", "_most", "callUint"), "Withdraw,Slippage"),
+    **dict.fromkeys(("_handOut", "_minimum", "_redeemInKind", "tryTransfer"), "InKind"),
+    "_reduce": "InKind,SharePrice",
+    **dict.fromkeys(("_unwind", "_unwindable"), "Unwind"),
+    **dict.fromkeys(("_value", "_checkPriced"), "Quarantine,SharePrice"),
+    **dict.fromkeys(("_setLimit", "_limit", "_within", "_isTighter", "_checkTighter"), "Governance"),
+    **dict.fromkeys(("_checkNotGivenUp", "abdicate", "abdicateCaps", "loosen", "loosenCaps"), "Governance"),
     "readText": "Lens",
     "readUint": "Quarantine",
     "constructor": "Roles,Governance,IdleFloor,Budgets",

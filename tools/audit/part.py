@@ -44,11 +44,24 @@ class ReviewError(AuditError):
 
 @dataclass(frozen=True)
 class Options:
-    """Choices of the command line: processes that work at once, mutants to sample (None: all), and the random seed."""
+    """Choices of the command line.
+
+    Attributes
+    ----------
+    jobs
+        Processes that work at once.
+    mutants
+        Size of the sample; None: all.
+    seed
+        Of the sample, and of the first campaign.
+    seeds
+        Campaigns of invariants, each with the next seed.
+    """
 
     jobs: int = 2
     mutants: int | None = 140
     seed: int = 1
+    seeds: int = 1
 
 
 @dataclass(frozen=True)
