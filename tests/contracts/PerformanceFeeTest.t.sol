@@ -89,6 +89,35 @@ abstract contract PerformanceFeeTest is BaseTest {
         assertEq(vault.balanceOf(FEES), charged, "once");
     }
 
+    /// @dev A valuation that is wrong for one transaction, whoever records it, and however often.
+    function test_fee_notOnAGlitch(uint256 glitch, uint256 wait) public {
+        glitch = bound(glitch, 1, 1500 * UNIT);
+        _charge();
+        vm.warp(block.timestamp + bound(wait, 0, 365 days));
+        _touch();
+        a.gain(glitch);
+        for (uint256 i; i < 3; ++i) {
+            _touch();
+        }
+        a.lose(glitch);
+        _touch();
+        assertEq(vault.balanceOf(FEES), 0);
+        assertEq(vault.feeMark(), WAD);
+        assertApproxEqAbs(_redeemAll(ALICE), 1000 * UNIT, 3);
+    }
+
+    /// @dev A newcomer pays the ask, which lifts the bid per share: their own money is no gain.
+    function test_fee_notOnWhatANewcomerPays(uint256 gain, uint256 assets) public {
+        gain = bound(gain, UNIT, 29 * UNIT);
+        assets = bound(assets, UNIT, 1_000_000 * UNIT);
+        _charge();
+        a.gain(gain);
+        _deposit(BOB, assets);
+        assertGt(vault.sharePrice(), WAD);
+        _touch();
+        assertEq(vault.balanceOf(FEES), 0);
+    }
+
     /// @dev Down and up again is no gain.
     function test_fee_notOnARecovery(uint256 loss) public {
         loss = bound(loss, 1, 99 * UNIT);
