@@ -169,6 +169,52 @@ abstract contract DepositTest is BaseTest {
         _deposit(BOB, UNIT);
     }
 
+    /// @dev Nor may a single position be far over what is recorded of it, however small it is in the whole.
+    function test_deposit_closedWhileThatOfAPositionIsWide(uint256 gain) public {
+        _deposit(ALICE, 100_000 * UNIT);
+        _rebalance(0.6e18, 0, 0.01e18);
+        uint256 least = 1000 * UNIT / 20 + 1000;
+        c.gain(least);
+        _deposit(BOB, UNIT);
+        // A share of the strategy belongs to nobody, and so does its part of the gain.
+        gain = bound(gain, 4, 3000 * UNIT);
+        c.gain(gain);
+        assertEq(vault.maxDeposit(BOB), 0);
+        assertEq(vault.maxMint(BOB), 0);
+        IVaultTypes.Valuation memory v = vault.valuation();
+        assertLe(v.ask, v.bid * 21 / 20 + 1000, "the whole is narrow");
+        _fund(BOB, UNIT);
+        bytes memory error = abi.encodeWithSelector(IVaultTypes.SpreadTooWide.selector, v.bid, v.ask);
+        vm.startPrank(BOB);
+        vm.expectRevert(error);
+        vault.deposit(UNIT, BOB);
+        vm.expectRevert(error);
+        vault.mint(1, BOB);
+        vault.deposit(0, BOB);
+        vault.mint(0, BOB);
+        vm.stopPrank();
+
+        _catchUp();
+        _deposit(BOB, UNIT);
+    }
+
+    /// @dev What the last holder could not take along, because the bid did not believe it, would be a trap for the next one: an
+    /// empty vault opens when the keeper has brought it home.
+    function test_deposit_closedWhereAnEmptyVaultHoldsAnUnbelievedGain(uint256 gain) public {
+        if (DECIMALS == 0) return; // a gain of this size is dust
+        gain = bound(gain, 15 * UNIT, 500 * UNIT);
+        _deposit(ALICE, 1000 * UNIT);
+        _rebalance(0.2e18, 0.2e18, 0.2e18);
+        c.gain(gain);
+        _redeemAll(ALICE);
+        assertEq(vault.totalSupply(), 0);
+        assertEq(vault.maxDeposit(BOB), 0);
+
+        _rebalance(0, 0, 0);
+        _deposit(BOB, 1000 * UNIT);
+        assertApproxEqRel(_redeemAll(BOB), 1000 * UNIT, 0.001e18);
+    }
+
     function test_deposit_upToTheCap(uint256 cap, uint256 first) public {
         cap = bound(cap, 1, MOST);
         first = bound(first, 0, cap);
