@@ -106,6 +106,21 @@ abstract contract TwoSidedPriceTest is BaseTest {
         assertEq(vault.totalAssets(), bid);
     }
 
+    /// @dev With hardly anything in the vault, a unit of rounding is no crash and no gain has to be waited for.
+    function test_bid_ofDustIsNav(uint256 dust, uint256 gift) public {
+        _redeemAll(ALICE);
+        _rebalance(0, 0, 0);
+        _deposit(BOB, bound(dust, 1, 900));
+        uint256 nav = _nav();
+        assertLt(nav, 1000);
+        gift = bound(gift, 0, 999 - nav);
+        asset.mint(address(vault), gift);
+        IVaultTypes.Valuation memory v = vault.valuation();
+        assertEq(v.bid, nav + gift);
+        assertEq(v.bid, v.nav);
+        assertEq(v.highWaterMark, v.sharePrice);
+    }
+
     /* THE ASK */
 
     /// @dev A position is bought at what its shares are worth and left at what leaving it pays.
