@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {IVaultTypes} from "../../contracts/interfaces/IVaultTypes.sol";
 import {BaseTest} from "./BaseTest.sol";
+import {Token} from "./mocks/Token.sol";
 
 /// @notice Loss budget, turnover budget, cooldown: what bounds a stolen key.
 abstract contract BudgetsTest is BaseTest {
@@ -79,6 +80,55 @@ abstract contract BudgetsTest is BaseTest {
         vault.rebalance(request);
         a.setSlippage(0);
         _rebalance(0.5e18, 0, 0);
+    }
+
+    /// @dev Losses are summed leg by leg: what another position gains on being touched hides none.
+    function test_loss_isNotHiddenByAGain(uint256 gain, uint256 slippage) public {
+        gain = bound(gain, 10 * UNIT, 50 * UNIT);
+        slippage = bound(slippage, 10 * UNIT + 10, 50 * UNIT);
+        _rebalance(0.3e18, 0.3e18, 0);
+        b.setCallback(address(asset), abi.encodeCall(Token.mint, (address(b), gain)));
+        a.setSlippage(slippage);
+        IVaultTypes.Rebalance memory request = _request(0.4e18, 0.2e18, 0);
+        vm.expectPartialRevert(IVaultTypes.LossBudgetExceeded.selector);
+        vm.prank(KEEPER);
+        vault.rebalance(request);
+
+        a.setSlippage(5 * UNIT);
+        _rebalance(0.4e18, 0.2e18, 0);
+        assertApproxEqAbs(vault.lossBudget(), LOSS / 2, 5 * WAD / (1000 * UNIT));
+        assertGt(_nav(), 1000 * UNIT, "a gain on balance");
+    }
+
+    /// @dev Shares of no more than the bid: a valuation that is too high widens neither.
+    function test_budgets_areNotWidenedByALie(uint256 lie) public {
+        lie = bound(lie, 100 * UNIT, 20_000 * UNIT);
+        _rebalance(0.3e18, 0.1e18, 0);
+        c.setSlippage(11 * UNIT);
+        a.gain(lie);
+        uint256 nav = _nav();
+        IVaultTypes.Rebalance memory request = _request(HOLD, HOLD, 100 * UNIT * WAD / nav);
+        vm.expectPartialRevert(IVaultTypes.LossBudgetExceeded.selector);
+        vm.prank(KEEPER);
+        vault.rebalance(request);
+
+        c.setSlippage(0);
+        _rebalance(HOLD, HOLD, 100 * UNIT * WAD / nav);
+        assertApproxEqRel(vault.turnoverBudget(), TURNOVER - 0.5e18, 0.001e18);
+    }
+
+    /// @dev One that is too low counts as it is said.
+    function test_budgets_areOfTheLessThatALossLeft(uint256 loss) public {
+        loss = bound(loss, UNIT, 90 * UNIT);
+        _rebalance(0.3e18, 0.1e18, 0);
+        a.lose(loss);
+        _touch();
+        a.gain(loss); // NAV is back, the bid is not
+        uint256 bid = vault.totalAssets();
+        _rebalance(HOLD, HOLD, 0.1e18);
+        assertApproxEqAbs(
+            vault.turnoverBudget(), TURNOVER - 0.4e18 - 100 * UNIT * WAD / bid, 5 + 5 * WAD / (900 * UNIT)
+        );
     }
 
     /* TURNOVER */
