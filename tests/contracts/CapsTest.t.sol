@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {IVaultTypes} from "../../contracts/interfaces/IVaultTypes.sol";
 import {BaseTest} from "./BaseTest.sol";
+import {FeeStrategy} from "./mocks/FeeStrategy.sol";
 import {Token} from "./mocks/Token.sol";
 
 abstract contract CapsTest is BaseTest {
@@ -65,6 +66,46 @@ abstract contract CapsTest is BaseTest {
         a.gain(bound(gift, 1, 3));
         _rebalance(HOLD, HOLD, HOLD);
         _rebalance(HOLD, 0.1e18, 0.2e18);
+    }
+
+    /// @dev Shares are redeemed, and not an amount: what is left is worth the cap, whatever leaving costs.
+    function test_costlyPositionIsBroughtToItsCap(uint256 gain) public {
+        FeeStrategy costly = new FeeStrategy(asset);
+        _add(address(costly), 0.1e18, type(uint128).max);
+        _rebalanceCostly(0.1e18);
+        asset.mint(address(costly), bound(gain, 20 * UNIT, 100 * UNIT));
+        uint256 cap = _nav() / 10;
+        uint256 shares = vault.strategies()[3].shares;
+        assertGt(costly.previewRedeem(shares), cap);
+        uint256 budget = vault.lossBudget();
+
+        _rebalanceCostly(0.1e18);
+        uint256 left = costly.previewRedeem(vault.strategies()[3].shares);
+        // What leavers pay stays with those who stay.
+        assertApproxEqRel(left, cap, 0.003e18);
+        assertEq(vault.lossBudget(), budget, "its valuation is net of the cost");
+        _rebalanceCostly(0);
+        assertEq(vault.strategies()[3].shares, 0);
+    }
+
+    function _rebalanceCostly(uint256 weight) private {
+        uint256[] memory weights = new uint256[](4);
+        (weights[0], weights[1], weights[2], weights[3]) = (HOLD, HOLD, HOLD, weight);
+        IVaultTypes.Rebalance memory request = _request(weights);
+        vm.prank(KEEPER);
+        vault.rebalance(request);
+    }
+
+    /// @dev The cap is a share of no more than the bid.
+    function test_relativeCapIsNotWidenedByALie(uint256 lie) public {
+        lie = bound(lie, 100 * UNIT, 9000 * UNIT);
+        _rebalance(0.3e18, 0, 0);
+        a.gain(lie);
+        uint256 nav = _nav();
+        uint256 weight = 501 * UNIT * WAD / nav;
+        _refused(HOLD, weight, HOLD, _relative(address(b), nav * weight / WAD, 500 * UNIT));
+        _rebalance(HOLD, 500 * UNIT * WAD / nav, HOLD);
+        assertLe(_value(b), 500 * UNIT);
     }
 
     function test_loweredCapBindsAtOnce() public {
