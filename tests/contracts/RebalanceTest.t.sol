@@ -81,6 +81,21 @@ abstract contract RebalanceTest is BaseTest {
         assertEq(vault.totalAssets(), 1000 * UNIT - slippage);
     }
 
+    /// @dev Who enters or leaves in front, at any size, does not move it: a request that names the price exactly passes.
+    function test_rebalance_minSharePriceIsNotMovedByOthers(uint256 gain, uint256 assets, uint256 part) public {
+        _deposit(BOB, 1000 * UNIT);
+        _rebalance(0.3e18, 0.1e18, 0);
+        a.gain(bound(gain, 0, 30 * UNIT));
+        IVaultTypes.Rebalance memory request = _request(HOLD, HOLD, HOLD);
+        request.minSharePrice = vault.valuation().navPrice;
+        _deposit(MALLORY, bound(assets, 1, MOST));
+        uint256 shares = bound(part, 0, vault.balanceOf(BOB));
+        vm.prank(BOB);
+        vault.redeem(shares, BOB, BOB);
+        vm.prank(KEEPER);
+        vault.rebalance(request);
+    }
+
     function test_rebalance_closedWhenHalted() public {
         _halt();
         IVaultTypes.Rebalance memory request = _request(0, 0, 0);
