@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {IVaultTypes} from "../../contracts/interfaces/IVaultTypes.sol";
 import {BaseTest} from "./BaseTest.sol";
+import {FeeStrategy} from "./mocks/FeeStrategy.sol";
 import {MockStrategy} from "./mocks/MockStrategy.sol";
 
 /// @notice The properties that ERC-4626 asks for, in every state that the vault can be in.
@@ -12,6 +13,7 @@ abstract contract ERC4626Test is BaseTest {
         Idle,
         Invested,
         Gained,
+        Unbelieved,
         Lost,
         UnderFloor,
         Halted,
@@ -19,6 +21,7 @@ abstract contract ERC4626Test is BaseTest {
         Broken,
         Quarantined,
         FeeDue,
+        Costly,
         Donated
     }
 
@@ -34,7 +37,12 @@ abstract contract ERC4626Test is BaseTest {
         if (state == State.Idle) return;
         _rebalance(0.5e18, 0.2e18, bound(random >> 128, 0, 0.2e18));
         uint256 nav = vault.totalAssets();
-        if (state == State.Gained) a.gain(bound(random >> 96, 0, 3 * nav));
+        if (state == State.Gained) {
+            a.gain(bound(random >> 96, 0, 3 * nav));
+            _catchUp();
+        }
+        // By little enough for deposits to stay open, and by more.
+        if (state == State.Unbelieved) a.gain(bound(random >> 96, 0, random & 1 == 0 ? nav / 41 : 3 * nav));
         if (state == State.Lost) a.lose(bound(random >> 96, 0, nav / 11));
         if (state == State.UnderFloor) a.lose(bound(random >> 96, nav * 11 / 100, nav * 2 / 5));
         if (state == State.Halted) _halt();
@@ -48,7 +56,17 @@ abstract contract ERC4626Test is BaseTest {
             _setLimit(IVaultTypes.Limit.PerformanceFee, 0.3e18);
             vm.prank(GOVERNANCE);
             vault.setFeeRecipient(BOB);
+            _setLimit(IVaultTypes.Limit.MaxGrowthRate, 1000e18);
             a.gain(bound(random >> 96, 0, 3 * nav));
+            vm.warp(block.timestamp + 30 days);
+        }
+        if (state == State.Costly) {
+            _add(address(new FeeStrategy(asset)), 0.3e18, type(uint128).max);
+            uint256[] memory weights = new uint256[](4);
+            (weights[0], weights[1], weights[2], weights[3]) = (0.3e18, HOLD, HOLD, 0.2e18);
+            IVaultTypes.Rebalance memory request = _request(weights);
+            vm.prank(KEEPER);
+            vault.rebalance(request);
         }
         if (state == State.Donated) {
             asset.mint(address(vault), bound(random >> 96, 1, 10 * nav));
