@@ -53,38 +53,61 @@ contract AbdicationProof is Proof {
         _vault.setStrategy(address(3));
     }
 
-    function check_anAbdicatedCapIsNeverRaised(uint128 cap, uint128 tightened, uint256 value) external {
-        _vault.setLimit(IVaultTypes.Limit.DepositCap, cap);
-        _vault.abdicate(IVaultTypes.Limit.DepositCap);
-        _vault.setLimit(IVaultTypes.Limit.DepositCap, tightened);
+    function check_anAbdicatedCapIsNeverRaised(uint128 cap, uint128 present, uint256 value) external {
+        _giveUp(IVaultTypes.Limit.DepositCap, cap, present);
         _vault.loosen(IVaultTypes.Limit.DepositCap, value);
         assert(_vault.limit(IVaultTypes.Limit.DepositCap) <= cap);
     }
 
-    function check_anAbdicatedFloorIsNeverLowered(uint64 floor, uint64 tightened, uint256 value) external {
-        _vault.setLimit(IVaultTypes.Limit.IdleFloor, floor);
-        _vault.abdicate(IVaultTypes.Limit.IdleFloor);
-        _vault.setLimit(IVaultTypes.Limit.IdleFloor, tightened);
+    function check_anAbdicatedFloorIsNeverLowered(uint64 floor, uint64 present, uint256 value) external {
+        _giveUp(IVaultTypes.Limit.IdleFloor, floor, present);
         _vault.loosen(IVaultTypes.Limit.IdleFloor, value);
         assert(_vault.limit(IVaultTypes.Limit.IdleFloor) >= floor);
     }
 
-    /// @dev What the guardian tightened, governance can undo.
-    function check_anAbdicatedLimitGoesBackToItsValue(uint128 cap, uint128 tightened) external {
-        _vault.setLimit(IVaultTypes.Limit.DepositCap, cap);
-        _vault.abdicate(IVaultTypes.Limit.DepositCap);
-        _vault.setLimit(IVaultTypes.Limit.DepositCap, tightened);
+    /// @dev No growth rate is tighter than another, so this one can only stay.
+    function check_anAbdicatedGrowthRateStays(uint256 value) external {
+        _vault.loosen(IVaultTypes.Limit.MaxGrowthRate, WAD / 4);
+        _vault.abdicate(IVaultTypes.Limit.MaxGrowthRate);
+        _vault.loosen(IVaultTypes.Limit.MaxGrowthRate, value);
+        assert(_vault.limit(IVaultTypes.Limit.MaxGrowthRate) == WAD / 4);
+    }
+
+    /// @dev What the guardian tightened, before or after, governance can undo.
+    function check_anAbdicatedLimitGoesBackToItsValue(uint128 cap, uint128 before, uint128 present) external {
         _vault.loosen(IVaultTypes.Limit.DepositCap, cap);
+        _vault.setLimit(IVaultTypes.Limit.DepositCap, before);
+        _vault.abdicate(IVaultTypes.Limit.DepositCap);
+        _vault.setLimit(IVaultTypes.Limit.DepositCap, present);
+        assert(_loosens(IVaultTypes.Limit.DepositCap, cap));
         assert(_vault.limit(IVaultTypes.Limit.DepositCap) == cap);
     }
 
-    function check_abdicatingTwiceChangesNothing(uint128 cap, uint128 tightened, uint256 value) external {
-        _vault.setLimit(IVaultTypes.Limit.DepositCap, cap);
+    function check_abdicatingTwiceChangesNothing(uint128 cap, uint128 present) external {
+        _giveUp(IVaultTypes.Limit.DepositCap, cap, present);
         _vault.abdicate(IVaultTypes.Limit.DepositCap);
-        _vault.setLimit(IVaultTypes.Limit.DepositCap, tightened);
-        _vault.abdicate(IVaultTypes.Limit.DepositCap);
-        _vault.loosen(IVaultTypes.Limit.DepositCap, value);
-        assert(_vault.limit(IVaultTypes.Limit.DepositCap) <= cap);
+        assert(_loosens(IVaultTypes.Limit.DepositCap, cap));
+        assert(_vault.limit(IVaultTypes.Limit.DepositCap) == cap);
+    }
+
+    /// @dev Governance that tightens an abdicated limit does not give up more.
+    function check_anAbdicatedLimitMayBeTightenedForAWhile(uint128 cap, uint128 between) external {
+        vm.assume(between <= cap);
+        _giveUp(IVaultTypes.Limit.DepositCap, cap, cap);
+        assert(_loosens(IVaultTypes.Limit.DepositCap, between));
+        assert(_loosens(IVaultTypes.Limit.DepositCap, cap));
+        assert(_vault.limit(IVaultTypes.Limit.DepositCap) == cap);
+    }
+
+    /// @dev Governance sets a limit and abdicates. Whatever became of the limit since, the guardian made of it.
+    function _giveUp(IVaultTypes.Limit limit, uint256 value, uint256 present) private {
+        _vault.loosen(limit, value);
+        _vault.abdicate(limit);
+        _vault.setLimit(limit, present);
+    }
+
+    function _loosens(IVaultTypes.Limit limit, uint256 value) private returns (bool ok) {
+        (ok,) = address(_vault).call(abi.encodeCall(Governance.loosen, (limit, value)));
     }
 
     function check_abdicatedCapsAreNeverRaised(
@@ -116,11 +139,16 @@ contract AbdicationProof is Proof {
 
     /* FALSE ON PURPOSE. See `MUST_FAIL` of the audit. */
 
-    function check_refuted_anAbdicatedCapIsFrozen(uint128 cap, uint128 tightened, uint256 value) external {
-        _vault.setLimit(IVaultTypes.Limit.DepositCap, cap);
-        _vault.abdicate(IVaultTypes.Limit.DepositCap);
-        _vault.setLimit(IVaultTypes.Limit.DepositCap, tightened);
+    function check_refuted_anAbdicatedCapIsFrozen(uint128 cap, uint128 present, uint256 value) external {
+        _giveUp(IVaultTypes.Limit.DepositCap, cap, present);
         _vault.loosen(IVaultTypes.Limit.DepositCap, value);
+        assert(_vault.limit(IVaultTypes.Limit.DepositCap) == cap);
+    }
+
+    function check_refuted_anAbdicatedLimitIsAsItWas(uint128 cap, uint128 between) external {
+        vm.assume(between <= cap);
+        _giveUp(IVaultTypes.Limit.DepositCap, cap, cap);
+        assert(_loosens(IVaultTypes.Limit.DepositCap, between));
         assert(_vault.limit(IVaultTypes.Limit.DepositCap) == cap);
     }
 
