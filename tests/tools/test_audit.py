@@ -7,6 +7,7 @@ tool and leaves them where the tool would. Mutation runs on the real Forge.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -664,6 +665,15 @@ def test_mutation__the_house__every_room_and_library_of_the_vault_is_mutated() -
     assert set(mutation.VAULT.mutated) == names - {"contracts/libraries/AaveReserveConfiguration.sol"}
     assert mutation.VAULT.mutated[0] == "contracts/Vault.sol"
     assert all((part.ROOT / name).exists() for name in (*mutation.VAULT.left_out, mutation.VAULT.harness or ""))
+
+
+def test_mutation__related_tests__of_functions_and_files_that_exist() -> None:
+    sources = [(part.ROOT / name).read_text(encoding="utf-8") for name in mutation.VAULT.mutated]
+    functions = {name for source in sources for name in re.findall(r"\bfunction (\w+)", source)}
+    assert set(mutation.RELATED) <= functions | {"constructor"}
+    tests = {file.name.removesuffix("Test.t.sol") for file in (part.ROOT / "tests/contracts").glob("*Test.t.sol")}
+    related = {name for names in mutation.RELATED.values() for name in names.split(",")}
+    assert related <= tests
 
 
 @pytest.mark.slow
