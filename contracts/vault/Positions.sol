@@ -18,8 +18,7 @@ abstract contract Positions is Valuation {
     using SafeCast for uint256;
     using SafeERC20 for IERC20;
 
-    /// @dev One step of a withdrawal: draws `amount` from the
-    /// strategy at a position, all of it where that is its whole `value`.
+    /// @dev One step of a withdrawal: draws `amount` from the strategy at a position, all of it where that is its whole `value`.
     /// @param allowed The most that leaving may cost beyond the strategy's valuation.
     /// @param probe Reverts in any case: with `Probed` where the strategy would have paid.
     /// @return loss What leaving cost beyond the valuation.

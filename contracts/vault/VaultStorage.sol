@@ -138,11 +138,11 @@ abstract contract VaultStorage is IVaultTypes, ERC4626, ERC20Permit, AccessManag
         AccessManaged(authority_)
     {}
 
-    /* INTERNAL */
-
     function decimals() public view virtual override(ERC20, ERC4626) returns (uint8) {
         return ERC4626.decimals();
     }
+
+    /* INTERNAL */
 
     /// @dev Last rebalance or heartbeat.
     function _lastSeen() internal view returns (uint256) {
