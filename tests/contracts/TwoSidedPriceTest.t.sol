@@ -77,12 +77,36 @@ abstract contract TwoSidedPriceTest is BaseTest {
     function test_bid_ceilingFollowsTheShares(uint256 weight) public {
         weight = bound(weight, 0.01e18, 0.09e18);
         _rebalance(HOLD, HOLD, weight);
+        uint256 recorded = vault.strategies()[2].recorded;
+        assertApproxEqAbs(recorded, 1000 * UNIT * weight / WAD, 1);
         c.gain(500 * UNIT);
         assertApproxEqAbs(vault.totalAssets(), 1000 * UNIT, 4);
         uint256 shares = vault.balanceOf(ALICE) / 2;
         vm.prank(ALICE);
         vault.redeemInKind(shares, ALICE, ALICE, new uint256[](0));
         assertApproxEqAbs(vault.totalAssets(), 500 * UNIT, 5);
+        assertApproxEqAbs(vault.strategies()[2].recorded, recorded / 2, 1);
+    }
+
+    /// @dev Adding to a position makes nothing believed of what is in it already.
+    function test_bid_ceilingTakesADepositAndNoGain(uint256 gain, uint256 wait) public {
+        gain = bound(gain, UNIT, 100 * UNIT);
+        wait = bound(wait, 0, 365 days);
+        c.gain(gain);
+        uint256 value = _value(c);
+        uint256 before = vault.idle();
+        _rebalance(HOLD, HOLD, 0.25e18);
+        uint256 recorded = 100 * UNIT + before - vault.idle();
+        assertEq(vault.strategies()[2].recorded, recorded);
+        assertLt(recorded, _value(c));
+        assertGt(_value(c), value);
+
+        vm.warp(block.timestamp + wait);
+        uint256 rest = _nav() - _value(c);
+        uint256 believed = _grown(recorded, wait);
+        uint256 bid = rest + (_value(c) < believed ? _value(c) : believed);
+        uint256 whole = _grown(1000 * UNIT, wait);
+        assertApproxEqAbs(vault.totalAssets(), bid < whole ? bid : whole, 2);
     }
 
     /// @dev Deposits and withdrawals move the bid along, and neither gain nor lose by it.
