@@ -83,7 +83,7 @@ def _allowance(snapshot: Snapshot) -> Allowance:
 
 
 def share_of_nav(budget: int, snapshot: Snapshot) -> float:
-    """Return what is left of a budget as a share of NAV: the vault counts it in the bid where that is less."""
+    """Return the rest of a budget as a share of NAV: the vault counts it in the bid where that is less."""
     return budget / WAD * (snapshot.wall_base / snapshot.nav if snapshot.nav else 1.0)
 
 

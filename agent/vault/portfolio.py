@@ -219,7 +219,7 @@ class PortfolioState:
 
     @cached_property
     def bid(self) -> FloatArray:
-        """What leaving is paid from, `(B,)`: NAV, of which unproven gains count for nothing; NAV in an empty vault."""
+        """Bid, `(B,)`: NAV without gains that are not believed yet; leaving is paid from it. NAV in an empty vault."""
         if self.records is None:
             return self.nav
         return np.where(self.supply > 0, self.records.bid(self.assets, self.idle), self.nav)
@@ -258,7 +258,7 @@ class PortfolioState:
         return Allowance(limits.cooldown - self.rested, turnover, loss)
 
     def recorded(self, limits: Limits) -> Records | None:
-        """Return what the bid is bounded by under these limits: where nothing is recorded yet, what there is now."""
+        """Return the records that bound the bid under these limits; where there are none yet, those of this moment."""
         if not limits.bounds_growth:
             return None
         return Records.of(self.assets, self.nav) if self.records is None else self.records

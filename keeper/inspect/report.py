@@ -223,7 +223,7 @@ def book_lines(state: VaultState) -> list[str]:
 
 
 def _side_lines(state: VaultState) -> list[str]:
-    """Return what leaving and entering count, and the gap between them."""
+    """Return the bid, the ask, and the gap between them."""
     vault = state.snapshot
     unit = (vault.asset_decimals, state.asset_symbol)
     gap = vault.ask - vault.bid

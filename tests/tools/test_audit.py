@@ -189,7 +189,7 @@ def test_report__of_an_earlier_run__does_not_count(name: str, report: str, audit
 
 
 def built(root: Path, name: str, text: str) -> None:
-    """What Forge leaves of a contract."""
+    """Write a contract's artifact as Forge does."""
     artifact = root / forge.DEPLOYED / f"{name}.sol" / f"{name}.json"
     artifact.parent.mkdir(parents=True, exist_ok=True)
     artifact.write_text(text, encoding="utf-8")
