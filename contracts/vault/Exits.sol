@@ -51,9 +51,9 @@ abstract contract Exits is Positions {
             Strategy storage s = _strategies[i];
             uint256 most = _most(s, IERC4626.maxWithdraw.selector);
             uint256 amount = Math.min(assets - available, most == 0 ? value : Math.min(most, value));
-            uint256 most_ = net ? assets - cost : atCost ? type(uint256).max : _rounding(value, s.shares);
+            uint256 allowed = net ? assets - cost : atCost ? type(uint256).max : _rounding(value, s.shares);
             uint256 before = gasleft();
-            try ISelf(address(this)).draw(i, amount, value, most_, false) returns (uint256 loss) {
+            try ISelf(address(this)).draw(i, amount, value, allowed, false) returns (uint256 loss) {
                 cost += loss;
                 available = _idle() + (net ? cost : 0);
             } catch {
