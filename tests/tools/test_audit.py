@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -759,6 +760,45 @@ def test_bench__fate_of_a_mutant__verdict_and_the_source_is_restored(
     source = part.SCRATCH / "mutation-0/contracts/Tiny.sol"
     assert source.read_text(encoding="utf-8") == HEAD + CONTRACT
     assert (project / "contracts/Tiny.sol").read_text(encoding="utf-8") == HEAD + CONTRACT
+
+
+def test_progress__an_interrupted_run__goes_on_where_it_was(
+    project: Path, explained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = [replace(FAULT, start=start) for start in range(4)]
+    tried: list[int] = []
+
+    def judge(self: mutation.Bench, mutant: mutants.Mutant) -> str:
+        if len(tried) == 2:
+            raise KeyboardInterrupt
+        tried.append(mutant.start)
+        return "killed" if mutant.start else "survived"
+
+    monkeypatch.setattr(mutation, "run", FakeForge(lambda source: "survived"))
+    monkeypatch.setattr(mutation.Bench, "mutants", lambda self: every)
+    monkeypatch.setattr(mutation.Bench, "judge", judge)
+    options = part.Options(jobs=1, mutants=None)
+    said: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        mutation.mutation(options, said.append)
+    assert tried == [0, 1]
+    (kept,) = part.SCRATCH.glob("mutation-*.jsonl")
+    kept.write_text(kept.read_text(encoding="utf-8") + '["contracts/Tiny.sol:2', encoding="utf-8")  # cut short
+    monkeypatch.setattr(mutation.Bench, "judge", lambda self, mutant: (tried.append(mutant.start), "killed")[1])
+    figures = mutation.mutation(options, said.append).figures
+    assert tried == [0, 1, 2, 3]
+    assert (figures["mutants"], figures["mutants_killed"]) == (4, 3)
+    assert "2 mutants were tried before the interruption" in said
+    assert not kept.exists()
+
+
+def test_progress__other_sources__begins_anew(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge, _ = bench(monkeypatch, "survived")
+    before = judge.digest()
+    assert mutation.Bench(0, SUBJECT).digest() == before
+    test = part.ROOT / "tests/contracts/TinyTest.t.sol"
+    test.write_text(test.read_text(encoding="utf-8") + "// another test", encoding="utf-8")
+    assert mutation.Bench(0, SUBJECT).digest() != before
 
 
 def test_bench__forge_ends_badly_without_a_failed_test__is_no_kill(

@@ -7,8 +7,11 @@ killed by a new test or explained in a reviewed list; explained or not, they cou
 
 A mutant that makes a round last `PATIENCE` times as long as it does without a fault, twice, runs for ever and is
 caught. The notes say how many there were.
+
+A run that is interrupted goes on where it was when it is started again over the same sources.
 """
 
+import hashlib
 import json
 import re
 import shutil
@@ -136,8 +139,12 @@ def mutation(options: Options, say: Say) -> Findings:
     with ThreadPoolExecutor(options.jobs) as pool:
         benches = list(pool.map(lambda number: Bench(number, VAULT), range(options.jobs)))
         every = benches[0].mutants()
-        left = iter(sample(every, options.mutants, options.seed))
-        verdicts: dict[Mutant, str] = {}
+        progress = Progress(benches[0].digest())
+        chosen = sample(every, options.mutants, options.seed)
+        verdicts = progress.load(chosen)
+        if verdicts:
+            say(f"{len(verdicts)} mutants were tried before the interruption")
+        left = iter([mutant for mutant in chosen if mutant not in verdicts])
         guard = Lock()
 
         def work(bench: Bench) -> None:
@@ -147,10 +154,13 @@ def mutation(options: Options, say: Say) -> Findings:
                 if mutant is None:
                     return
                 try:
-                    verdicts[mutant] = bench.judge(mutant)
+                    verdict = bench.judge(mutant)
                 except BaseException:
                     stop.set()  # the others end as well
                     raise
+                with guard:
+                    verdicts[mutant] = verdict
+                    progress.add(mutant, verdict)
                 if verdicts[mutant] == "survived":
                     say(f"survives: {mutant}")
                 if len(verdicts) % SAID_EVERY == 0:
@@ -161,6 +171,7 @@ def mutation(options: Options, say: Say) -> Findings:
             list(pool.map(work, benches))
         finally:
             stop.set()  # also where the user interrupts
+    progress.clear()
     return summary(every, verdicts, reasons)
 
 
@@ -201,6 +212,38 @@ def sample(mutants: Sequence[Mutant], size: int | None, seed: int) -> list[Mutan
     return [mutants[i] for i in sorted(chosen)]
 
 
+class Progress:
+    """Verdicts of a run over one state of the sources, kept in a file until the run is done."""
+
+    def __init__(self, digest: str) -> None:
+        self._file = part.SCRATCH / f"mutation-{digest}.jsonl"
+
+    def load(self, mutants: Sequence[Mutant]) -> dict[Mutant, str]:
+        """Return the verdicts on those of the mutants that were tried before the run was interrupted."""
+        lines = self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else []
+        kept: dict[str, str] = {}
+        for line in lines:
+            try:
+                name, verdict = json.loads(line)
+            except ValueError:  # cut short by the interruption
+                continue
+            kept[name] = verdict
+        return {mutant: kept[self._name(mutant)] for mutant in mutants if self._name(mutant) in kept}
+
+    def add(self, mutant: Mutant, verdict: str) -> None:
+        """Keep one verdict."""
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([self._name(mutant), verdict]) + "\n")
+
+    def clear(self) -> None:
+        """Forget the verdicts: the run is done."""
+        self._file.unlink(missing_ok=True)
+
+    @staticmethod
+    def _name(mutant: Mutant) -> str:
+        return f"{mutant.file}:{mutant.start}-{mutant.end}:{mutant.new}"
+
+
 class Bench:
     """A scratch copy of the project in which one mutant at a time is compiled and tested."""
 
@@ -230,6 +273,16 @@ class Bench:
     def mutants(self) -> list[Mutant]:
         """All mutants of the mutated files."""
         return [mutant for file, source in self._sources.items() for mutant in find(file, source, self._tree(file))]
+
+    def digest(self) -> str:
+        """A digest of the copy's sources and tests, and of this module: verdicts hold only for them."""
+        files = sorted(
+            [*self._root.glob("*.toml"), *self._root.glob("contracts/**/*.sol"), *self._root.glob("tests/**/*.sol")]
+        )
+        digest = hashlib.sha256()
+        for file in [*files, Path(__file__)]:
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        return digest.hexdigest()[:16]
 
     def judge(self, mutant: Mutant) -> str:
         """Return `killed`, `endless`, `survived`, `invalid` (does not compile) or `same` (no fault)."""
