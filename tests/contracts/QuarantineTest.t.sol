@@ -129,7 +129,26 @@ abstract contract QuarantineTest is BaseTest {
 
         assertEq(vault.totalAssets(), 1001 * UNIT);
         _rebalance(0.4e18, HOLD, HOLD);
-        assertEq(_redeemAll(ALICE), 1000 * UNIT);
+        assertEq(vault.maxWithdraw(ALICE), 1000 * UNIT);
+        assertEq(vault.maxRedeem(ALICE), vault.balanceOf(ALICE));
+        uint256 half = vault.balanceOf(ALICE) / 2;
+        vm.prank(ALICE);
+        assertEq(vault.redeem(half, ALICE, ALICE, 500 * UNIT), 500 * UNIT);
+        assertEq(_redeemAll(ALICE), 500 * UNIT);
+    }
+
+    /// @dev Nor does it keep a loss from being recorded, by a touch or by whoever changes the fee.
+    function test_quarantine_ofTheAskAloneRecordsLosses() public {
+        a.setFault(MockStrategy.Part.ConvertToAssets, MockStrategy.Fault.Revert);
+        _rebalance(0.55e18, HOLD, HOLD);
+        b.lose(10 * UNIT);
+        _touch();
+        b.gain(10 * UNIT);
+        assertEq(vault.totalAssets(), 990 * UNIT, "a gain is not believed at once");
+        b.lose(20 * UNIT);
+        _setLimit(IVaultTypes.Limit.PerformanceFee, 0.1e18);
+        b.gain(20 * UNIT);
+        assertEq(vault.totalAssets(), 980 * UNIT);
     }
 
     function test_quarantine_stopsRebalancesAndTrip(uint256 kind) public {

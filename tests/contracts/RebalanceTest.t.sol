@@ -193,22 +193,25 @@ abstract contract RebalanceTest is BaseTest {
         _deposit(address(a), 10 * UNIT);
         vm.prank(GOVERNANCE);
         vault.setKeeper(address(a));
-        bytes[7] memory doors = [
+        bytes[10] memory doors = [
             abi.encodeCall(IERC4626.deposit, (1, address(a))),
             abi.encodeCall(IERC4626.mint, (1, address(a))),
             abi.encodeCall(IERC4626.withdraw, (1, address(a), address(a))),
             abi.encodeCall(IERC4626.redeem, (1, address(a), address(a))),
+            abi.encodeWithSignature("withdraw(uint256,address,address,uint256)", 1, address(a), address(a), 1e6),
+            abi.encodeWithSignature("redeem(uint256,address,address,uint256)", 1, address(a), address(a), 0),
+            abi.encodeCall(vault.redeemInKind, (1, address(a), address(a), new uint256[](0))),
             abi.encodeCall(vault.trip, ()),
             abi.encodeCall(vault.unwind, (address(a), type(uint256).max)),
             abi.encodeCall(vault.rebalance, (_request(0, 0, 0)))
         ];
-        a.setCallback(address(vault), doors[door % 7]);
+        a.setCallback(address(vault), doors[door % 10]);
         IVaultTypes.Rebalance memory request = _request(0.3e18, 0, 0);
         vm.prank(address(a));
         vault.rebalance(request);
         _assertShut();
 
-        a.setCallback(address(vault), doors[door % 7]);
+        a.setCallback(address(vault), doors[door % 10]);
         request = _request(0.1e18, 0, 0);
         vm.prank(address(a));
         vault.rebalance(request);

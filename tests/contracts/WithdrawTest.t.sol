@@ -41,6 +41,45 @@ abstract contract WithdrawTest is BaseTest {
         assertEq(vault.totalAssets(), 990 * UNIT);
     }
 
+    /// @dev What the error says can be withdrawn is what can be, to the last unit.
+    function test_withdraw_errorSaysWhatIsOwned() public {
+        _deposit(BOB, 500 * UNIT);
+        _rebalance(0.5e18, 0, 0);
+        a.lose(7 * UNIT + 1);
+        uint256 most = vault.maxWithdraw(ALICE);
+        vm.expectRevert(abi.encodeWithSelector(ERC4626.ERC4626ExceededMaxWithdraw.selector, ALICE, 1000 * UNIT, most));
+        vm.prank(ALICE);
+        vault.withdraw(1000 * UNIT, ALICE, ALICE);
+    }
+
+    /// @dev What is idle is enough: no strategy is asked to pay nothing.
+    function test_withdraw_exactlyWhatIsIdle() public {
+        _rebalance(0.6e18, 0, 0);
+        vm.expectCall(address(a), abi.encodeWithSelector(a.withdraw.selector), 0);
+        vm.prank(ALICE);
+        vault.withdraw(400 * UNIT, ALICE, ALICE);
+        assertEq(asset.balanceOf(address(vault)), 0);
+    }
+
+    /// @dev After a loss the last holder's shares are worth all that there is to pay, to the unit, and may all go.
+    function test_maxRedeem_worthAllThatIsLiquid() public {
+        _rebalance(0.6e18, 0, 0);
+        a.lose(100 * UNIT);
+        assertEq(vault.maxWithdraw(ALICE), 900 * UNIT);
+        assertEq(vault.maxRedeem(ALICE), vault.balanceOf(ALICE));
+        assertEq(_redeemAll(ALICE), 900 * UNIT);
+    }
+
+    /// @dev With part of it stuck: as many shares as what is liquid pays for, and no fraction more.
+    function test_maxRedeem_roundsDown() public {
+        _rebalance(0.6e18, 0, 0);
+        a.lose(100 * UNIT);
+        a.setLiquidity(UNIT);
+        uint256 liquid = 401 * UNIT - 1; // the strategy rounds what it can pay down
+        uint256 supply = vault.totalSupply() + 1e6;
+        assertEq(vault.maxRedeem(ALICE), liquid * supply / (900 * UNIT + 1));
+    }
+
     function test_redeem(uint256 shares) public {
         uint256 owned = vault.balanceOf(ALICE);
         shares = bound(shares, 1, owned);
