@@ -108,6 +108,16 @@ abstract contract BaseTest is Test {
         vault.loosen(limit, value);
     }
 
+    /// @dev What a guardian may call: it only ever tightens.
+    function _guardianSelectors() internal view returns (bytes4[] memory selectors) {
+        selectors = new bytes4[](5);
+        selectors[0] = vault.tighten.selector;
+        selectors[1] = vault.tightenCaps.selector;
+        selectors[2] = vault.tightenGroup.selector;
+        selectors[3] = vault.halt.selector;
+        selectors[4] = vault.cutKeeper.selector;
+    }
+
     /// @dev Lets the bid catch up with NAV, however much was gained.
     function _catchUp() internal {
         uint256 rate = vault.limits().maxGrowthRate;

@@ -23,12 +23,6 @@ contract GovernanceTest is BaseTest {
 
     function setUp() public override {
         super.setUp();
-        bytes4[] memory guardian = new bytes4[](5);
-        guardian[0] = IVault.tighten.selector;
-        guardian[1] = IVault.tightenCaps.selector;
-        guardian[2] = IVault.halt.selector;
-        guardian[3] = IVault.cutKeeper.selector;
-        guardian[4] = IVault.tightenGroup.selector;
         bytes4[] memory governor = new bytes4[](14);
         governor[0] = IVault.loosen.selector;
         governor[1] = IVault.loosenCaps.selector;
@@ -45,7 +39,7 @@ contract GovernanceTest is BaseTest {
         governor[12] = IVault.sweep.selector;
         governor[13] = IVault.restate.selector;
         vm.startPrank(GOVERNANCE);
-        authority.setTargetFunctionRole(address(vault), guardian, GUARDIAN_ROLE);
+        authority.setTargetFunctionRole(address(vault), _guardianSelectors(), GUARDIAN_ROLE);
         authority.setTargetFunctionRole(address(vault), governor, GOVERNOR_ROLE);
         authority.setRoleGuardian(GOVERNOR_ROLE, GUARDIAN_ROLE);
         authority.grantRole(GUARDIAN_ROLE, GUARDIAN, 0);

@@ -205,13 +205,13 @@ abstract contract RebalanceTest is BaseTest {
             abi.encodeCall(vault.unwind, (address(a), type(uint256).max)),
             abi.encodeCall(vault.rebalance, (_request(0, 0, 0)))
         ];
-        a.setCallback(address(vault), doors[door % 10]);
+        a.setCallback(address(vault), doors[door % doors.length]);
         IVaultTypes.Rebalance memory request = _request(0.3e18, 0, 0);
         vm.prank(address(a));
         vault.rebalance(request);
         _assertShut();
 
-        a.setCallback(address(vault), doors[door % 10]);
+        a.setCallback(address(vault), doors[door % doors.length]);
         request = _request(0.1e18, 0, 0);
         vm.prank(address(a));
         vault.rebalance(request);

@@ -161,7 +161,7 @@ def mutation(options: Options, say: Say) -> Findings:
                 with guard:
                     verdicts[mutant] = verdict
                     progress.add(mutant, verdict)
-                if verdicts[mutant] == "survived":
+                if verdict == "survived":
                     say(f"survives: {mutant}")
                 if len(verdicts) % SAID_EVERY == 0:
                     say(f"{len(verdicts)} mutants tried")

@@ -96,11 +96,15 @@ abstract contract JustInTimeTest is AttackTest {
 
     /* A POSITION THAT IS VALUED AT ITS EXIT */
 
-    /// @dev 30 basis points of haircut; the keeper leaves it at the real cost of 4.5.
-    function test_haircut(uint256 hoard, bool inKind) public {
-        FeeStrategy costly = new FeeStrategy(asset);
+    function _holdCostly() private returns (FeeStrategy costly) {
+        costly = new FeeStrategy(asset);
         _add(address(costly), 0.4e18, type(uint128).max);
         _rebalance(_weights(0.4e18, 0.1e18, 0, 0.4e18));
+    }
+
+    /// @dev 30 basis points of haircut; the keeper leaves it at the real cost of 4.5.
+    function test_haircut(uint256 hoard, bool inKind) public {
+        FeeStrategy costly = _holdCostly();
         hoard = bound(hoard, UNIT, 1_000_000 * UNIT);
         assertTrue(_enter(hoard));
         _nextBlock();
@@ -115,9 +119,7 @@ abstract contract JustInTimeTest is AttackTest {
 
     /// @dev Shares bought at the ask are sold at the bid: round trips feed the others.
     function test_haircut_roundTrips(uint256 hoard, uint256 trips) public {
-        FeeStrategy costly = new FeeStrategy(asset);
-        _add(address(costly), 0.4e18, type(uint128).max);
-        _rebalance(_weights(0.4e18, 0.1e18, 0, 0.4e18));
+        _holdCostly();
         hoard = bound(hoard, UNIT, 1_000_000 * UNIT);
         trips = bound(trips, 1, 8);
         for (uint256 i; i < trips; ++i) {

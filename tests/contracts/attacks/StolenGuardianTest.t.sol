@@ -14,15 +14,9 @@ abstract contract StolenGuardianTest is AttackTest {
 
     function setUp() public override {
         super.setUp();
-        bytes4[] memory selectors = new bytes4[](5);
-        selectors[0] = vault.tighten.selector;
-        selectors[1] = vault.tightenCaps.selector;
-        selectors[2] = vault.tightenGroup.selector;
-        selectors[3] = vault.halt.selector;
-        selectors[4] = vault.cutKeeper.selector;
         vm.startPrank(GOVERNANCE);
         authority.grantRole(GUARDIAN_ROLE, GUARDIAN, 0);
-        authority.setTargetFunctionRole(address(vault), selectors, GUARDIAN_ROLE);
+        authority.setTargetFunctionRole(address(vault), _guardianSelectors(), GUARDIAN_ROLE);
         vault.loosen(IVaultTypes.Limit.Cooldown, 1 hours);
         vault.setFeeRecipient(BOB);
         vault.loosen(IVaultTypes.Limit.PerformanceFee, 0.1e18);
