@@ -97,7 +97,8 @@ interface IVaultTypes {
     /// @param navPrice NAV per share (WAD), net of fees that are due.
     /// @param highWaterMark The mark as it would be recorded now (WAD).
     /// @param drawdownFloor Share price under which anyone may trip the vault (WAD).
-    /// @param broken A strategy that cannot be valued, or 0. If there is one, the numbers leave it out, and are no prices.
+    /// @param broken A strategy that cannot be valued, or 0. If there is one, the numbers leave it out, and are no prices. Where
+    /// only `convertToAssets` fails (`valued()` is true) it counts with what leaving it pays: just the ask may be too low.
     struct Valuation {
         uint256 nav;
         uint256 bid;

@@ -65,7 +65,8 @@ abstract contract Valuation is VaultStorage {
     }
 
     /// @dev Values the strategies. An answer beyond 128 bits is no valuation: the sum must not overflow, or one strategy could
-    /// lock the vault. While a strategy cannot be valued nothing is recorded, so that its return is not taken for a gain.
+    /// lock the vault. While a strategy cannot be valued nothing is recorded, so that its return is not taken for a gain. One that
+    /// fails for the ask alone counts with what leaving it pays.
     function _value(Books memory books, bool entering) internal view {
         uint256[] memory values = new uint256[](_count);
         books.values = values;
@@ -79,20 +80,19 @@ abstract contract Valuation is VaultStorage {
             uint256 ceiling = _grown(s.recorded, s.recordedAt, rate);
             address target = address(s.target);
             (bool ok, uint256 value) = _askWorth(target, IERC4626.previewRedeem.selector, shares);
-            uint256 worth = value;
-            if (ok && discounted >> i & 1 == 1) {
-                (ok, worth) = _askWorth(target, IERC4626.convertToAssets.selector, shares);
+            if (ok) {
+                values[i] = value;
+                books.nav += value;
+                books.bid += Math.min(value, ceiling);
+                uint256 worth = value;
+                if (discounted >> i & 1 == 1) {
+                    (ok, worth) = _askWorth(target, IERC4626.convertToAssets.selector, shares);
+                    worth = ok ? Math.max(value, worth) : value;
+                }
+                books.ask += worth;
+                if (worth > _spread(ceiling)) books.wide = true;
             }
-            if (!ok) {
-                books.broken = target;
-                continue;
-            }
-            values[i] = value;
-            books.nav += value;
-            books.bid += Math.min(value, ceiling);
-            worth = Math.max(value, worth);
-            books.ask += worth;
-            if (worth > _spread(ceiling)) books.wide = true;
+            if (!ok) books.broken = target;
         }
         books.supply = totalSupply();
         books.bid = _isEmpty(books) ? books.nav : Math.min(books.bid, _grown(_recorded, _recordedAt, rate));

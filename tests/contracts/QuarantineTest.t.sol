@@ -128,6 +128,12 @@ abstract contract QuarantineTest is BaseTest {
         vault.deposit(UNIT, BOB);
 
         assertEq(vault.totalAssets(), 1001 * UNIT);
+        IVaultTypes.Valuation memory v = vault.valuation();
+        assertEq(v.broken, address(a));
+        assertEq(v.nav, 1001 * UNIT);
+        assertEq(v.bid, 1001 * UNIT);
+        assertEq(v.ask, 1001 * UNIT);
+        assertEq(v.sharePrice, vault.sharePrice());
         _rebalance(0.4e18, HOLD, HOLD);
         assertEq(vault.maxWithdraw(ALICE), 1000 * UNIT);
         assertEq(vault.maxRedeem(ALICE), vault.balanceOf(ALICE));

@@ -177,7 +177,7 @@ abstract contract VaultInvariants is BaseTest {
             assertLe(all[i].shares, all[i].target.balanceOf(address(vault)), "books not backed");
             assertEq(asset.allowance(address(vault), address(all[i].target)), 0, "approval left");
         }
-        if (vault.valuation().broken == address(0)) assertEq(vault.valuation().nav, nav);
+        if (vault.valued()) assertEq(vault.valuation().nav, nav);
         if (vault.valued()) assertLe(vault.convertToAssets(vault.totalSupply()), nav, "claims not covered");
         assertEq(vault.policyHash(), POLICY);
         assertEq(address(all[0].target), address(a));
