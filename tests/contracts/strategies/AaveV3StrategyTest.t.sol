@@ -4,12 +4,12 @@ pragma solidity 0.8.30;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ERC4626} from "@openzeppelin/contracts/token/ERC20/extensions/ERC4626.sol";
 
-import {IVaultTypes} from "../../contracts/interfaces/IVaultTypes.sol";
-import {IPool} from "../../contracts/interfaces/aave/IPool.sol";
-import {AaveV3Strategy} from "../../contracts/strategies/AaveV3Strategy.sol";
-import {BaseTest} from "./BaseTest.sol";
-import {Token} from "./mocks/Token.sol";
-import {AaveMarket} from "./utils/AaveMarket.sol";
+import {IVaultTypes} from "../../../contracts/interfaces/IVaultTypes.sol";
+import {IPool} from "../../../contracts/interfaces/aave/IPool.sol";
+import {AaveV3Strategy} from "../../../contracts/strategies/AaveV3Strategy.sol";
+import {BaseTest} from "../BaseTest.sol";
+import {Token} from "../mocks/Token.sol";
+import {AaveMarket} from "../utils/AaveMarket.sol";
 
 /// @notice Shows the books.
 contract AaveV3StrategyHarness is AaveV3Strategy {
