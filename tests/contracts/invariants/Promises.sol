@@ -204,8 +204,9 @@ abstract contract Promises is Test {
         uint256 supply = Math.min(_was.supply, now_.supply) + 1e6;
         uint256 most = Math.mulDiv(_was.recorded + 1, 1e24, _was.supply + 1e6, Math.Rounding.Ceil);
         most += Math.mulDiv(most, _limits.maxGrowthRate * (block.timestamp - _was.recordedAt), WAD * YEAR);
-        // Who enters is given a whole number of shares, and up to one too few.
+        // Who enters is given a whole number of shares, and up to one too few; who leaves pays up to one too many.
         if (now_.supply > _was.supply) most = Math.max(most, _was.askPrice) + _was.askPrice / supply;
+        if (now_.supply < _was.supply) most += _was.price / supply;
         most += Math.mulDiv(_was.rounding + now_.rounding, 1e24, supply) + 1;
         _promise(now_.price <= most, string.concat("the bid grew faster than its rate by ", name));
     }
