@@ -5,6 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 import {IVaultTypes} from "../../contracts/interfaces/IVaultTypes.sol";
 import {BaseTest} from "./BaseTest.sol";
+import {MockStrategy} from "./mocks/MockStrategy.sol";
 import {VaultHarness} from "./utils/VaultHarness.sol";
 
 abstract contract PerformanceFeeTest is BaseTest {
@@ -106,6 +107,18 @@ abstract contract PerformanceFeeTest is BaseTest {
         assertApproxEqAbs(_redeemAll(ALICE), 1000 * UNIT, 3);
     }
 
+    /// @dev What was lost before the first fee is made good first: the mark begins at the price of the first deposit.
+    function test_fee_notOnWhatWasLostBeforeIt(uint256 loss) public {
+        loss = bound(loss, UNIT, 50 * UNIT);
+        a.lose(loss);
+        _touch();
+        _charge();
+        _gain(loss);
+        _touch();
+        assertEq(vault.totalAssets(), 1000 * UNIT);
+        assertEq(vault.balanceOf(FEES), 0);
+    }
+
     /// @dev A newcomer pays the ask, which lifts the bid per share: their own money is no gain.
     function test_fee_notOnWhatANewcomerPays(uint256 gain, uint256 assets) public {
         gain = bound(gain, UNIT, 29 * UNIT);
@@ -116,6 +129,28 @@ abstract contract PerformanceFeeTest is BaseTest {
         assertGt(vault.sharePrice(), WAD);
         _touch();
         assertEq(vault.balanceOf(FEES), 0);
+    }
+
+    function test_fee_notOnWhatANewcomerPays_evenAtTheLeastRate() public {
+        _charge();
+        _setLimit(IVaultTypes.Limit.PerformanceFee, 1e14);
+        a.gain(29 * UNIT);
+        _deposit(BOB, 1000 * UNIT);
+        assertGt(vault.sharePrice(), WAD);
+        assertEq(vault.feeMark(), vault.sharePrice());
+    }
+
+    /// @dev Who leaves in kind leaves the fee behind, also while only the ask of a strategy is unknown.
+    function test_fee_dueInKind_whileAnAskIsUnknown() public {
+        b.setFault(MockStrategy.Part.ConvertToAssets, MockStrategy.Fault.Revert);
+        _rebalance(HOLD, 0.25e18, HOLD);
+        _charge();
+        _gain(100 * UNIT);
+        assertNotEq(vault.valuation().broken, address(0));
+        uint256 shares = vault.balanceOf(ALICE);
+        vm.prank(ALICE);
+        vault.redeemInKind(shares, ALICE, ALICE, new uint256[](0));
+        assertGt(vault.balanceOf(FEES), 0);
     }
 
     /// @dev Down and up again is no gain.

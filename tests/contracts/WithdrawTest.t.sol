@@ -277,6 +277,31 @@ abstract contract WithdrawTest is BaseTest {
         vault.redeem(shares, ALICE, ALICE, assets + 1);
     }
 
+    /// @dev What one strategy costs is taken off what the next may: all of it together is never more than what is left to pay.
+    function test_redeem_boundedPassesOverWhatWouldCostAllThatIsLeft() public {
+        LossyStrategy[2] memory lossy = [new LossyStrategy(asset, MALLORY), new LossyStrategy(asset, MALLORY)];
+        vm.startPrank(GOVERNANCE);
+        vault.removeStrategy(address(a));
+        vault.removeStrategy(address(b));
+        vault.removeStrategy(address(c));
+        vault.addStrategy(address(lossy[0]), 1e18, type(uint128).max);
+        vault.addStrategy(address(lossy[1]), 1e18, type(uint128).max);
+        vault.addStrategy(address(c), 1e18, type(uint128).max);
+        vm.stopPrank();
+        _setLimit(IVaultTypes.Limit.IdleFloor, 0);
+        _rebalance(0.06e18, 0.5e18, 0.44e18);
+        // The first pays 30 at a cost of 30; the second would pay 40 at a cost of 93.
+        lossy[0].setImpact(0.5e18);
+        lossy[1].setImpact(0.7e18);
+
+        vm.expectEmit(address(vault));
+        emit IVaultTypes.StrategySkipped(address(lossy[1]));
+        uint256 tenth = vault.balanceOf(ALICE) / 10;
+        vm.prank(ALICE);
+        assertEq(vault.redeem(tenth, ALICE, ALICE, 0), 70 * UNIT);
+        assertEq(_value(c), 400 * UNIT);
+    }
+
     /* STRATEGIES THAT BURN GAS */
 
     /// @dev Four that burn all they are given come first, with 175 each; a live one last, with 200. Idle has 100.
