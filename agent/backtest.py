@@ -260,6 +260,7 @@ def simulate(
             setting.rules,
             state.halted,
             state.allowance(setting.limits),
+            believed=state.believed,
         )
         for reason in decision.reason:
             reasons[reason] += 1

@@ -36,6 +36,7 @@ class View:
     limits: Limits
     allowance: Allowance
     room: FloatArray
+    believed: FloatArray
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> View:
@@ -69,6 +70,7 @@ class View:
             limits=_usable_limits(snapshot),
             allowance=_allowance(snapshot),
             room=_room(snapshot),
+            believed=np.array([_believed(snapshot)]),
         )
 
 
@@ -84,21 +86,22 @@ def _allowance(snapshot: Snapshot) -> Allowance:
 
 def share_of_nav(budget: int, snapshot: Snapshot) -> float:
     """Return the rest of a budget as a share of NAV: the vault counts it in the bid where that is less."""
-    return budget / WAD * (snapshot.wall_base / snapshot.nav if snapshot.nav else 1.0)
+    return budget / WAD * _believed(snapshot)
+
+
+def _believed(snapshot: Snapshot) -> float:
+    return snapshot.wall_base / snapshot.nav if snapshot.nav else 1.0
 
 
 def _room(snapshot: Snapshot) -> FloatArray:
-    """Return `(1, n)` the largest share of NAV that each strategy may be raised to: the liquidity wall, and the bid.
+    """Return `(1, n)` the largest share of NAV that each strategy may be raised to: the liquidity wall.
 
     A strategy that tells its cash takes no more than the cash would cover; one that does not, nothing while it could
     not pay back what it holds. One that says nothing of what it can pay is tried by the vault: the simulation tells.
-    Relative caps are shares of the bid where that is less than NAV: what holds more is not added to.
     """
-    nav, base = snapshot.nav, snapshot.wall_base
-    if not nav:
+    if not snapshot.nav:
         return np.full((1, len(snapshot.strategies)), np.inf)
-    capped = [s.relative_cap / WAD * base / nav if base < nav else np.inf for s in snapshot.strategies]
-    return np.array([[min(cap, _payable(s) / nav) for cap, s in zip(capped, snapshot.strategies, strict=True)]])
+    return np.array([[_payable(s) / snapshot.nav for s in snapshot.strategies]])
 
 
 def _payable(strategy: StrategySnapshot) -> float:

@@ -220,6 +220,7 @@ def decide(
             settings.rules,
             allowance=view.allowance,
             room=view.room * (1.0 - settings.rules.drift_margin),
+            believed=view.believed,
         )
     except AgentError as error:
         return replace(idle, action=Action.REFUSE, reason=str(error))

@@ -249,6 +249,7 @@ class Engine:
             config.rules,
             state.halted,
             state.allowance(config.limits),
+            believed=state.believed,
         )
         result = step(state, decision.weights, decision.traded, now, config.limits, self._costs)
         self._row = self._row + 1

@@ -130,6 +130,7 @@ def decide(
     halted: BoolArray | None = None,
     allowance: Allowance | None = None,
     room: FloatArray | None = None,
+    believed: FloatArray | None = None,
 ) -> Decision:
     """Turn wanted weights into an admissible rebalance, or none; the module's docstring has the steps.
 
@@ -152,6 +153,8 @@ def decide(
     room
         `(B, n)` largest weight to which a strategy may be increased: the vault puts nothing into one that could not pay
         all back. A larger position may stay. No bound by default.
+    believed
+        `(B,)` bid as a share of NAV: relative caps of what is increased count in the bid. All of NAV by default.
 
     Raises
     ------
@@ -166,7 +169,11 @@ def decide(
         raise NotFiniteError("wanted and present weights and NAV must be numbers: refuse the policy or the snapshot")
     batch = len(weights)
     left = Allowance.unbounded(batch) if allowance is None else allowance
-    walls = _Walls.of(limits, nav, weights, room, rules)
+    walls = _Walls.of(limits, nav, weights, rules)
+    if room is not None:
+        walls = walls.raised_to(room, weights)
+    if believed is not None:
+        walls = walls.believing(believed, limits, weights, rules)
 
     highest = walls.in_groups(wanted)
     projected = project_rows(wanted, highest, walls.budget)
@@ -223,16 +230,27 @@ class _Walls:
     together: FloatArray  # caps of the groups
 
     @classmethod
-    def of(
-        cls, limits: Limits, nav: FloatArray, weights: FloatArray, room: FloatArray | None, rules: DecisionRules
-    ) -> _Walls:
+    def of(cls, limits: Limits, nav: FloatArray, weights: FloatArray, rules: DecisionRules) -> _Walls:
         value, kept = np.maximum(nav, 0.0), 1.0 - rules.drift_margin
         caps = limits.caps(value) * kept
-        if room is not None:
-            caps = np.minimum(caps, np.maximum(room, weights))
         budget = np.full(len(weights), 1.0 - limits.idle_floor - rules.drift_margin)
         together = limits.group_caps(value) * kept if limits.groups else np.empty((len(weights), 0))
         return cls(caps, budget, limits.members, together)
+
+    def raised_to(self, room: FloatArray, weights: FloatArray) -> _Walls:
+        """Return the walls where a position is raised to its room, `(B, n)`, at most; a larger one may stay."""
+        return replace(self, caps=np.minimum(self.caps, np.maximum(room, weights)))
+
+    def believing(self, share: FloatArray, limits: Limits, weights: FloatArray, rules: DecisionRules) -> _Walls:
+        """Return the walls where relative caps count in a share of NAV, `(B,)`; what is over may stay, not grow."""
+        less, part = (share < 1.0)[:, None], (share * (1.0 - rules.drift_margin))[:, None]
+        walls = self.raised_to(np.where(less, limits.relative_caps * part, np.inf), weights)
+        if not limits.groups:
+            return walls
+        together = np.where(less, np.array([group.relative_cap for group in limits.groups]) * part, np.inf)
+        full = self._sums(weights) > together
+        walls = walls.raised_to(np.where(full @ self.members, 0.0, np.inf), weights)
+        return replace(walls, together=np.where(full, self.together, np.minimum(self.together, together)))
 
     def at(self, vaults: BoolArray) -> _Walls:
         """Return the walls of some vaults, `(B,)` flags."""

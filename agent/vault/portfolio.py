@@ -247,13 +247,19 @@ class PortfolioState:
         """Fall of the share price under the high-water mark, as a share of the mark, `(B,)`."""
         return np.maximum(0.0, 1.0 - self.share_price / self.mark)
 
+    @cached_property
+    def believed(self) -> FloatArray | None:
+        """Bid as a share of NAV, `(B,)`: what walls count in. None where all of NAV is believed."""
+        if self.records is None:
+            return None
+        return np.divide(self.bid, self.nav, out=np.ones_like(self.nav), where=self.nav > 0)
+
     def allowance(self, limits: Limits) -> Allowance:
         """Return the room that cooldown and budgets leave for a rebalance now."""
         turnover = limits.turnover_budget.available(self.turnover_used)
         loss = limits.loss_budget.available(self.loss_used)
-        if self.records is not None:
-            counted = np.divide(self.bid, self.nav, out=np.ones_like(self.nav), where=self.nav > 0)
-            counted = np.maximum(counted, np.finfo(np.float64).tiny)  # a part of no bound is none
+        if self.believed is not None:
+            counted = np.maximum(self.believed, np.finfo(np.float64).tiny)  # a part of no bound is none
             turnover, loss = turnover * counted, loss * counted
         return Allowance(limits.cooldown - self.rested, turnover, loss)
 

@@ -208,18 +208,20 @@ def _event(stage: Stage, result: CycleResult | None) -> dict[str, Any] | None:
 def _violations(before: Snapshot, after: Snapshot, event: dict[str, Any]) -> int:
     """Count the caps and the idle floor that a mined rebalance broke; the vault must have refused it.
 
-    Caps bind what was deposited into, and the idle floor binds whoever takes idle.
+    Caps bind what was deposited into, as shares of the bid where that is less than NAV, and the idle floor binds
+    whoever takes idle.
     """
     nav = event["navBefore"]
+    base = min(nav, max(before.bid, after.bid))  # it has grown a little between the two
     count = int(after.idle < before.idle and after.idle * WAD < after.limits.idle_floor * after.nav)
     grew = [
         weight != HOLD and nav * weight // WAD > item.assets
         for weight, item in zip(event["weights"], before.strategies, strict=True)
     ]
     for item, grown in zip(after.strategies, grew, strict=True):
-        count += grown and item.assets > min(nav * item.relative_cap // WAD, item.absolute_cap)
+        count += grown and item.assets > min(base * item.relative_cap // WAD, item.absolute_cap)
     for group in after.groups:
-        cap = min(nav * group.relative_cap // WAD, group.absolute_cap)
+        cap = min(base * group.relative_cap // WAD, group.absolute_cap)
         count += (
             any(group.holds(index) for index, grown in enumerate(grew) if grown) and after.group_assets(group) > cap
         )

@@ -184,6 +184,41 @@ def test_decide__any_room__nothing_is_put_in_beyond_it(seed: int) -> None:
     assert np.array_equal(wide.weights, free.weights)
 
 
+def test_decide__half_of_nav_believed__relative_caps_count_in_that(limits: Limits) -> None:
+    half = np.array([0.5])
+    decision = _one([0.5, 0.5, 0.3], [0.0] * 3, limits, believed=half)
+    assert decision.weights[0] == pytest.approx(limits.relative_caps / 2, abs=1e-4)
+    assert (decision.weights[0] <= limits.relative_caps / 2).all()
+    held = _one([0.5, 0.1, 0.0], [0.4, 0.1, 0.0], limits, believed=half)  # over it, and may stay
+    assert held.weights[0].tolist() == [0.4, 0.1, 0.0]
+    grouped = replace(limits, groups=(GroupCap((0, 1), 0.4),))
+    together = _one([0.3, 0.3, 0.0], [0.0] * 3, grouped, believed=half)
+    assert 0.1999 < together.weights[0].sum() <= 0.2
+    stays = _one([0.3, 0.3, 0.2], [0.2, 0.1, 0.0], grouped, believed=half)
+    assert stays.weights[0, :2].tolist() == [0.2, 0.1]
+    assert 0.19 < stays.weights[0, 2] <= 0.2
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=200, deadline=None)
+def test_decide__part_of_nav_believed__what_is_raised_is_within_its_caps(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    limits = _random_limits(rng)
+    count, nav = limits.count, np.full(16, 1e7)
+    wanted, weights = rng.normal(0, 1, (16, count)), rng.dirichlet(np.ones(count), 16) * rng.uniform(0, 1, (16, 1))
+    share = np.where(rng.random(16) < 0.3, 1.0, rng.uniform(0, 1, 16))
+    decision = decide(wanted, weights, nav, 0.0, limits, COSTS, RULES, believed=share)
+    grew = decision.weights > weights
+    assert (decision.weights <= limits.relative_caps * share[:, None])[grew].all()
+    for row in range(16):
+        for group in limits.groups:
+            members = list(group.members)
+            if grew[row, members].any():
+                assert decision.weights[row, members].sum() <= group.relative_cap * share[row] + 1e-12
+    whole = decide(wanted, weights, nav, 0.0, limits, COSTS, RULES, believed=np.ones(16))
+    assert np.array_equal(whole.weights, decide(wanted, weights, nav, 0.0, limits, COSTS, RULES).weights)
+
+
 def test_decide__room_of_another_shape_or_nan__refused(limits: Limits) -> None:
     for room in (np.ones((1, 2)), np.ones(3), np.array([[0.1, np.nan, 0.1]])):
         with pytest.raises(ShapeError, match="room"):
