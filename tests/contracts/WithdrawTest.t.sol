@@ -142,6 +142,20 @@ abstract contract WithdrawTest is BaseTest {
         assertEq(_value(a), 300 * UNIT);
     }
 
+    /// @dev What one pays is not taken where what stays in it has no valuation afterwards.
+    function test_withdraw_passesOverAStrategyThatGoesDarkWhileItPays() public {
+        _rebalance(0.3e18, 0.3e18, 0.3e18);
+        bytes memory dark = abi.encodeCall(a.setFault, (MockStrategy.Part.PreviewRedeem, MockStrategy.Fault.Revert));
+        a.setCallback(address(a), dark);
+        vm.expectEmit(address(vault));
+        emit IVaultTypes.StrategySkipped(address(a));
+        vm.prank(ALICE);
+        vault.withdraw(300 * UNIT, ALICE, ALICE);
+        assertTrue(vault.valued());
+        assertEq(_value(a), 300 * UNIT);
+        assertEq(_value(b), 100 * UNIT);
+    }
+
     /// @dev One that says nothing about what it can pay does not count towards the maximum, and is tried all the same.
     function test_withdraw_triesAStrategyThatDoesNotSayWhatItPays(uint256 kind, uint256 assets) public {
         _rebalance(0.3e18, 0.3e18, 0.3e18);
