@@ -35,6 +35,27 @@ abstract contract NestingTest is AttackTest {
         _endTransaction();
     }
 
+    /* A GAIN THAT IS NOT SHOWN YET */
+
+    /// @dev The inner vault believes its gain as slowly as any. Whoever enters the outer one meanwhile gets a part of what is
+    /// still to come, at once no more than the rate gives, and in the end no more than in proportion.
+    function test_gain_notShownYet_isSharedWithWhoEnters(uint256 hoard, uint256 gain) public {
+        hoard = bound(hoard, UNIT, 100_000 * UNIT);
+        gain = bound(gain, UNIT, 10 * UNIT);
+        asset.mint(address(deep), gain);
+        assertEq(vault.valuation().nav, 1000 * UNIT);
+        assertTrue(_enter(hoard));
+        _nextBlock();
+        uint256 snapshot = vm.snapshotState();
+        _leave();
+        assertLe(_profit(), _growth(1000 * UNIT, SLOT) + UNITS);
+        vm.revertToState(snapshot);
+
+        vm.warp(block.timestamp + 365 days);
+        _leave();
+        assertApproxEqAbs(_profit(), gain * hoard / (hoard + 1000 * UNIT), 2 * UNITS);
+    }
+
     /* A HICCUP */
 
     function test_hiccup_passesThrough() public {

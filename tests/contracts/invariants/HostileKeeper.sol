@@ -286,6 +286,7 @@ contract HostileKeeper is Promises {
         ASSET.burn(address(LIAR), Math.mulDiv(ASSET.balanceOf(address(LIAR)), share, WAD));
         uint256 left = Math.max(LIAR.honest(VAULT.strategies()[3].shares), 1);
         LIAR.lie(Math.mulDiv(liar + 1, WAD, left), Math.mulDiv(liar + 1, WAD, left), 0);
+        _between = VAULT.valuation().sharePrice;
         uint256 others = _others();
         uint256 shares = VAULT.balanceOf(ACCOMPLICE);
         vm.prank(ACCOMPLICE);
@@ -595,7 +596,11 @@ contract HostileKeeper is Promises {
 
     function gain(uint256 at, uint256 share) external action("gain", true) {
         address strategy = _purse(at % COUNT);
+        uint256 shares = VAULT.strategies()[4].shares;
+        uint256 nested = honest(4, shares);
         ASSET.mint(strategy, ASSET.balanceOf(strategy) * bound(share, 0, 0.1e18) / WAD);
+        // The nested vault shows a gain as slowly as any, and whoever enters meanwhile gets a part of what is still to come.
+        growth += honest(4, shares) - nested;
     }
 
     function lose(uint256 at, uint256 share) external action("loss", false) {
