@@ -43,7 +43,7 @@ abstract contract Rebalancing is Positions {
     }
 
     /// @dev Converts weights to amounts. Refuses at once whatever would fail later with a less telling error.
-    /// @param nav Base of the idle floor; the weights themselves are shares of `start.nav`.
+    /// @param nav Base of caps, without a flash deposit; the weights themselves are shares of `start.nav`.
     function _targets(uint256[] calldata weights, Books memory start, uint256 nav)
         internal
         view
@@ -60,7 +60,7 @@ abstract contract Rebalancing is Positions {
             targets[i] = target;
             invested = invested.saturatingAdd(target);
         }
-        _checkIdleFloor(nav.saturatingSub(invested), nav, start.idle.saturatingSub(start.nav - nav));
+        _checkIdleFloor(start.nav.saturatingSub(invested), start.nav, start.nav - nav, start.idle);
     }
 
     /// @dev Withdraws, then deposits. What must be left of each position, if nothing is lost, replaces its value.
@@ -106,7 +106,7 @@ abstract contract Rebalancing is Positions {
             if (grew >> i & 1 == 1) _checkGrown(i, end.values[i], base);
         }
         _checkGroups(end.values, grew, base);
-        _checkIdleFloor(end.idle.saturatingSub(flash), end.nav.saturatingSub(flash), start.idle.saturatingSub(flash));
+        _checkIdleFloor(end.idle, end.nav, flash, start.idle);
 
         base = Math.max(base, 1);
         uint256 share = moved.mulDiv(WAD, base, Math.Rounding.Ceil);
@@ -163,8 +163,10 @@ abstract contract Rebalancing is Positions {
     }
 
     /// @dev Who has left in front may have taken the idle under its floor: then no more of it may be invested.
-    function _checkIdleFloor(uint256 idle_, uint256 nav, uint256 before) internal view {
-        uint256 floor = Math.min(before, nav.mulDiv(_idleFloor, WAD, Math.Rounding.Ceil));
+    /// @param flash Came in this transaction, and goes with it: it is idle, stays idle, and pays for nothing.
+    function _checkIdleFloor(uint256 idle_, uint256 nav, uint256 flash, uint256 before) internal view {
+        uint256 floor = nav.saturatingSub(flash).mulDiv(_idleFloor, WAD, Math.Rounding.Ceil) + flash;
+        floor = Math.min(before, floor);
         require(idle_ + ROUNDING * MAX_STRATEGIES >= floor, IdleFloorBreached(idle_, floor));
     }
 }

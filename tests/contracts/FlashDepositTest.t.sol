@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+
 import {IVaultTypes} from "../../contracts/interfaces/IVaultTypes.sol";
 import {BaseTest} from "./BaseTest.sol";
 
 /// @notice A deposit and a rebalance in one transaction. Here a test is one transaction until `endTransaction`.
 contract FlashDepositTest is BaseTest {
+    using Math for uint256;
+
     constructor() BaseTest(6) {}
 
     function _limits() internal view override returns (IVaultTypes.Limits memory limits) {
@@ -59,6 +63,26 @@ contract FlashDepositTest is BaseTest {
         _redeemAll(MALLORY);
         assertGe(vault.idle() + 2, 20 * UNIT);
         assertApproxEqAbs(vault.totalAssets(), 1000 * UNIT, 3);
+    }
+
+    /// @dev Where nothing else is idle, nothing may be put anywhere.
+    function test_flashDeposit_paysForNothing(uint256 assets, uint256 weight) public {
+        assets = bound(assets, UNIT, MOST);
+        _setLimit(IVaultTypes.Limit.IdleFloor, 0);
+        _rebalance(0.4e18, 0.3e18, 0);
+        vault.endTransaction();
+        vm.prank(ALICE);
+        vault.withdraw(300 * UNIT, ALICE, ALICE);
+        assertEq(vault.idle(), 0);
+        _setLimit(IVaultTypes.Limit.TurnoverCapacity, 10e18);
+        _flashDeposit(assets);
+        uint256 least = (64 * WAD).mulDiv(1, vault.totalAssets(), Math.Rounding.Ceil);
+        weight = bound(weight, least, Math.min(WAD, (280 * UNIT).mulDiv(WAD, vault.totalAssets())));
+        IVaultTypes.Rebalance memory request = _request(HOLD, HOLD, weight);
+        vm.expectPartialRevert(IVaultTypes.IdleFloorBreached.selector);
+        vm.prank(KEEPER);
+        vault.rebalance(request);
+        _rebalance(0, HOLD, 280 * UNIT * WAD / vault.totalAssets()); // of what comes out of another strategy
     }
 
     function test_flashDeposit_widensNoTurnover(uint256 assets) public {

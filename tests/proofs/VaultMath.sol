@@ -100,9 +100,9 @@ contract VaultMath is Rebalancing, Exits, LimitTable {
         _checkGroups(values, grew, nav);
     }
 
-    function checkIdleFloor(uint256 idle, uint256 nav, uint256 before, uint64 idleFloor) external {
+    function checkIdleFloor(uint256 idle, uint256 nav, uint256 flash, uint256 before, uint64 idleFloor) external {
         _idleFloor = idleFloor;
-        _checkIdleFloor(idle, nav, before);
+        _checkIdleFloor(idle, nav, flash, before);
     }
 
     function books() external view returns (uint256 nav, uint256 bid, uint256 ask) {

@@ -63,16 +63,29 @@ contract WallsProof is Proof {
 
     function check_idleIsNeverTakenUnderItsFloor(uint32 idle, uint32 nav, uint32 before, uint64 idleFloor) external {
         vm.assume(idleFloor <= WAD);
-        _vault.checkIdleFloor(idle, nav, before, idleFloor);
+        _vault.checkIdleFloor(idle, nav, 0, before, idleFloor);
         unchecked {
             assert(idle + SLACK >= before || idle + SLACK >= uint256(nav) * idleFloor / WAD);
         }
     }
 
-    /// @dev Whoever has taken the idle under its floor does not keep the keeper from acting.
-    function check_idleUnderItsFloorBlocksNothing(uint32 nav, uint32 before, uint64 idleFloor) external {
+    /// @dev And a flash deposit stays beside that floor, whole.
+    function check_flashDepositStaysIdle(uint32 idle, uint32 nav, uint32 flash, uint32 before, uint64 idleFloor)
+        external
+    {
         vm.assume(idleFloor <= WAD);
-        try _vault.checkIdleFloor(before, nav, before, idleFloor) {}
+        vm.assume(flash <= nav);
+        _vault.checkIdleFloor(idle, nav, flash, before, idleFloor);
+        unchecked {
+            uint256 floor = uint256(nav - flash) * idleFloor / WAD + flash;
+            assert(idle + SLACK >= before || idle + SLACK >= floor);
+        }
+    }
+
+    /// @dev Whoever has taken the idle under its floor does not keep the keeper from acting.
+    function check_idleUnderItsFloorBlocksNothing(uint32 nav, uint32 flash, uint32 before, uint64 idleFloor) external {
+        vm.assume(idleFloor <= WAD);
+        try _vault.checkIdleFloor(before, nav, flash, before, idleFloor) {}
         catch {
             assert(false);
         }
@@ -129,7 +142,7 @@ contract WallsProof is Proof {
 
     function check_refuted_idleIsAlwaysAtItsFloor(uint16 idle, uint16 nav, uint16 before, uint64 idleFloor) external {
         vm.assume(idleFloor <= WAD);
-        _vault.checkIdleFloor(idle, nav, before, idleFloor);
+        _vault.checkIdleFloor(idle, nav, 0, before, idleFloor);
         unchecked {
             assert(idle + SLACK >= uint256(nav) * idleFloor / WAD);
         }
