@@ -81,6 +81,7 @@ class KeeperConfig(BaseModel):
     min_trade: Fraction = DecisionRules.min_trade
     max_gas_share: Fraction = DecisionRules.max_gas_share
     leg_cost: Fraction = 0.0
+    max_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
     slippage: Annotated[Fraction, Field(validate_default=True)] = 0.001
 
     max_transaction_gas: Annotated[int, Field(ge=0)] | None = MAX_TRANSACTION_GAS

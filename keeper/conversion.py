@@ -15,7 +15,8 @@ import numpy as np
 from agent.units import WAD, BoolArray, FloatArray
 from agent.vault.limits import NO_CAP, GroupCap, Limit, Limits
 from agent.vault.portfolio import Allowance
-from keeper.errors import MissingRateError, VaultNotReadyError
+from keeper.errors import VaultNotReadyError
+from keeper.rates import Rates
 from keeper.snapshot import Snapshot, StrategySnapshot
 
 HOLD = 2**256 - 1
@@ -39,25 +40,17 @@ class View:
     believed: FloatArray
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> View:
-        """Convert a snapshot, as a batch of one.
+    def of(cls, snapshot: Snapshot, rates: Rates) -> View:
+        """Convert a snapshot and the rates at its block, as a batch of one.
 
         Raises
         ------
         VaultNotReadyError
             When there is no strategy.
-        MissingRateError
-            When a live strategy publishes no rate.
         """
         strategies = snapshot.strategies
         if not strategies:
             raise VaultNotReadyError("The vault has no strategies yet. Have governance add some (ape run deploy does).")
-        silent = [s.label for s in strategies if s.live and not s.has_rate]
-        if silent:
-            raise MissingRateError(
-                f"No supply rate from {', '.join(silent)}: the policy needs it. "
-                "Wrap the venue in a strategy with supplyRate(), or remove it from the vault."
-            )
         unit = 10**snapshot.asset_decimals
         nav = snapshot.nav
         shares = [s.assets / nav if nav else 0.0 for s in strategies]
@@ -66,10 +59,10 @@ class View:
             idle_weight=np.array([snapshot.idle / nav if nav else 1.0]),
             nav=np.array([nav / unit]),
             drawdown=np.array([snapshot.drawdown]),
-            rates=np.array([[s.supply_rate / WAD for s in strategies]]),
+            rates=rates.values[None],
             limits=_usable_limits(snapshot),
             allowance=_allowance(snapshot),
-            room=_room(snapshot),
+            room=_room(snapshot, rates),
             believed=np.array([_believed(snapshot)]),
         )
 
@@ -93,15 +86,17 @@ def _believed(snapshot: Snapshot) -> float:
     return snapshot.wall_base / snapshot.nav if snapshot.nav else 1.0
 
 
-def _room(snapshot: Snapshot) -> FloatArray:
+def _room(snapshot: Snapshot, rates: Rates) -> FloatArray:
     """Return `(1, n)` the largest share of NAV that each strategy may be raised to: the liquidity wall.
 
     A strategy that tells its cash takes no more than the cash would cover; one that does not, nothing while it could
     not pay back what it holds. One that says nothing of what it can pay is tried by the vault: the simulation tells.
+    One that shows an absurd rate takes nothing.
     """
     if not snapshot.nav:
         return np.full((1, len(snapshot.strategies)), np.inf)
-    return np.array([[_payable(s) / snapshot.nav for s in snapshot.strategies]])
+    pairs = zip(snapshot.strategies, rates.absurd, strict=True)
+    return np.array([[0.0 if absurd else _payable(s) / snapshot.nav for s, absurd in pairs]])
 
 
 def _payable(strategy: StrategySnapshot) -> float:

@@ -33,6 +33,7 @@ from keeper.delivery import Courier, settle
 from keeper.errors import AttentionError, JournalError, KeeperError, TransientError
 from keeper.journal import Intent, Journal, Kind, State, open_journal
 from keeper.policy import load_served
+from keeper.rates import PriceMarks
 from keeper.snapshot import Snapshot, read_snapshot
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 5.0, 300.0  # seconds
@@ -129,6 +130,7 @@ class Keeper:
             native_price=config.native_price,
             slippage=config.slippage,
             deadline_seconds=config.deadline_seconds,
+            max_rate=config.max_rate,
             rules=DecisionRules(min_trade=config.min_trade, max_gas_share=config.max_gas_share),
             costs=Costs(entry=config.leg_cost, exit=config.leg_cost),
         )
@@ -202,8 +204,8 @@ class Keeper:
                 max_silence=snapshot.limits.max_silence,
             )
         policy = self._served.at(snapshot)
-        memory, recall = self._memory(snapshot)
-        plan = decide(snapshot, memory, policy, self.settings, signer.address if signer else None, recall)
+        memory, recall, marks = self._memory(snapshot)
+        plan = decide(snapshot, memory, policy, self.settings, signer.address if signer else None, recall, marks)
         self._note_plan(cycle, snapshot, policy.digest, plan)
         result = _result_of(cycle, live, snapshot, plan)
         sender, data = snapshot.keeper, plan.call_data
@@ -264,17 +266,20 @@ class Keeper:
             sleep=self._sleep,
         )
 
-    def _memory(self, snapshot: Snapshot) -> tuple[RateMemory | None, Recall | None]:
-        """Read the memory of rates and, for a policy that has one, the policy's own memory from the journal."""
+    def _memory(self, snapshot: Snapshot) -> tuple[RateMemory | None, Recall | None, PriceMarks]:
+        """Read from the journal the memory of rates and prices and, for a policy that has one, the policy's own."""
         stored = self.journal.memory(snapshot.strategies_digest)
         if stored is None:
-            return None, None
+            return None, None, PriceMarks()
         try:
             data = json.loads(stored)
-            rates, recall = RateMemory.from_json(data), data.get("policy")
-            return rates, None if recall is None else Recall.from_json(recall)
+            rates = RateMemory.from_json(data) if "fast" in data else None
+            recall = Recall.from_json(data["policy"]) if data.get("policy") is not None else None
+            kept = data.get("marks")
+            marks = PriceMarks() if kept is None else PriceMarks.from_json(kept, len(snapshot.strategies))
         except (ObservationError, ValueError) as error:
             raise JournalError(f"The journal's rate memory is damaged ({error}). Start a new journal.") from error
+        return rates, recall, marks
 
     def _note_plan(self, cycle: int, snapshot: Snapshot, policy_digest: str, plan: Plan) -> None:
         decision = {
@@ -284,7 +289,11 @@ class Keeper:
             "sent": [str(weight) for weight in plan.request.weights] if plan.request else None,
             "decision_hash": plan.request.decision_hash if plan.request else None,
         }
-        memory = plan.memory.to_json() | ({} if plan.recall is None else {"policy": plan.recall.to_json()})
+        memory = {
+            **({} if plan.memory is None else plan.memory.to_json()),
+            **({} if plan.recall is None else {"policy": plan.recall.to_json()}),
+            "marks": plan.marks.to_json(),
+        }
         self.journal.note(
             cycle,
             memory=(snapshot.strategies_digest, json.dumps(memory)),

@@ -27,6 +27,7 @@ from agent.vault.portfolio import Costs
 from keeper.chain.abi import encode_call
 from keeper.conversion import View, chain_turnover, chain_weights, share_of_nav
 from keeper.errors import StaleBlockError
+from keeper.rates import SPACING, PriceMarks, Rates, read_rates
 from keeper.snapshot import Snapshot
 
 
@@ -67,7 +68,9 @@ class Plan:
     request
         Set if and only if the action is `REBALANCE`.
     memory
-        Rate memory including this block's rates; the journal keeps it.
+        Rate memory including this block's rates, where they are known; the journal keeps it.
+    marks
+        Share prices including this block's; the journal keeps them.
     vector
         The observation as the policy received it.
     weights
@@ -82,7 +85,8 @@ class Plan:
 
     action: Action
     reason: str
-    memory: RateMemory
+    memory: RateMemory | None
+    marks: PriceMarks
     request: Rebalance | None = None
     vector: tuple[float, ...] = ()
     weights: tuple[float, ...] = ()
@@ -134,6 +138,11 @@ def explain(reason: agent_decision.Reason, snapshot: Snapshot) -> str:
     return f"{text}; not traded because they cannot be read: {', '.join(s.target for s in snapshot.dead)}"
 
 
+def _distrusted(snapshot: Snapshot, rates: Rates) -> str:
+    names = [s.label for s, absurd in zip(snapshot.strategies, rates.absurd, strict=True) if absurd]
+    return f"; nothing is put where the rate shown is beyond what is plausible: {', '.join(names)}" if names else ""
+
+
 def _with_number(reason: agent_decision.Reason, snapshot: Snapshot) -> str:
     budget = snapshot.turnover_budget
     match reason:
@@ -160,6 +169,8 @@ class Settings:
         Share of NAV per share that a rebalance may cost at most.
     deadline_seconds
         How long a request stays valid.
+    max_rate
+        Largest plausible rate, APR: nothing more is put where more is shown.
     rules, costs
         The agent's rules for what is worth sending, and its expected costs.
     """
@@ -167,6 +178,7 @@ class Settings:
     native_price: float
     slippage: float = 0.001
     deadline_seconds: float = 600.0
+    max_rate: float = 2.0
     rules: agent_decision.DecisionRules = field(default_factory=agent_decision.DecisionRules)
     costs: Costs = field(default_factory=Costs)
 
@@ -178,6 +190,7 @@ def decide(
     settings: Settings,
     sender: str | None = None,
     recall: Recall | None = None,
+    marks: PriceMarks | None = None,
 ) -> Plan:
     """Decide what to do about a vault at a block.
 
@@ -191,21 +204,25 @@ def decide(
         Address whose key would sign; `None` in a dry run, which needs none.
     recall
         State of the policy's memory after the last cycle, if it has one.
+    marks
+        Share prices from the last cycle; `None` starts anew.
 
     Raises
     ------
-    MissingRateError
-        When a live strategy publishes no rate.
     StaleBlockError
         When the block is older than the last one that the rate memory has seen.
     """
-    view = View.of(snapshot)
-    remembered = _remember(view, snapshot, memory)
+    marks = marks or PriceMarks()
+    rates = read_rates(snapshot, marks, memory, settings.max_rate)
+    view = View.of(snapshot, rates)
+    remembered = memory if rates.unknown else _remember(view, snapshot, memory)
     present = _tuple(view.weights)
-    idle = Plan(Action.HOLD, "", remembered, weights=present, target=present, recall=recall)
+    idle = Plan(Action.HOLD, "", remembered, marks.update(snapshot), weights=present, target=present, recall=recall)
     refused = refusal(snapshot, policy, sender)
     if refused is not None:
         return replace(idle, action=Action.REFUSE, reason=refused)
+    if remembered is None or rates.unknown:
+        return replace(idle, reason=_watched(rates))
     gas_cost = snapshot.block.base_fee / 1e18 * settings.native_price
     try:
         seen = observe(view, view.rates, remembered, gas_cost, settings.costs)
@@ -226,7 +243,7 @@ def decide(
         return replace(idle, action=Action.REFUSE, reason=str(error))
     plan = replace(
         idle,
-        reason=explain(decided.reason[0], snapshot),
+        reason=explain(decided.reason[0], snapshot) + _distrusted(snapshot, rates),
         vector=_tuple(seen.vector()),
         target=_tuple(decided.weights),
         at_cap=tuple(bool(flag) for flag in decided.at_cap[0]),
@@ -258,6 +275,12 @@ def decision_hash(seen: Observation, weights: tuple[int, ...]) -> str:
     """Return the keccak of observation and weights as canonical JSON: anyone who has both can check the record."""
     content = {"observation": seen.vector()[0].tolist(), "weights": [str(weight) for weight in weights]}
     return "0x" + keccak(text=json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)).hex()
+
+
+def _watched(rates: Rates) -> str:
+    """Return why nothing can be decided while a rate is not known."""
+    names = ", ".join(rates.unknown)
+    return f"{names}: no rate is published, and the share price has not been watched for {SPACING // 60} minutes yet"
 
 
 def _remember(view: View, snapshot: Snapshot, memory: RateMemory | None) -> RateMemory:

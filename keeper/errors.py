@@ -73,10 +73,6 @@ class VaultNotReadyError(AttentionError):
     """The vault has nothing to trade yet."""
 
 
-class MissingRateError(AttentionError):
-    """A live strategy publishes no supply rate, which the observation needs."""
-
-
 class OtherLimitsError(AttentionError):
     """The vault's limits are looser than those that the policy was judged under."""
 

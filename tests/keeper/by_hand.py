@@ -8,6 +8,8 @@ from agent.policies.rules import EqualWeight
 from agent.units import WAD
 from agent.vault.limits import NO_CAP
 from keeper.chain.rpc import Block
+from keeper.conversion import View
+from keeper.rates import PriceMarks, read_rates
 from keeper.snapshot import GroupSnapshot, LimitsSnapshot, Snapshot, StrategySnapshot
 
 UNIT = 10**6
@@ -88,3 +90,7 @@ def snapshot(*strategies: StrategySnapshot, idle: int = 1_000_000 * UNIT, **chan
         "strategies": strategies or (strategy(), strategy(), strategy()),
     }
     return Snapshot(**{**values, **changes})
+
+
+def view(state: Snapshot) -> View:
+    return View.of(state, read_rates(state, PriceMarks(), None, most=2.0))

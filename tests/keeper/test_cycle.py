@@ -19,7 +19,6 @@ from keeper.errors import (
     FeeTooHighError,
     InsufficientFundsError,
     KeystoreError,
-    MissingRateError,
     PolicyError,
     RpcUnavailableError,
     StaleBlockError,
@@ -155,10 +154,26 @@ def test_dead_strategy_that_holds_funds__their_share_is_not_spent_twice(world: W
     assert result.request.weights[1] == 2**256 - 1
 
 
-def test_missing_rate__is_an_error(world: World) -> None:
-    world.do(world.strategies[1].functions.setFault(6, 1))
-    with pytest.raises(MissingRateError, match="supplyRate"):
-        world.keeper().cycle(live=True)
+def test_plain_vault__its_rate_is_what_its_share_price_grew_by(world: World) -> None:
+    world.do(world.strategies[1].functions.setFault(6, 1))  # no supplyRate()
+    keeper = world.keeper(max_block_age_seconds=1e9)
+    assert keeper.cycle(live=True).outcome == "no-trade"
+    world.rpc("evm_increaseTime", 3600)
+    world.rpc("evm_mine")
+    result = keeper.cycle(live=True)
+    assert result.outcome == "mined", result.reason
+    held = world.strategies[1].functions.totalAssets().call()
+    world.do(world.strategies[1].functions.gain(held // 87_600))  # an hour at 10 % a year
+    world.rpc("evm_increaseTime", 7200)
+    world.rpc("evm_mine")
+    again = world.keeper(max_block_age_seconds=1e9)  # restarted: the journal has the prices
+    again.cycle()
+    stored = again.journal.memory(world.snapshot().strategies_digest)
+    assert stored is not None
+    elapsed = world.snapshot().block.timestamp - json.loads(stored)["marks"]["times"][0]
+    rate = 1 / 87_600 * 31_536_000 / elapsed
+    decay = np.exp(-(elapsed - 3600) / (3 * 86_400))
+    assert RateMemory.from_json(json.loads(stored)).fast[0][1] == pytest.approx(rate * (1 - decay), rel=1e-3)
 
 
 def test_closed_strategy__cap_zero__is_emptied(world: World) -> None:

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from agent.observation.memory import RateMemory
 from agent.observation.observe import Observation
-from agent.policies.rules import EqualWeight
+from agent.policies.rules import EqualWeight, Greedy
 from agent.units import WAD, FloatArray
 from agent.vault.decision import DecisionRules
 from agent.vault.limits import NO_CAP
 from keeper.chain.abi import encode_call
 from keeper.conversion import HOLD, chain_turnover, chain_weights
 from keeper.decide import Action, Settings, decide, decision_hash
-from keeper.errors import MissingRateError, StaleBlockError, VaultNotReadyError
+from keeper.errors import StaleBlockError, VaultNotReadyError
 from keeper.snapshot import Snapshot
 from tests.keeper.by_hand import ADDRESS, BLOCK, LIMITS, UNIT, group, snapshot, strategy
 
@@ -80,11 +80,35 @@ def test_decide__infinite_wishes__stay_within_the_caps() -> None:
     assert max(weight for weight in plan.request.weights if weight != HOLD) <= 6 * WAD // 10
 
 
-def test_decide__no_strategies_or_no_rate__is_an_error() -> None:
+def test_decide__no_strategies__is_an_error() -> None:
     with pytest.raises(VaultNotReadyError):
         decide(snapshot(strategies=()), None, EqualWeight(), SETTINGS)
-    with pytest.raises(MissingRateError):
-        decide(snapshot(strategy(has_rate=False), strategy()), None, EqualWeight(), SETTINGS)
+
+
+def test_decide__plain_vault__waits_for_a_rate_and_trades_on_what_its_price_grew_by() -> None:
+    plain = strategy(name="plain", has_rate=False, supply_rate=0)
+    first = decide(snapshot(plain, strategy()), None, EqualWeight(), SETTINGS)
+    assert (first.action, first.memory, first.vector) == (Action.HOLD, None, ())
+    assert "plain: no rate is published, and the share price has not been watched for 60 minutes" in first.reason
+
+    later = replace(BLOCK, timestamp=BLOCK.timestamp + 3600)
+    grown = replace(plain, price=plain.price + plain.price * 8 // (100 * 8760))  # 8 % a year
+    state = snapshot(grown, strategy(), block=later, policy_hash=Greedy().digest)
+    plan = decide(state, first.memory, Greedy(), SETTINGS, marks=first.marks)
+    assert plan.action is Action.REBALANCE
+    assert plan.memory is not None
+    assert plan.memory.fast[0].tolist() == pytest.approx([0.08, 0.05], abs=1e-9)
+    assert plan.target[0] > plan.target[1]  # it pays more
+
+
+def test_decide__absurd_rate__draws_nothing_in() -> None:
+    mad = strategy(100_000 * UNIT, name="mad", supply_rate=10**6 * WAD)
+    state = snapshot(mad, strategy(), idle=900_000 * UNIT, policy_hash=Greedy().digest)
+    plan = decide(state, None, Greedy(), SETTINGS)
+    assert plan.target[0] <= 0.1
+    assert "beyond what is plausible: mad" in plan.reason
+    believed = decide(state, None, Greedy(), replace(SETTINGS, max_rate=1e9))
+    assert believed.target[0] > 0.5  # what the bound keeps away
 
 
 def test_decide__funds_in_a_strategy_that_cannot_be_read__are_not_spent_twice() -> None:

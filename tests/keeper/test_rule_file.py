@@ -21,10 +21,9 @@ from agent.policies.rules import Rule
 from agent.units import DAY, WAD
 from agent.vault.limits import Limits
 from agent.vault.portfolio import Costs
-from keeper.conversion import View
 from keeper.decide import Action, Settings, decide
 from keeper.errors import PolicyError
-from tests.keeper.by_hand import BLOCK, UNIT, snapshot, strategy
+from tests.keeper.by_hand import BLOCK, UNIT, snapshot, strategy, view
 from tests.keeper.harness import UNIT as CHAIN_UNIT
 from tests.keeper.harness import World
 
@@ -54,7 +53,7 @@ def test_rule_from_its_file__the_keeper_decides_what_the_backtest_decided(tmp_pa
     rng = np.random.default_rng(2)
     wad = _rates(rng)
     rates = np.array([[int(rate) / WAD for rate in row] for row in wad])
-    limits = View.of(snapshot()).limits
+    limits = view(snapshot()).limits
     path = MarketPath(
         timestamps=DAY * np.arange(1, DAYS + 1, dtype=np.int64),
         rates=rates[None],
@@ -80,6 +79,7 @@ def test_rule_from_its_file__the_keeper_decides_what_the_backtest_decided(tmp_pa
                 last_rebalance=int(path.timestamps[row]) - DAY,
             )
             plan = decide(state, memory, policy, SETTINGS)
+            assert plan.memory is not None
             memory = RateMemory.from_json(json.loads(json.dumps(plan.memory.to_json())))  # as after a restart
             if row < WARM:
                 continue

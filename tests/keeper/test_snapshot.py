@@ -13,9 +13,9 @@ from agent.units import WAD
 from agent.vault.limits import NO_CAP, GroupCap, Limit
 from agent.vault.limits_file import load_limits
 from keeper.chain.abi import load
-from keeper.conversion import HOLD, View, chain_turnover, chain_weights, enforced_limits
+from keeper.conversion import HOLD, chain_turnover, chain_weights, enforced_limits
 from keeper.snapshot import GroupSnapshot, LimitsSnapshot, Snapshot, StrategySnapshot
-from tests.keeper.by_hand import LIMITS, UNIT, group, snapshot, strategy
+from tests.keeper.by_hand import LIMITS, UNIT, group, snapshot, strategy, view
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,10 +53,10 @@ def test_vault__parameters__all_have_names() -> None:
 
 def test_view__budgets__are_shares_of_the_bid_where_that_is_less_than_nav() -> None:
     state = snapshot(strategy(500_000 * UNIT), idle=500_000 * UNIT, turnover_budget=WAD // 2, loss_budget=WAD // 100)
-    whole, half = View.of(state).allowance, View.of(replace(state, bid=state.nav // 2)).allowance
+    whole, half = view(state).allowance, view(replace(state, bid=state.nav // 2)).allowance
     assert (whole.turnover[0], half.turnover[0]) == (0.5, 0.25)
     assert (whole.loss[0], half.loss[0]) == (pytest.approx(0.01), pytest.approx(0.005))
-    assert View.of(replace(state, bid=2 * state.nav)).allowance.turnover[0] == 0.5
+    assert view(replace(state, bid=2 * state.nav)).allowance.turnover[0] == 0.5
     assert chain_turnover((WAD // 4,), replace(state, bid=state.nav // 2)) == WAD // 2
 
 
@@ -64,9 +64,9 @@ def test_view__sides__weights_are_of_nav_and_the_drawdown_is_of_the_bid() -> Non
     state = snapshot(
         strategy(500_000 * UNIT), idle=500_000 * UNIT, bid=900_000 * UNIT, share_price=95 * WAD // 100, nav_price=WAD
     )
-    view = View.of(state)
-    assert (view.nav[0], view.weights[0, 0], view.idle_weight[0]) == (1_000_000, 0.5, 0.5)
-    assert view.drawdown[0] == pytest.approx(0.05)
+    seen = view(state)
+    assert (seen.nav[0], seen.weights[0, 0], seen.idle_weight[0]) == (1_000_000, 0.5, 0.5)
+    assert seen.drawdown[0] == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,14 @@ def test_view__sides__weights_are_of_nav_and_the_drawdown_is_of_the_bid() -> Non
     ],
 )
 def test_view__room__is_what_could_be_paid_back(changes: dict[str, Any], room: float) -> None:
-    assert View.of(snapshot(strategy(300_000, **changes), idle=700_000)).room[0, 0] == room
+    assert view(snapshot(strategy(300_000, **changes), idle=700_000)).room[0, 0] == room
 
 
 def test_view__strategy_that_cannot_be_read__what_it_may_hold_counts_in_its_groups() -> None:
     dead, unit = strategy(live=False, has_rate=False), UNIT
     shared = (group(0, 1, cap=WAD // 2), group(1, 2, cap=WAD // 2), group(0, absolute=400_000 * unit))
     state = snapshot(dead, strategy(), strategy(), idle=700_000 * unit, nav=1_000_000 * unit, groups=shared)
-    first, second, third = View.of(state).limits.groups
+    first, second, third = view(state).limits.groups
     assert (first.relative_cap, second.relative_cap) == (pytest.approx(0.2), 0.5)
     assert third.absolute_cap == pytest.approx(100_000)
     weights = chain_weights(np.array([0.0, 0.4, 0.3]), np.array([False, True, True]), state)
