@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
+from stable_baselines3.common.logger import Logger
 from torch import Tensor, nn
 
 from agent.envs.vec import VaultVecEnv
@@ -88,6 +89,8 @@ def make_learner(
         networks["lstm_hidden_size"] = ppo.lstm_units
         model = RecurrentPPO("MlpLstmPolicy", env, policy_kwargs=networks, **settings)
     env.seed(None)  # stable-baselines3 has seeded it too, but it has random numbers of its own
+    if tensorboard is None:
+        model.set_logger(Logger(None, []))  # its own would leave an empty folder under the temporary ones
     return model
 
 

@@ -98,6 +98,14 @@ class _Recording:
         return self.market.sample(rng, batch, length)
 
 
+def test_train__leaves_no_logs_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "temporary"
+    elsewhere.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
+    train(_preset(steps=2_000), Limits.uniform(3), tmp_path / "policy.npz")
+    assert list(elsewhere.glob("SB3-*")) == []  # torch caches what it compiles there
+
+
 def test_fault_8_training__uses_the_market_it_is_given_and_is_scored_on_other_paths(tmp_path: Path) -> None:
     market = _Recording(shipped_market())
     train(_preset(steps=2_000), Limits.uniform(3), tmp_path / "policy.npz", market=market)
