@@ -48,7 +48,14 @@ class Parsed(click.ParamType):
     metavar="NAME=ADDRESS",
     help="Aave V3 pool that a strategy of the limits file names; repeatable.",
 )
-@click.option("--asset", metavar="ADDRESS", help="Asset of the vault.  [with --devnet: its USDC]")
+@click.option(
+    "--preset",
+    metavar="NAME|FILE",
+    help="Network whose assets and venues the limits file names: one of scripts/networks/, or a file of your own.",
+)
+@click.option(
+    "--asset", metavar="ADDRESS", help="Asset of the vault; with --preset also by name.  [with --devnet: its USDC]"
+)
 @click.option("--name", help="Name of the vault's shares.  [default: \"Bulkhead \" and the asset's symbol]")
 @click.option("--symbol", help='Their symbol.  [default: "bh" and the asset\'s symbol]')
 @click.option("--keeper", metavar="ADDRESS", help="The one address that may rebalance.  [with --devnet: account 4]")
@@ -95,6 +102,7 @@ def cli(
     limits: Path,
     book: Path | None,
     pools: tuple[str, ...],
+    preset: str | None,
     policy: str | None,
     policy_hash: str | None,
     out: Path | None,
@@ -121,7 +129,7 @@ def cli(
         --rehearse --policy equal-weight
     A testnet, with an account of `ape accounts import deployer`:
       ape run deploy --network https://... --account deployer \\
-        --limits my-limits.toml --aave-pool aave-a=0x... --asset 0x... \\
+        --limits my-limits.toml --preset sepolia \\
         --keeper 0x... --governance 0x... --guardian 0x... --policy out/policy.npz
     """
     from ape import project
@@ -132,7 +140,7 @@ def cli(
     w3 = connect(str(provider.uri))  # our own connection: without Ape's caches
     devnet = _devnet(w3, book, rehearse)
     digest = _digest(policy, policy_hash)
-    plan = _plan(w3, account, limits, devnet, pools, digest, delay, allow_no_delay, seed, wanted)
+    plan = _plan(w3, account, limits, devnet, preset, pools, digest, delay, allow_no_delay, seed, wanted)
     book_path = out or (None if rehearse else Path("deployments") / f"{plan.chain_id}.json")
     _deploy(w3, lambda: ApeSender(provider, account), plan, book_path, dry_run, yes)
 
@@ -160,6 +168,7 @@ def _plan(
     account: Any,
     limits: Path,
     devnet: "Devnet | None",
+    preset: str | None,
     pools: tuple[str, ...],
     policy_hash: str,
     delay: int,
@@ -169,7 +178,9 @@ def _plan(
 ) -> "DeploymentPlan":
     from agent.vault.limits_file import load_limits
     from scripts.deployment.plan import make_plan, plan_on
+    from scripts.deployment.preset import load_preset
 
+    file = load_limits(limits)
     known = {}
     for pool in pools:
         name, separator, address = pool.partition("=")
@@ -182,13 +193,23 @@ def _plan(
         "allow_no_delay": allow_no_delay,
         "seed": seed,
     }
+    targets: dict[str, str] = {}
+    if preset is not None:
+        if devnet is not None:
+            raise click.UsageError("--preset is for a real network: leave out --devnet and --rehearse.")
+        network = load_preset(preset)
+        given["asset"] = network.resolve(given.get("asset"))
+        network.refuse(file.names)
+        network.check(w3, given["asset"])
+        known = network.of_kind("aave-v3", given["asset"]) | known
+        targets = network.of_kind("erc-4626", given["asset"])
     if devnet is not None:
         known = {name: market.pool.address for name, market in devnet.markets.items()} | known
-        return plan_on(devnet, load_limits(limits), policy_hash, pools=known, **given)
+        return plan_on(devnet, file, policy_hash, pools=known, **given)
     missing = [f"--{key}" for key in ("asset", "keeper", "governance", "guardian") if key not in given]
     if missing:
-        raise click.UsageError(f"Missing {', '.join(missing)} (or --devnet, which has them).")
-    return make_plan(w3, load_limits(limits), policy_hash=policy_hash, pools=known, **given)
+        raise click.UsageError(f"Missing {', '.join(missing)} (--devnet has them all, --preset the asset).")
+    return make_plan(w3, file, policy_hash=policy_hash, pools=known, targets=targets, **given)
 
 
 def _deploy(

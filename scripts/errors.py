@@ -35,6 +35,10 @@ class AddressBookError(ScriptError):
     """An address book is missing, unreadable, or belongs to another chain."""
 
 
+class PresetError(ScriptError):
+    """A preset of a network is missing, damaged, or not what the chain shows."""
+
+
 class RateUnreachableError(ScriptError):
     """No loan of the outside borrower gives the wanted supply rate."""
 

@@ -163,6 +163,7 @@ def make_plan(
     allow_no_delay: bool = False,
     fee_recipient: str | None = None,
     pools: Mapping[str, str] | None = None,
+    targets: Mapping[str, str] | None = None,
     name: str | None = None,
     symbol: str | None = None,
     seed: Decimal = Decimal(0),
@@ -187,8 +188,8 @@ def make_plan(
         Lets `delay` be 0 on a local chain.
     fee_recipient
         Gets the performance fee; must be given if, and only if, there is one.
-    pools
-        Name -> Aave V3 pool, for the strategies that the limits file names.
+    pools, targets
+        Name -> Aave V3 pool, and name -> ERC-4626 vault, for the strategies that the limits file names.
     name, symbol
         Of the vault's shares; made from the asset's symbol when left out.
     seed
@@ -222,7 +223,7 @@ def make_plan(
 
     asset_address = Web3.to_checksum_address(asset)
     asset_symbol, decimals = _read_asset(node_of(w3), asset_address, reasons)
-    strategies = _plan_strategies(w3, limits, asset_address, decimals, pools or {}, reasons)
+    strategies = _plan_strategies(w3, limits, asset_address, decimals, pools or {}, targets or {}, reasons)
     groups = _plan_groups(limits, decimals, reasons)
     _check_funds(w3, Web3.to_checksum_address(deployer), len(strategies), reasons)
     stored = LimitsSnapshot.from_file(limits, decimals)
@@ -284,13 +285,15 @@ def _plan_strategies(
     asset: ChecksumAddress,
     decimals: int,
     pools: Mapping[str, str],
+    targets: Mapping[str, str],
     reasons: list[str],
 ) -> tuple[PlannedStrategy, ...]:
     planned: list[PlannedStrategy] = []
     for entry in limits.strategies:
         pool = target = None
-        if entry.address is not None:
-            target = _checked_address(entry.label, entry.address, reasons)
+        address = entry.address or targets.get(entry.label)
+        if address is not None:
+            target = _checked_address(entry.label, address, reasons)
             if target is not None:
                 _check_erc4626(node_of(w3), entry.label, target, asset, reasons)
         elif entry.name is not None and entry.name in pools:
@@ -298,7 +301,7 @@ def _plan_strategies(
             if pool is not None:
                 _check_pool(w3, entry.label, pool, asset, reasons)
         else:
-            known = ", ".join(sorted(pools)) or "nothing"
+            known = ", ".join(sorted({*pools, *targets})) or "nothing"
             reasons.append(f"{entry.label}: not in the address book, which has {known}. Use one of them, or `address`")
         place = pool or target
         if place is not None and any(place in (other.pool, other.target) for other in planned):

@@ -1,0 +1,160 @@
+"""Presets of real networks: the addresses that a deployment needs there, and what stays out, with the reason.
+
+A preset is a claim about a chain. `Preset.check` compares it with the chain before anything is sent; the plan then
+checks every venue.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from web3 import Web3
+
+from agent.vault.limits_file import describe
+from keeper.chain.rpc import UNREADABLE
+from keeper.config import checked_address
+from scripts.errors import PresetError
+from scripts.protocols.chain import node_of
+
+FOLDER = Path(__file__).parents[1] / "networks"
+Address = Annotated[str, AfterValidator(checked_address)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Asset(_Table):
+    """A token that a vault may be of, as it must be found on the chain."""
+
+    address: Address
+    symbol: str
+    decimals: Annotated[int, Field(ge=0, le=77)]
+
+
+class Venue(_Table):
+    """A strategy's place: an Aave V3 pool, or an ERC-4626 vault as it stands."""
+
+    kind: Literal["aave-v3", "erc-4626"]
+    asset: str
+    address: Address
+
+
+class Feed(_Table):
+    """A price feed of Chainlink's kind; without a heartbeat nobody knows how old an answer may be."""
+
+    address: Address
+    decimals: Annotated[int, Field(ge=0, le=36)] = 8
+    heartbeat: Annotated[int, Field(gt=0)] | None = None
+
+
+class Preset(_Table):
+    """A network.
+
+    Attributes
+    ----------
+    asset
+        Which of the `assets` a vault is of, unless another one is asked for.
+    source
+        Where the addresses were taken from.
+    refused
+        What a vault cannot or should not hold there, with the reason.
+    """
+
+    name: str
+    chain_id: Annotated[int, Field(gt=0)]
+    asset: str
+    source: str
+    assets: Annotated[dict[str, Asset], Field(min_length=1)]
+    venues: dict[str, Venue]
+    feeds: dict[str, Feed] = {}
+    refused: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _assets_known(self) -> Self:
+        named = {"asset": self.asset, **{f"venues.{name}": venue.asset for name, venue in self.venues.items()}}
+        for where, asset in named.items():
+            if asset not in self.assets:
+                raise ValueError(f"{where}: there is no asset {asset!r}, only {', '.join(self.assets)}")
+        return self
+
+    def resolve(self, asset: str | None) -> str:
+        """Return the address of an asset by its name in the preset; an address stays as it is."""
+        name = asset or self.asset
+        if name in self.assets:
+            return self.assets[name].address
+        if name.startswith("0x"):
+            return name
+        raise PresetError(f"{self.name} has no asset {name!r}: use one of {', '.join(self.assets)}, or an address.")
+
+    def of_kind(self, kind: str, asset: str) -> dict[str, str]:
+        """Return the addresses of venues of a kind by name, those of one asset (an address)."""
+        return {
+            name: venue.address
+            for name, venue in self.venues.items()
+            if venue.kind == kind and self.assets[venue.asset].address.lower() == asset.lower()
+        }
+
+    def refuse(self, strategies: Iterable[str]) -> None:
+        """Raise a `PresetError` with the reason where a strategy is named that stays out."""
+        for name in strategies:
+            why = next((why for out, why in self.refused.items() if out.lower() == name.lower()), None)
+            if why is not None:
+                raise PresetError(f"{name} on {self.name}: {why}. Take it out of the limits file.")
+
+    def check(self, w3: Web3, asset: str) -> None:
+        """Compare the preset with the chain.
+
+        Raises
+        ------
+        PresetError
+            When it is another chain, or the asset (an address) is not what the preset says.
+        """
+        if w3.eth.chain_id != self.chain_id:
+            raise PresetError(
+                f"The preset {self.name} is for chain {self.chain_id}, but the node serves chain {w3.eth.chain_id}. "
+                "Give the --network of that chain, or another preset."
+            )
+        for name, known in self.assets.items():
+            if known.address.lower() != asset.lower():
+                continue
+            try:
+                found = tuple(node_of(w3).read("Vault", known.address, what) for what in ("symbol", "decimals"))
+            except UNREADABLE as error:
+                raise PresetError(f"{self.name}: {name} at {known.address} is no token on this chain.") from error
+            if found != (known.symbol, known.decimals):
+                raise PresetError(
+                    f"{self.name}: {name} at {known.address} is {found[0]} with {found[1]} decimals on this chain, not "
+                    f"{known.symbol} with {known.decimals}. Do not deploy; the preset or the node is wrong."
+                )
+
+
+def preset_names() -> tuple[str, ...]:
+    """Return the names of the shipped presets."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+def load_preset(name: str, folder: Path = FOLDER) -> Preset:
+    """Read a shipped preset by its name, or one of your own by its path.
+
+    Raises
+    ------
+    PresetError
+        If there is none, or it holds an unknown, missing or impossible entry; the message names it.
+    """
+    path = Path(name) if name.endswith(".toml") else folder / f"{name}.toml"
+    try:
+        data: Mapping[str, object] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        near = difflib.get_close_matches(name, preset_names(), n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise PresetError(f"No preset {name!r}: choose one of {', '.join(preset_names())}, or a file.{hint}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PresetError(f"Cannot read the preset {path}: {error}") from error
+    try:
+        return Preset.model_validate(data)
+    except ValidationError as error:
+        raise PresetError(f"{path}: {describe(error)}") from error
