@@ -29,7 +29,6 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
-    ValidationInfo,
     field_validator,
 )
 from sqlalchemy.engine import make_url
@@ -61,6 +60,15 @@ Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+class LegCosts(BaseModel):
+    """What moving a unit costs, as a share of it: into a strategy and out of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    entry: Fraction = 0.0
+    exit: Fraction = 0.0
+
+
 class KeeperConfig(BaseModel):
     """A checked configuration. `keeper.example.toml` says what each key means."""
 
@@ -80,9 +88,9 @@ class KeeperConfig(BaseModel):
     native_price: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     min_trade: Fraction = DecisionRules.min_trade
     max_gas_share: Fraction = DecisionRules.max_gas_share
-    leg_cost: Fraction = 0.0
     max_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
-    slippage: Annotated[Fraction, Field(validate_default=True)] = 0.001
+    slippage: Fraction = 0.001
+    costs: dict[str, LegCosts] = {}
 
     max_transaction_gas: Annotated[int, Field(ge=0)] | None = MAX_TRANSACTION_GAS
     max_fee_gwei: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 100.0
@@ -106,14 +114,6 @@ class KeeperConfig(BaseModel):
             make_url(value)
         except ArgumentError:
             raise ValueError("must be a path or an SQLAlchemy URL, like sqlite:///keeper.sqlite") from None
-        return value
-
-    @field_validator("slippage")
-    @classmethod
-    def _room_for_costs(cls, value: float, info: ValidationInfo) -> float:
-        leg_cost = info.data.get("leg_cost", 0.0)
-        if value < 2 * leg_cost:
-            raise ValueError(f"must be at least twice `leg_cost` ({leg_cost}), or no move could pay its way")
         return value
 
     @property

@@ -22,7 +22,6 @@ from agent.errors import ObservationError
 from agent.observation.memory import RateMemory
 from agent.policies.memory import Recall
 from agent.vault.decision import DecisionRules
-from agent.vault.portfolio import Costs
 from keeper.chain.rpc import CallRevertedError, Rpc
 from keeper.chain.signer import Signer, open_keystore
 from keeper.chain.transaction import GWEI, FeeRules, check_funds, gas_limit
@@ -132,7 +131,7 @@ class Keeper:
             deadline_seconds=config.deadline_seconds,
             max_rate=config.max_rate,
             rules=DecisionRules(min_trade=config.min_trade, max_gas_share=config.max_gas_share),
-            costs=Costs(entry=config.leg_cost, exit=config.leg_cost),
+            legs={name: (cost.entry, cost.exit) for name, cost in config.costs.items()},
         )
         self.journal: Journal = open_journal(config.journal, config.chain_id, config.vault)
 

@@ -9,6 +9,7 @@ on at all; `keeper.conversion` is the boundary to the chain's integers on both s
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
@@ -26,7 +27,7 @@ from agent.vault import decision as agent_decision
 from agent.vault.portfolio import Costs
 from keeper.chain.abi import encode_call
 from keeper.conversion import View, chain_turnover, chain_weights, share_of_nav
-from keeper.errors import StaleBlockError
+from keeper.errors import ConfigError, StaleBlockError
 from keeper.rates import SPACING, PriceMarks, Rates, read_rates
 from keeper.snapshot import Snapshot
 
@@ -138,9 +139,17 @@ def explain(reason: agent_decision.Reason, snapshot: Snapshot) -> str:
     return f"{text}; not traded because they cannot be read: {', '.join(s.target for s in snapshot.dead)}"
 
 
-def _distrusted(snapshot: Snapshot, rates: Rates) -> str:
+def _priced(decided: agent_decision.Decision, snapshot: Snapshot) -> list[str]:
+    """Return what the legs of a trade cost, beside the budget that pays for it."""
+    if not decided.traded.any() or decided.loss[0] <= 0:
+        return []
+    left = share_of_nav(snapshot.loss_budget, snapshot)
+    return [f"entering and leaving costs {decided.loss[0]:.4%} of NAV, of {left:.4%} that the loss budget has left"]
+
+
+def _distrusted(snapshot: Snapshot, rates: Rates) -> list[str]:
     names = [s.label for s, absurd in zip(snapshot.strategies, rates.absurd, strict=True) if absurd]
-    return f"; nothing is put where the rate shown is beyond what is plausible: {', '.join(names)}" if names else ""
+    return [f"nothing is put where the rate shown is beyond what is plausible: {', '.join(names)}"] if names else []
 
 
 def _with_number(reason: agent_decision.Reason, snapshot: Snapshot) -> str:
@@ -166,13 +175,16 @@ class Settings:
     native_price
         Asset units per unit of the chain's native coin: weighs gas against the amount moved.
     slippage
-        Share of NAV per share that a rebalance may cost at most.
+        Share of NAV per share that a rebalance may cost at most, beyond what its legs are expected to.
     deadline_seconds
         How long a request stays valid.
     max_rate
         Largest plausible rate, APR: nothing more is put where more is shown.
     rules, costs
         The agent's rules for what is worth sending, and its expected costs.
+    legs
+        By a strategy's name or address, the costs of entering and leaving it, as shares of what is moved; none by
+        default.
     """
 
     native_price: float
@@ -181,6 +193,26 @@ class Settings:
     max_rate: float = 2.0
     rules: agent_decision.DecisionRules = field(default_factory=agent_decision.DecisionRules)
     costs: Costs = field(default_factory=Costs)
+    legs: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def costs_at(self, snapshot: Snapshot) -> Costs:
+        """Return the costs with those of each of the vault's strategies.
+
+        Raises
+        ------
+        ConfigError
+            When costs are named for what is none of them: a misspelt name would be a leg that costs nothing.
+        """
+        if not self.legs:
+            return self.costs
+        strategies = snapshot.strategies
+        names = {name for s in strategies for name in (s.label, s.target)}
+        unknown = sorted(self.legs.keys() - names)
+        if unknown:
+            known = ", ".join(s.label for s in strategies)
+            raise ConfigError(f"`costs` names {', '.join(unknown)}, but the vault's strategies are: {known}.")
+        legs = np.array([self.legs.get(s.target, self.legs.get(s.label, (0.0, 0.0))) for s in strategies])
+        return replace(self.costs, entry=legs[:, 0], exit=legs[:, 1])
 
 
 def decide(
@@ -223,9 +255,9 @@ def decide(
         return replace(idle, action=Action.REFUSE, reason=refused)
     if remembered is None or rates.unknown:
         return replace(idle, reason=_watched(rates))
-    gas_cost = snapshot.block.base_fee / 1e18 * settings.native_price
+    gas_cost, costs = snapshot.block.base_fee / 1e18 * settings.native_price, settings.costs_at(snapshot)
     try:
-        seen = observe(view, view.rates, remembered, gas_cost, settings.costs)
+        seen = observe(view, view.rates, remembered, gas_cost, costs)
         wanted, recall = act_and_recall(policy, seen, snapshot.block.timestamp, recall)
         decided = agent_decision.decide(
             wanted,
@@ -233,7 +265,7 @@ def decide(
             view.nav,
             gas_cost,
             view.limits,
-            settings.costs,
+            costs,
             settings.rules,
             allowance=view.allowance,
             room=view.room * (1.0 - settings.rules.drift_margin),
@@ -243,7 +275,13 @@ def decide(
         return replace(idle, action=Action.REFUSE, reason=str(error))
     plan = replace(
         idle,
-        reason=explain(decided.reason[0], snapshot) + _distrusted(snapshot, rates),
+        reason="; ".join(
+            [
+                explain(decided.reason[0], snapshot),
+                *_priced(decided, snapshot),
+                *_distrusted(snapshot, rates),
+            ]
+        ),
         vector=_tuple(seen.vector()),
         target=_tuple(decided.weights),
         at_cap=tuple(bool(flag) for flag in decided.at_cap[0]),
@@ -258,7 +296,7 @@ def decide(
     request = Rebalance(
         epoch=snapshot.epoch,
         deadline=deadline(snapshot, settings),
-        min_share_price=int(snapshot.nav_price * (1 - Fraction(settings.slippage))),
+        min_share_price=int(snapshot.nav_price * (1 - Fraction(settings.slippage) - Fraction(decided.loss[0]))),
         weights=weights,
         policy_hash=policy.digest,
         decision_hash=decision_hash(seen, weights),

@@ -16,6 +16,7 @@ from agent.policies.files import save_integer, save_policy
 from agent.policies.quantise import quantise
 from agent.policies.rules import Greedy
 from keeper.errors import (
+    ConfigError,
     FeeTooHighError,
     InsufficientFundsError,
     KeystoreError,
@@ -67,9 +68,14 @@ def test_live__after_losses_and_gains__follows(world: World) -> None:
     assert world.epoch == 2
 
 
-def test_leg_cost__is_what_the_decision_reckons_with(world: World) -> None:
-    costs = world.keeper(leg_cost=0.0005).settings.costs
-    assert costs.switch(1).tolist() == [0.001]  # one leg out, one leg in
+def test_costs__are_what_the_decision_reckons_with(world: World) -> None:
+    address = world.strategies[2].address
+    keeper = world.keeper(costs={address: {"entry": 0.001, "exit": 0.002}})
+    costs = keeper.settings.costs_at(world.snapshot())
+    assert np.asarray(costs.entry).tolist() == [0.0, 0.0, 0.001]
+    assert np.asarray(costs.exit).tolist() == [0.0, 0.0, 0.002]
+    with pytest.raises(ConfigError, match="`costs` names pol, but the vault's strategies are: "):
+        world.keeper(costs={"pol": {"entry": 0.001}}).cycle()
 
 
 def test_dry_run__simulates_but_sends_nothing_and_needs_no_key(world: World) -> None:

@@ -101,6 +101,26 @@ def test_decide__plain_vault__waits_for_a_rate_and_trades_on_what_its_price_grew
     assert plan.target[0] > plan.target[1]  # it pays more
 
 
+def test_decide__costly_leg__lowers_the_least_share_price_by_what_it_costs() -> None:
+    cheap, dear = strategy(name="cheap"), strategy(name="dear")
+    state = snapshot(cheap, dear)
+    plain = decide(state, None, EqualWeight(), SETTINGS)
+    costly = decide(state, None, EqualWeight(), replace(SETTINGS, legs={"dear": (0.004, 0.0)}))
+    assert plain.request is not None
+    assert costly.request is not None
+    assert plain.request.min_share_price == pytest.approx(WAD * 0.999, rel=1e-15)
+    moved = costly.target[1]
+    assert moved == pytest.approx(0.49, abs=1e-3)
+    assert costly.request.min_share_price == pytest.approx(WAD * (0.999 - 0.004 * moved), rel=1e-12)
+
+
+def test_decide__costs_that_the_loss_budget_has_no_room_for__are_cut() -> None:
+    state = snapshot(strategy(name="dear"), loss_budget=WAD // 2000)
+    plan = decide(state, None, EqualWeight(), replace(SETTINGS, legs={"dear": (0.002, 0.0)}))
+    assert "costs 0.0500% of NAV, of 0.0500% that the loss budget has left" in plan.reason
+    assert plan.target[0] == pytest.approx(0.25, abs=1e-3)  # a quarter of NAV at 20 bp is all of it
+
+
 def test_decide__absurd_rate__draws_nothing_in() -> None:
     mad = strategy(100_000 * UNIT, name="mad", supply_rate=10**6 * WAD)
     state = snapshot(mad, strategy(), idle=900_000 * UNIT, policy_hash=Greedy().digest)

@@ -102,7 +102,7 @@ def rule(world: World) -> RulePolicy:
 
 @pytest.mark.chain
 def test_rule_file__committed__trades_on_chain_and_goes_on_after_a_restart(world: World, rule: RulePolicy) -> None:
-    options = {"policy": "rule.json", "max_block_age_seconds": 1e9, "leg_cost": 0.0}
+    options = {"policy": "rule.json", "max_block_age_seconds": 1e9}
     assert world.keeper(**options).cycle(live=True).outcome == "refused"  # equal weight is still committed
     world.commit(rule.digest)
     result = world.keeper(**options).cycle(live=True)
