@@ -61,7 +61,7 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class LegCosts(BaseModel):
-    """What moving a unit costs, as a share of it: into a strategy and out of it."""
+    """Costs of moving a unit into a strategy and out of it, as shares of it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 

@@ -140,7 +140,7 @@ def explain(reason: agent_decision.Reason, snapshot: Snapshot) -> str:
 
 
 def _priced(decided: agent_decision.Decision, snapshot: Snapshot) -> list[str]:
-    """Return what the legs of a trade cost, beside the budget that pays for it."""
+    """Return a line with the costs of a trade's legs and the budget that pays for them, where there are any."""
     if not decided.traded.any() or decided.loss[0] <= 0:
         return []
     left = share_of_nav(snapshot.loss_budget, snapshot)

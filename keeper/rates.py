@@ -1,4 +1,4 @@
-"""What each strategy pays: the rate that it publishes, or else what its share price grew by.
+"""Rates of the strategies at a block: those that they publish, or else the growth of their share prices.
 
 Most ERC-4626 vaults publish no rate, and need none: their share price is read at every block that the keeper decides
 at, and a few of those prices are remembered. A rate beyond what is plausible is no rate.

@@ -247,7 +247,7 @@ class _Walls:
         walls = self.raised_to(np.where(less, limits.relative_caps * part, np.inf), weights)
         if not limits.groups:
             return walls
-        together = np.where(less, np.array([group.relative_cap for group in limits.groups]) * part, np.inf)
+        together = np.where(less, limits.group_caps(0.0) * part, np.inf)  # of nothing, the relative caps alone
         full = self._sums(weights) > together
         walls = walls.raised_to(np.where(full @ self.members, 0.0, np.inf), weights)
         return replace(walls, together=np.where(full, self.together, np.minimum(self.together, together)))
