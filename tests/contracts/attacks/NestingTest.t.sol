@@ -56,6 +56,19 @@ abstract contract NestingTest is AttackTest {
         assertApproxEqAbs(_profit(), gain * hoard / (hoard + 1000 * UNIT), 2 * UNITS);
     }
 
+    /// @dev A keeper's key that leaves the inner vault leaves such a gain to those who stay in it. No budget sees that, for the
+    /// price never told it. What the price told is paid whole.
+    function test_gain_notShownYet_isLeftBehind(uint256 gain) public {
+        gain = bound(gain, UNIT, 10 * UNIT);
+        asset.mint(address(deep), gain);
+        uint256 budget = vault.lossBudget();
+        _rebalance(_weights(0.2e18, 0.1e18, 0, 0));
+        assertEq(vault.strategies()[3].shares, 0);
+        assertApproxEqAbs(vault.totalAssets(), 1000 * UNIT, UNITS);
+        assertApproxEqAbs(vault.lossBudget(), budget, UNITS);
+        assertApproxEqAbs(asset.balanceOf(address(inner)) + asset.balanceOf(address(deep)), gain, UNITS);
+    }
+
     /* A HICCUP */
 
     function test_hiccup_passesThrough() public {

@@ -168,6 +168,7 @@ contract HostileKeeper is Promises {
         uint256 flash;
         uint256 idle;
         uint256 honest;
+        uint256 notShown;
         uint256 last;
         uint256[COUNT] values;
         IVaultTypes.Strategy[] strategies;
@@ -183,7 +184,7 @@ contract HostileKeeper is Promises {
         s.base = Math.max(Math.min(s.nav, v.bid), 1);
         s.flash = v.nav - s.nav;
         (s.idle, s.honest, s.last) = (VAULT.idle(), _honest(), VAULT.lastRebalance());
-        (s.values, s.strategies) = (_values(), VAULT.strategies());
+        (s.notShown, s.values, s.strategies) = (_notShown(), _values(), VAULT.strategies());
         vm.prank(KEEPER);
         try VAULT.rebalance{gas: gas_}(request) {
             ++rebalances;
@@ -241,6 +242,8 @@ contract HostileKeeper is Promises {
         uint256[COUNT] memory values = _values();
         // What cannot be shown in the vault's own terms: the liar's and the nested vault's rounding.
         uint256 loss = Math.saturatingSub(s.honest, _honest() + (_lying ? 4 : 0));
+        // A gain that the nested vault does not show yet stays behind in it, and is no loss that a price could tell.
+        loss = Math.saturatingSub(loss, Math.saturatingSub(s.notShown, _notShown()));
         uint256 used = _losses.spend(Math.mulDiv(loss, WAD, s.base));
         if (used > worst) worst = used;
         _promise(used <= WAD, "lost more than the loss budget");
@@ -256,6 +259,12 @@ contract HostileKeeper is Promises {
         uint256 moved = Math.max(Math.saturatingSub(withdrawn, loss + 8 + _was.rounding), deposited);
         used = _turnovers.spend(Math.mulDiv(moved, WAD, s.base));
         _promise(used <= WAD, "moved more than the turnover budget");
+    }
+
+    /// @dev What the nested vault has gained and does not say yet, for the shares of it that are here.
+    function _notShown() private view returns (uint256) {
+        uint256 shares = VAULT.strategies()[4].shares;
+        return Math.saturatingSub(honest(4, shares), claimed(address(NESTED), shares));
     }
 
     /* THE ACCOMPLICE, WHO KNOWS WHEN THE LIAR LIES */
