@@ -3,30 +3,25 @@ pragma solidity 0.8.30;
 
 import {Vm} from "forge-std/Vm.sol";
 
+import {Artifacts} from "./Artifacts.sol";
+
 /// @title Deploys Aave's own bytecode from the npm package `@aave/core-v3`
 /// @dev Hardhat leaves `__$<first 34 hex digits of keccak256("path:Name")>$__` where a library's address belongs.
 abstract contract AaveArtifacts {
     Vm private constant VM = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
-    string private constant ROOT = "node_modules/@aave/core-v3/artifacts/";
+    string private constant ROOT = "@aave/core-v3/artifacts/";
 
     string[] private _placeholders;
     string[] private _libraries;
 
     /// @param path Source file below `contracts/`, without `.sol`; its last part is the contract's name.
-    function _deployAave(string memory path, string memory name, bytes memory arguments)
-        internal
-        returns (address deployed)
-    {
+    function _deployAave(string memory path, string memory name, bytes memory arguments) internal returns (address) {
         string memory file = string.concat(ROOT, "contracts/", path, ".sol/", name, ".json");
-        string memory code = VM.parseJsonString(VM.readFile(file), ".bytecode");
+        string memory code = Artifacts.code(file, ".bytecode");
         for (uint256 i; i < _placeholders.length; ++i) {
             code = VM.replace(code, _placeholders[i], _libraries[i]);
         }
-        bytes memory creation = bytes.concat(VM.parseBytes(code), arguments);
-        assembly ("memory-safe") {
-            deployed := create(0, add(creation, 0x20), mload(creation))
-        }
-        require(deployed != address(0), string.concat("could not deploy ", name));
+        return Artifacts.create(VM.parseBytes(code), arguments);
     }
 
     function _deployAaveLibrary(string memory name) internal {
