@@ -78,7 +78,7 @@ VAULT = Subject(
         "contracts/libraries/BoundedCall.sol",
     ),
     deployed=("Vault", "Governance", "VaultLens"),
-    left_out=("tests/contracts/strategies", "tests/contracts/gas"),
+    left_out=("tests/contracts/strategies", "tests/contracts/oracles", "tests/contracts/gas"),
     harness="tests/contracts/utils/VaultHarness.sol",
     rounds=(
         ("--no-match-contract", LATER, "--no-match-path", CAMPAIGNS),

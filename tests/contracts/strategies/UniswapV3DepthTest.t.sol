@@ -3,10 +3,10 @@ pragma solidity 0.8.30;
 
 import {Test} from "forge-std/Test.sol";
 
-import {IUniswapV3Pool} from "../../contracts/interfaces/uniswap/IUniswapV3Pool.sol";
-import {UniswapV3Depth} from "../../contracts/libraries/UniswapV3Depth.sol";
-import {Token} from "./mocks/Token.sol";
-import {UniswapMarket} from "./utils/UniswapMarket.sol";
+import {IUniswapV3Pool} from "../../../contracts/interfaces/uniswap/IUniswapV3Pool.sol";
+import {UniswapV3Depth} from "../../../contracts/libraries/UniswapV3Depth.sol";
+import {Token} from "../mocks/Token.sol";
+import {UniswapMarket} from "../utils/UniswapMarket.sol";
 
 /// @notice What the library foresees is what Uniswap's own bytecode then trades, to the unit.
 contract UniswapV3DepthTest is Test {
