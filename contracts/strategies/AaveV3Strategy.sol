@@ -12,7 +12,7 @@ import {IRateSource} from "../interfaces/IRateSource.sol";
 import {IPool} from "../interfaces/aave/IPool.sol";
 import {IScaledToken} from "../interfaces/aave/IScaledToken.sol";
 import {IStableDebtToken} from "../interfaces/aave/IStableDebtToken.sol";
-import {AaveReserveConfiguration} from "../libraries/AaveReserveConfiguration.sol";
+import {AaveReserveConfiguration} from "./libraries/AaveReserveConfiguration.sol";
 
 /// @title A strategy over one Aave V3 reserve
 /// @notice

@@ -11,8 +11,8 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ILiquiditySource} from "../interfaces/ILiquiditySource.sol";
 import {IRateSource} from "../interfaces/IRateSource.sol";
 import {ICToken} from "../interfaces/compound/ICToken.sol";
-import {CompoundV2Interest} from "../libraries/CompoundV2Interest.sol";
-import {CompoundV2Rules} from "../libraries/CompoundV2Rules.sol";
+import {CompoundV2Interest} from "./libraries/CompoundV2Interest.sol";
+import {CompoundV2Rules} from "./libraries/CompoundV2Rules.sol";
 
 /// @title A strategy over one market of Compound V2 or a descendant (Venus)
 /// @notice

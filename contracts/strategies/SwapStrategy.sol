@@ -16,7 +16,7 @@ import {IOracle} from "../interfaces/IOracle.sol";
 import {IUniswapV3Pool} from "../interfaces/uniswap/IUniswapV3Pool.sol";
 import {IUniswapV3SwapCallback} from "../interfaces/uniswap/IUniswapV3SwapCallback.sol";
 import {BoundedCall} from "../libraries/BoundedCall.sol";
-import {UniswapV3Depth} from "../libraries/UniswapV3Depth.sol";
+import {UniswapV3Depth} from "./libraries/UniswapV3Depth.sol";
 
 /// @title A strategy that holds another token, bought and sold in one Uniswap V3 pool
 /// @notice

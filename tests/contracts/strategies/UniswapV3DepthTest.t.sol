@@ -4,7 +4,7 @@ pragma solidity 0.8.30;
 import {Test} from "forge-std/Test.sol";
 
 import {IUniswapV3Pool} from "../../../contracts/interfaces/uniswap/IUniswapV3Pool.sol";
-import {UniswapV3Depth} from "../../../contracts/libraries/UniswapV3Depth.sol";
+import {UniswapV3Depth} from "../../../contracts/strategies/libraries/UniswapV3Depth.sol";
 import {Token} from "../mocks/Token.sol";
 import {UniswapMarket} from "../utils/UniswapMarket.sol";
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {IComptroller} from "../interfaces/compound/IComptroller.sol";
-import {ICToken} from "../interfaces/compound/ICToken.sol";
-import {BoundedCall} from "./BoundedCall.sol";
+import {IComptroller} from "../../interfaces/compound/IComptroller.sol";
+import {ICToken} from "../../interfaces/compound/ICToken.sol";
+import {BoundedCall} from "../../libraries/BoundedCall.sol";
 
 /// @title What the controller of a Compound V2 market allows a supplier
 /// @notice Compound's controller and its descendants restrict by different functions. One that a controller does not have

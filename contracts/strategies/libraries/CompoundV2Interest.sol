@@ -3,8 +3,8 @@ pragma solidity 0.8.30;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
-import {ICToken} from "../interfaces/compound/ICToken.sol";
-import {IInterestRateModel} from "../interfaces/compound/IInterestRateModel.sol";
+import {ICToken} from "../../interfaces/compound/ICToken.sol";
+import {IInterestRateModel} from "../../interfaces/compound/IInterestRateModel.sol";
 
 /// @title The exchange rate of a Compound V2 market with interest up to this block
 /// @notice A market adds interest only when it is used: what it stores was 227 in a million behind after three days. Here is

@@ -6,7 +6,7 @@ import {BitMath} from "@uniswap/v4-core/src/libraries/BitMath.sol";
 import {SqrtPriceMath} from "@uniswap/v4-core/src/libraries/SqrtPriceMath.sol";
 import {TickMath} from "@uniswap/v4-core/src/libraries/TickMath.sol";
 
-import {IUniswapV3Pool} from "../interfaces/uniswap/IUniswapV3Pool.sol";
+import {IUniswapV3Pool} from "../../interfaces/uniswap/IUniswapV3Pool.sol";
 
 /// @title How much a Uniswap V3 pool trades before its price reaches a limit
 /// @notice The pool's own steps from tick to tick, without trading.
