@@ -12,6 +12,7 @@ from keeper.inspect.words import parse_span
 from scripts.deployment.network import ApeSender, NetworkCommand
 
 if TYPE_CHECKING:
+    from eth_typing import ChecksumAddress
     from web3 import Web3
 
     from scripts.deployment.plan import DeploymentPlan
@@ -177,23 +178,18 @@ def _plan(
     wanted: dict[str, Any],
 ) -> "DeploymentPlan":
     from agent.vault.limits_file import load_limits
-    from scripts.deployment.plan import make_plan, plan_on
+    from scripts.deployment.plan import make_plan, plan_on, venues_of
     from scripts.deployment.preset import load_preset
+    from scripts.deployment.venues import AaveV3, Venue
 
     file = load_limits(limits)
-    known = {}
-    for pool in pools:
-        name, separator, address = pool.partition("=")
-        if not separator:
-            raise click.UsageError(f"--aave-pool {pool}: write NAME=ADDRESS.")
-        known[name] = address
+    known: dict[str, Venue] = {name: AaveV3(address) for name, address in map(_named_pool, pools)}
     given = {key: value for key, value in wanted.items() if value} | {
         "deployer": str(account.address),
         "delay": delay,
         "allow_no_delay": allow_no_delay,
         "seed": seed,
     }
-    targets: dict[str, str] = {}
     if preset is not None:
         if devnet is not None:
             raise click.UsageError("--preset is for a real network: leave out --devnet and --rehearse.")
@@ -201,15 +197,27 @@ def _plan(
         given["asset"] = network.resolve(given.get("asset"))
         network.refuse(file.names)
         network.check(w3, given["asset"])
-        known = network.of_kind("aave-v3", given["asset"]) | known
-        targets = network.of_kind("erc-4626", given["asset"])
+        known = network.venues_of(given["asset"]) | known
     if devnet is not None:
-        known = {name: market.pool.address for name, market in devnet.markets.items()} | known
-        return plan_on(devnet, file, policy_hash, pools=known, **given)
+        return plan_on(devnet, file, policy_hash, venues=venues_of(devnet) | known, **given)
     missing = [f"--{key}" for key in ("asset", "keeper", "governance", "guardian") if key not in given]
     if missing:
         raise click.UsageError(f"Missing {', '.join(missing)} (--devnet has them all, --preset the asset).")
-    return make_plan(w3, file, policy_hash=policy_hash, pools=known, targets=targets, **given)
+    return make_plan(w3, file, policy_hash=policy_hash, venues=known, **given)
+
+
+def _named_pool(text: str) -> "tuple[str, ChecksumAddress]":
+    from web3 import Web3
+
+    from keeper.config import checked_address
+
+    name, separator, address = text.partition("=")
+    if not separator:
+        raise click.UsageError(f"--aave-pool {text}: write NAME=ADDRESS.")
+    try:
+        return name, Web3.to_checksum_address(checked_address(address))
+    except ValueError as error:
+        raise click.UsageError(f"--aave-pool {text}: {address!r} {error}.") from None
 
 
 def _deploy(

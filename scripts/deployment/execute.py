@@ -19,15 +19,15 @@ from keeper.inspect.report import plain_limit
 from keeper.inspect.roles import ADMIN, GOVERNOR, GUARDIAN, ROLE_NAMES, function_roles, memberships
 from keeper.inspect.state import VaultState, inspect_vault
 from scripts.deployment.plan import DeploymentPlan
+from scripts.deployment.venues import Check
 from scripts.errors import PlanRefusedError, VerificationError
 from scripts.protocols.artifacts import access_manager, load_contract
-from scripts.protocols.chain import Chain, contract_at, node_of
+from scripts.protocols.chain import Chain, node_of
 
 NOBODY = Web3.to_checksum_address("0x000000000000000000000000000000000000dEaD")
 """Holds the shares of the seed. Nobody has its key."""
 VIRTUAL_SHARES = 10**6
 """Shares per base unit of the first deposit, as the vault defines them."""
-_Check = tuple[str, Any, Any]  # what, as it is, as it was planned
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ class Deployment:
                 {
                     "name": planned.name,
                     "address": contract.address,
-                    "kind": "aave-v3" if planned.pool else "erc-4626",
-                    "pool": planned.pool,
+                    **planned.venue.to_book(),
                     "relative_cap": planned.relative_cap / WAD,
                     "absolute_cap": str(planned.absolute_cap),  # base units; JSON numbers would lose digits
                 }
@@ -133,7 +132,8 @@ def deploy_vault(chain: Chain, plan: DeploymentPlan, say: Callable[[str], None] 
 
     strategies = []
     for planned in plan.strategies:
-        contract = _strategy(chain, plan, planned.name, planned.pool, planned.target)
+        title = f"Bulkhead {plan.asset_symbol} on {planned.name}"
+        contract = planned.venue.deploy(chain, plan.asset, title, f"bh-{planned.name}")
         chain.send(vault.functions.addStrategy(contract.address, planned.relative_cap, planned.absolute_cap))
         say(f"{planned.name:<14} {contract.address}")
         strategies.append(contract)
@@ -159,15 +159,6 @@ def deploy_vault(chain: Chain, plan: DeploymentPlan, say: Callable[[str], None] 
     targets = tuple(contract.address for contract in strategies)
     state = verify(chain.w3, plan, vault.address, lens.address, targets, since)
     return Deployment(plan, state, authority, vault, lens, tuple(strategies))
-
-
-def _strategy(
-    chain: Chain, plan: DeploymentPlan, name: str, pool: ChecksumAddress | None, target: ChecksumAddress | None
-) -> Contract:
-    if target is not None:
-        return chain.at(target, load_contract("IVault").abi)
-    title = f"Bulkhead {plan.asset_symbol} on {name}"
-    return chain.deploy(load_contract("AaveV3Strategy"), pool, plan.asset, title, f"bh-{name}")
 
 
 def hand_over(manager: Contract, vault: str, deployer: str, governance: str, guardian: str, delay: int) -> Any:
@@ -220,7 +211,7 @@ def verify(
     return found
 
 
-def _vault_checks(found: VaultState, plan: DeploymentPlan) -> Iterator[_Check]:
+def _vault_checks(found: VaultState, plan: DeploymentPlan) -> Iterator[Check]:
     vault = found.snapshot
     for key in ("name", "symbol", "fee_recipient"):
         yield key, getattr(found, key), getattr(plan, key)
@@ -239,19 +230,18 @@ def _vault_checks(found: VaultState, plan: DeploymentPlan) -> Iterator[_Check]:
 
 def _strategy_checks(
     w3: Web3, found: VaultState, plan: DeploymentPlan, targets: tuple[ChecksumAddress, ...]
-) -> Iterator[_Check]:
+) -> Iterator[Check]:
     yield "number of strategies", len(found.snapshot.strategies), len(plan.strategies)
     for stands, planned, target in zip(found.snapshot.strategies, plan.strategies, targets, strict=False):
         yield f"{planned.name}: address", stands.target, target
         yield f"{planned.name}: relative cap", stands.relative_cap, planned.relative_cap
         yield f"{planned.name}: absolute cap", stands.absolute_cap, planned.absolute_cap
         yield f"{planned.name}: readable by the lens", stands.live, True
-        if planned.pool is not None:
-            strategy = contract_at(w3, target, load_contract("AaveV3Strategy")).functions
-            yield f"{planned.name}: pool", strategy.POOL().call(), planned.pool
+        for what, found_there, wanted in planned.venue.facts(w3, target):
+            yield f"{planned.name}: {what}", found_there, wanted
 
 
-def _authority_checks(found: VaultState, plan: DeploymentPlan) -> Iterator[_Check]:
+def _authority_checks(found: VaultState, plan: DeploymentPlan) -> Iterator[Check]:
     authority = found.authority
     planned = memberships(plan.governance, plan.guardian, plan.delay)
     stands = {(member.role, member.account): member.delay for member in authority.members}

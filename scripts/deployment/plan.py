@@ -7,7 +7,6 @@ from typing import Any
 
 from eth_typing import ChecksumAddress
 from web3 import Web3
-from web3.exceptions import Web3Exception
 
 from agent.units import DAY, WAD, span
 from agent.vault.limits import NO_CAP, to_wad
@@ -18,9 +17,10 @@ from keeper.inspect.report import SAFE_UNWIND_LOSS
 from keeper.inspect.words import money, percent
 from keeper.snapshot import LimitsSnapshot
 from scripts.deployment.limits import check_limits
+from scripts.deployment.venues import AaveV3, Existing, Venue
 from scripts.errors import PlanRefusedError
-from scripts.protocols.aave import POOL, ZERO
-from scripts.protocols.chain import contract_at, node_of
+from scripts.protocols.aave import ZERO
+from scripts.protocols.chain import node_of
 from scripts.protocols.devnet import Devnet
 
 DEPLOYMENT_GAS = 15_000_000  # AccessManager, vault, lens, groups and the calls between them; measured, rounded up
@@ -32,11 +32,10 @@ MAX_DELAY = 30 * DAY
 
 @dataclass(frozen=True)
 class PlannedStrategy:
-    """One strategy: either an Aave V3 `pool` that gets a new `AaveV3Strategy`, or an existing ERC-4626 `target`."""
+    """One strategy: a venue under a name, and its caps in WAD and base units."""
 
     name: str
-    pool: ChecksumAddress | None
-    target: ChecksumAddress | None
+    venue: Venue
     relative_cap: int
     absolute_cap: int
 
@@ -110,9 +109,8 @@ class DeploymentPlan:
         if self.fee_recipient is not None:
             text.append(f"  fee         {percent(self.limits.performance_fee)} of gains to {self.fee_recipient}")
         for strategy in self.strategies:
-            venue = f"new strategy on Aave V3 pool {strategy.pool}" if strategy.pool else f"ERC-4626 {strategy.target}"
-            cap = self._cap(strategy.absolute_cap)
-            text.append(f"  strategy    {strategy.name}: {venue}; at most {strategy.relative_cap / WAD:.2%}, {cap}")
+            caps = f"{strategy.relative_cap / WAD:.2%}, {self._cap(strategy.absolute_cap)}"
+            text.append(f"  strategy    {strategy.name}: {strategy.venue.words}; at most {caps}")
         for group in self.groups:
             names = ", ".join(self.strategies[index].name for index in group.members)
             shared = f", which share {group.risk}" if group.risk != ZERO else ""
@@ -162,8 +160,7 @@ def make_plan(
     delay: int = DEFAULT_DELAY,
     allow_no_delay: bool = False,
     fee_recipient: str | None = None,
-    pools: Mapping[str, str] | None = None,
-    targets: Mapping[str, str] | None = None,
+    venues: Mapping[str, Venue] | None = None,
     name: str | None = None,
     symbol: str | None = None,
     seed: Decimal = Decimal(0),
@@ -188,8 +185,8 @@ def make_plan(
         Lets `delay` be 0 on a local chain.
     fee_recipient
         Gets the performance fee; must be given if, and only if, there is one.
-    pools, targets
-        Name -> Aave V3 pool, and name -> ERC-4626 vault, for the strategies that the limits file names.
+    venues
+        Name -> venue, for the strategies that the limits file names.
     name, symbol
         Of the vault's shares; made from the asset's symbol when left out.
     seed
@@ -223,7 +220,7 @@ def make_plan(
 
     asset_address = Web3.to_checksum_address(asset)
     asset_symbol, decimals = _read_asset(node_of(w3), asset_address, reasons)
-    strategies = _plan_strategies(w3, limits, asset_address, decimals, pools or {}, targets or {}, reasons)
+    strategies = _plan_strategies(w3, limits, asset_address, decimals, venues or {}, reasons)
     groups = _plan_groups(limits, decimals, reasons)
     _check_funds(w3, Web3.to_checksum_address(deployer), len(strategies), reasons)
     stored = LimitsSnapshot.from_file(limits, decimals)
@@ -257,9 +254,13 @@ def make_plan(
 def plan_on(devnet: Devnet, limits: LimitsFile, policy_hash: str, **changes: Any) -> DeploymentPlan:
     """Return the plan of a vault on a devnet, with its USDC, its people and its markets but for `changes`."""
     people = {role: devnet.accounts[role] for role in ("deployer", "keeper", "governance", "guardian")}
-    pools = {name: market.pool.address for name, market in devnet.markets.items()}
-    wanted = {**people, "asset": devnet.usdc.address, "pools": pools, **changes}
+    wanted = {**people, "asset": devnet.usdc.address, "venues": venues_of(devnet), **changes}
     return make_plan(devnet.w3, limits, policy_hash=policy_hash, **wanted)
+
+
+def venues_of(devnet: Devnet) -> dict[str, Venue]:
+    """Return the venues of a devnet by the names of its markets."""
+    return {name: AaveV3(market.pool.address) for name, market in devnet.markets.items()}
 
 
 def _check_delay(delay: int, local: bool, allow_none: bool) -> list[str]:
@@ -284,30 +285,27 @@ def _plan_strategies(
     limits: LimitsFile,
     asset: ChecksumAddress,
     decimals: int,
-    pools: Mapping[str, str],
-    targets: Mapping[str, str],
+    venues: Mapping[str, Venue],
     reasons: list[str],
 ) -> tuple[PlannedStrategy, ...]:
     planned: list[PlannedStrategy] = []
     for entry in limits.strategies:
-        pool = target = None
-        address = entry.address or targets.get(entry.label)
-        if address is not None:
-            target = _checked_address(entry.label, address, reasons)
-            if target is not None:
-                _check_erc4626(node_of(w3), entry.label, target, asset, reasons)
-        elif entry.name is not None and entry.name in pools:
-            pool = _checked_address(entry.label, pools[entry.name], reasons)
-            if pool is not None:
-                _check_pool(w3, entry.label, pool, asset, reasons)
-        else:
-            known = ", ".join(sorted({*pools, *targets})) or "nothing"
+        venue = None if entry.name is None else venues.get(entry.name)
+        if entry.address is not None:
+            target = _checked_address(entry.label, entry.address, reasons)
+            venue = Existing(target) if target is not None else None
+        elif venue is None:
+            known = ", ".join(sorted(venues)) or "nothing"
             reasons.append(f"{entry.label}: not in the address book, which has {known}. Use one of them, or `address`")
-        place = pool or target
-        if place is not None and any(place in (other.pool, other.target) for other in planned):
-            reasons.append(f"{entry.label}: {place} is already another strategy; one venue must not have two caps")
         absolute = _absolute_cap(entry.label, entry.absolute_cap, decimals, reasons)
-        planned.append(PlannedStrategy(entry.label, pool, target, to_wad(entry.relative_cap), absolute))
+        if venue is None:
+            continue
+        reasons += [f"{entry.label}: {reason}" for reason in venue.check(w3, asset)]
+        if any(venue.place == other.venue.place for other in planned):
+            reasons.append(
+                f"{entry.label}: {venue.place} is already another strategy; one venue must not have two caps"
+            )
+        planned.append(PlannedStrategy(entry.label, venue, to_wad(entry.relative_cap), absolute))
     return tuple(planned)
 
 
@@ -362,32 +360,6 @@ def _read_asset(rpc: Rpc, asset: str, reasons: list[str]) -> tuple[str, int]:
     except UNREADABLE:
         reasons.append(f"asset: {asset} is not an ERC-20 with symbol and decimals on chain {rpc.chain_id()}")
         return "", 18
-
-
-def _check_pool(w3: Web3, label: str, pool: ChecksumAddress, asset: ChecksumAddress, reasons: list[str]) -> None:
-    """Check that a pool is an Aave V3 pool that lends the asset."""
-    contract = contract_at(w3, pool, POOL)
-    try:
-        a_token = contract.functions.getReserveData(asset).call().aTokenAddress
-    except Web3Exception:
-        reasons.append(f"{label}: {pool} is not an Aave V3 pool on chain {w3.eth.chain_id}")
-        return
-    if a_token == ZERO:
-        reasons.append(f"{label}: the Aave V3 pool {pool} does not lend the asset {asset}")
-
-
-def _check_erc4626(rpc: Rpc, label: str, target: str, asset: str, reasons: list[str]) -> None:
-    """Check that a target is an ERC-4626 vault of the asset."""
-    try:
-        found = rpc.read("Vault", target, "asset")
-        rpc.read("Vault", target, "previewRedeem", 10**18)
-        rpc.read("Vault", target, "maxWithdraw", target)
-        rpc.read("Vault", target, "maxDeposit", target)
-    except UNREADABLE:
-        reasons.append(f"{label}: {target} is not an ERC-4626 vault on chain {rpc.chain_id()}")
-        return
-    if found != asset:
-        reasons.append(f"{label}: its asset is {found}, not {asset}")
 
 
 def _check_funds(w3: Web3, deployer: ChecksumAddress, strategies: int, reasons: list[str]) -> None:

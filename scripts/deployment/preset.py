@@ -16,6 +16,7 @@ from web3 import Web3
 from agent.vault.limits_file import describe
 from keeper.chain.rpc import UNREADABLE
 from keeper.config import checked_address
+from scripts.deployment.venues import AaveV3, CompoundV2, Existing, PriceFeed, Swap, Venue
 from scripts.errors import PresetError
 from scripts.protocols.chain import node_of
 
@@ -35,20 +36,65 @@ class Asset(_Table):
     decimals: Annotated[int, Field(ge=0, le=77)]
 
 
-class Venue(_Table):
-    """A strategy's place: an Aave V3 pool, or an ERC-4626 vault as it stands."""
+class AaveVenue(_Table):
+    """A reserve of an Aave V3 pool."""
 
-    kind: Literal["aave-v3", "erc-4626"]
+    kind: Literal["aave-v3"]
     asset: str
     address: Address
 
 
+class VaultVenue(_Table):
+    """An ERC-4626 vault as it stands."""
+
+    kind: Literal["erc-4626"]
+    asset: str
+    address: Address
+
+
+class CompoundVenue(_Table):
+    """A market of Compound V2 or a descendant."""
+
+    kind: Literal["compound-v2"]
+    asset: str
+    address: Address
+    blocks_per_year: Annotated[int, Field(gt=0)]
+
+
+class SwapVenue(_Table):
+    """Another token, swapped in the Uniswap V3 pool at `address`; `base` and `quote` name feeds of the preset.
+
+    Attributes
+    ----------
+    base, quote
+        The token's feed, and the asset's: without the latter the former is in the asset.
+    inner
+        Name of a venue of the token, which it is put into.
+    sequencer
+        Feed of the rollup's sequencer.
+    """
+
+    kind: Literal["swap"]
+    asset: str
+    address: Address
+    max_cost: Annotated[float, Field(gt=0, lt=1)]
+    base: str
+    quote: str | None = None
+    inner: str | None = None
+    sequencer: str | None = None
+
+
+AnyVenue = Annotated[AaveVenue | VaultVenue | CompoundVenue | SwapVenue, Field(discriminator="kind")]
+
+
 class Feed(_Table):
-    """A price feed of Chainlink's kind; without a heartbeat nobody knows how old an answer may be."""
+    """A price feed of Chainlink's kind. A swap needs its heartbeat, and the prices that are plausible."""
 
     address: Address
     decimals: Annotated[int, Field(ge=0, le=36)] = 8
     heartbeat: Annotated[int, Field(gt=0)] | None = None
+    lowest: Annotated[float, Field(gt=0)] | None = None
+    highest: Annotated[float, Field(gt=0)] | None = None
 
 
 class Preset(_Table):
@@ -69,7 +115,7 @@ class Preset(_Table):
     asset: str
     source: str
     assets: Annotated[dict[str, Asset], Field(min_length=1)]
-    venues: dict[str, Venue]
+    venues: dict[str, AnyVenue]
     feeds: dict[str, Feed] = {}
     refused: dict[str, str] = {}
 
@@ -81,6 +127,23 @@ class Preset(_Table):
                 raise ValueError(f"{where}: there is no asset {asset!r}, only {', '.join(self.assets)}")
         return self
 
+    @model_validator(mode="after")
+    def _swaps_complete(self) -> Self:
+        for name, venue in self.venues.items():
+            if not isinstance(venue, SwapVenue):
+                continue
+            for feed in filter(None, (venue.base, venue.quote, venue.sequencer)):
+                if feed not in self.feeds:
+                    raise ValueError(
+                        f"venues.{name}: there is no feed {feed!r}, only {', '.join(self.feeds) or 'none'}"
+                    )
+            for feed in filter(None, (venue.base, venue.quote)):
+                if None in (self.feeds[feed].heartbeat, self.feeds[feed].lowest, self.feeds[feed].highest):
+                    raise ValueError(f"feeds.{feed}: the swap {name} needs its heartbeat, lowest and highest")
+            if venue.inner is not None and isinstance(self.venues.get(venue.inner), SwapVenue | None):
+                raise ValueError(f"venues.{name}: inner must name a venue that is no swap, but is {venue.inner!r}")
+        return self
+
     def resolve(self, asset: str | None) -> str:
         """Return the address of an asset by its name in the preset; an address stays as it is."""
         name = asset or self.asset
@@ -90,13 +153,38 @@ class Preset(_Table):
             return name
         raise PresetError(f"{self.name} has no asset {name!r}: use one of {', '.join(self.assets)}, or an address.")
 
-    def of_kind(self, kind: str, asset: str) -> dict[str, str]:
-        """Return the addresses of venues of a kind by name, those of one asset (an address)."""
+    def venues_of(self, asset: str) -> dict[str, Venue]:
+        """Return the venues of one asset (an address) by name, as a plan takes them."""
         return {
-            name: venue.address
+            name: self._build(venue)
             for name, venue in self.venues.items()
-            if venue.kind == kind and self.assets[venue.asset].address.lower() == asset.lower()
+            if self.assets[venue.asset].address.lower() == asset.lower()
         }
+
+    def _build(self, venue: AnyVenue) -> Venue:
+        address = Web3.to_checksum_address(venue.address)
+        if isinstance(venue, AaveVenue):
+            return AaveV3(address)
+        if isinstance(venue, VaultVenue):
+            return Existing(address)
+        if isinstance(venue, CompoundVenue):
+            return CompoundV2(address, venue.blocks_per_year)
+        return Swap(
+            address,
+            venue.max_cost,
+            self._feed(venue.base),
+            self._feed(venue.quote) if venue.quote else None,
+            self._build(self.venues[venue.inner]) if venue.inner else None,
+            Web3.to_checksum_address(self.feeds[venue.sequencer].address) if venue.sequencer else None,
+        )
+
+    def _feed(self, name: str) -> PriceFeed:
+        feed = self.feeds[name]
+        if feed.heartbeat is None or feed.lowest is None or feed.highest is None:
+            raise PresetError(f"{self.name}: the feed {name} needs its heartbeat, lowest and highest.")
+        return PriceFeed(
+            Web3.to_checksum_address(feed.address), feed.decimals, feed.heartbeat, feed.lowest, feed.highest
+        )
 
     def refuse(self, strategies: Iterable[str]) -> None:
         """Raise a `PresetError` with the reason where a strategy is named that stays out."""

@@ -18,7 +18,8 @@ from keeper.inspect.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN
 from keeper.inspect.state import inspect_vault
 from keeper.snapshot import LimitsSnapshot
 from scripts.deployment.execute import Deployment, deploy_vault, verify
-from scripts.deployment.plan import DeploymentPlan, plan_on
+from scripts.deployment.plan import DeploymentPlan, plan_on, venues_of
+from scripts.deployment.venues import AaveV3
 from scripts.errors import PlanRefusedError, VerificationError
 from scripts.protocols.anvil import Anvil, connect, rpc
 from scripts.protocols.artifacts import ROOT, load_contract
@@ -113,7 +114,7 @@ def test_plan__addresses__checked(devnet: Devnet, limits: LimitsFile) -> None:
     keeper, usdc = devnet.accounts["keeper"], devnet.usdc.address
     mistyped = keeper.replace("1", "2", 1)
     pool = devnet.markets["aave-a"].pool.address
-    pools = {name: market.pool.address for name, market in devnet.markets.items()}
+    venues = venues_of(devnet)
     for changes, reason in (
         ({"keeper": mistyped}, "checksum"),
         ({"governance": keeper}, "keeper and governance are the same address"),
@@ -124,9 +125,9 @@ def test_plan__addresses__checked(devnet: Devnet, limits: LimitsFile) -> None:
         ({"delay": 31 * DAY}, "could not be resumed"),
         ({"asset": keeper}, "not an ERC-20"),
         ({"asset": devnet.uniswap.router.address}, "not an ERC-20"),
-        ({"pools": {**pools, "aave-b": usdc}}, "not an Aave V3 pool"),
-        ({"pools": {**pools, "aave-b": pool}}, "already another strategy"),
-        ({"asset": devnet.weth.address, "pools": pools}, ""),
+        ({"venues": {**venues, "aave-b": AaveV3(usdc)}}, "not an Aave V3 pool"),
+        ({"venues": {**venues, "aave-b": AaveV3(pool)}}, "already another strategy"),
+        ({"asset": devnet.weth.address, "venues": venues}, ""),
         ({"policy_hash": "0x" + "00" * 32}, "policy hash"),
         ({"deployer": "0x000000000000000000000000000000000000dEaD"}, "native coin"),
     ):

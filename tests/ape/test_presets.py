@@ -11,6 +11,7 @@ from agent.vault.limits_file import LimitsFile
 from keeper.config import checked_address
 from scripts.deployment.plan import make_plan
 from scripts.deployment.preset import Preset, load_preset, preset_names
+from scripts.deployment.venues import AaveV3, Existing
 from scripts.errors import PlanRefusedError, PresetError
 from scripts.protocols.artifacts import ROOT
 from scripts.protocols.devnet import Devnet
@@ -45,7 +46,7 @@ def test_shipped_presets__are_complete(name: str) -> None:
     assert preset.source
     asset = preset.resolve(None)
     assert checked_address(asset) == asset
-    assert preset.of_kind("aave-v3", asset)
+    assert preset.venues_of(asset)["aave"].kind == "aave-v3"
     text = (ROOT / "scripts" / "networks" / f"{name}.toml").read_text()
     assert text.startswith("# ")
 
@@ -57,7 +58,7 @@ def test_presets__say_what_stays_out_and_why() -> None:
             mantle.refuse(["aave", name])
     mantle.refuse(["aave"])
     circle = load_preset("sepolia").resolve("usdc-circle")
-    assert load_preset("sepolia").of_kind("aave-v3", circle) == {}  # Aave lends its own USDC there
+    assert load_preset("sepolia").venues_of(circle) == {}  # Aave lends its own USDC there
 
 
 def test_plan__with_a_preset__finds_venues_by_name(house: House) -> None:
@@ -69,12 +70,13 @@ def test_plan__with_a_preset__finds_venues_by_name(house: House) -> None:
     limits = LimitsFile.model_validate(
         {"idle_floor": 0.02, "max_drawdown": 0.1, "max_growth_rate": 0.25, "strategies": strategies}
     )
-    both = {"pools": preset.of_kind("aave-v3", asset), "targets": preset.of_kind("erc-4626", asset)}
-    plan = make_plan(house.w3, limits, asset=asset, policy_hash=POLICY, **people, **both)
-    assert plan.strategies[0].pool == house.devnet.markets["aave-a"].pool.address
-    assert plan.strategies[1].target == house.strategies[2].address
+    venues = preset.venues_of(asset)
+    plan = make_plan(house.w3, limits, asset=asset, policy_hash=POLICY, **people, venues=venues)
+    assert plan.strategies[0].venue == AaveV3(house.devnet.markets["aave-a"].pool.address)
+    assert plan.strategies[1].venue == Existing(house.strategies[2].address)
+    del venues["plain"]
     with pytest.raises(PlanRefusedError, match="plain: not in the address book, which has aave-a"):
-        make_plan(house.w3, limits, asset=asset, policy_hash=POLICY, **people, pools=both["pools"])
+        make_plan(house.w3, limits, asset=asset, policy_hash=POLICY, **people, venues=venues)
 
 
 @pytest.mark.parametrize(

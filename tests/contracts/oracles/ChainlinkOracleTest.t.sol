@@ -5,7 +5,7 @@ import {Test} from "forge-std/Test.sol";
 
 import {IAggregator} from "../../../contracts/interfaces/chainlink/IAggregator.sol";
 import {ChainlinkOracle} from "../../../contracts/oracles/ChainlinkOracle.sol";
-import {SettableFeed} from "../mocks/SettableFeed.sol";
+import {StandInFeed} from "../../../contracts/standins/StandInFeed.sol";
 
 contract ChainlinkOracleTest is Test {
     uint256 private constant NOW = 1_750_000_000;
@@ -13,13 +13,13 @@ contract ChainlinkOracleTest is Test {
     uint32 private constant USDC_HEARTBEAT = 1 days;
     uint256 private constant GRACE = 30 minutes;
 
-    SettableFeed private eth;
-    SettableFeed private usdc;
-    SettableFeed private sequencer;
+    StandInFeed private eth;
+    StandInFeed private usdc;
+    StandInFeed private sequencer;
 
     function setUp() public {
         vm.warp(NOW);
-        (eth, usdc, sequencer) = (new SettableFeed(8), new SettableFeed(8), new SettableFeed(0));
+        (eth, usdc, sequencer) = (new StandInFeed(8), new StandInFeed(8), new StandInFeed(0));
         eth.set(2000e8, NOW);
         usdc.set(0.998e8, NOW);
         sequencer.set(0, NOW - 1 days);
@@ -59,7 +59,7 @@ contract ChainlinkOracleTest is Test {
         quoteDecimals = uint8(bound(quoteDecimals, 6, 18));
         feedDecimals = uint8(bound(feedDecimals, 0, 18));
         answer = bound(answer, 1, 1e20);
-        SettableFeed feed = new SettableFeed(feedDecimals);
+        StandInFeed feed = new StandInFeed(feedDecimals);
         feed.set(int256(answer), NOW);
         ChainlinkOracle oracle = new ChainlinkOracle(
             ChainlinkOracle.Feed(feed, 1, 1, 1e24), _none(), baseDecimals, quoteDecimals, IAggregator(address(0)), 0
@@ -154,7 +154,7 @@ contract ChainlinkOracleTest is Test {
         feed.aggregator = IAggregator(makeAddr("nobody"));
         vm.expectRevert(abi.encodeWithSelector(ChainlinkOracle.BadFeed.selector, feed.aggregator));
         _new(feed, _none());
-        sequencer = SettableFeed(makeAddr("nobody"));
+        sequencer = StandInFeed(makeAddr("nobody"));
         vm.expectRevert(abi.encodeWithSelector(ChainlinkOracle.BadFeed.selector, sequencer));
         _new(_ethFeed(), _none());
     }

@@ -4,6 +4,7 @@ pragma solidity 0.8.30;
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 import {ICToken} from "../../../contracts/interfaces/compound/ICToken.sol";
+import {StandInVenusAccess} from "../../../contracts/standins/StandInVenusAccess.sol";
 import {Token} from "../mocks/Token.sol";
 import {Artifacts} from "./Artifacts.sol";
 
@@ -32,21 +33,6 @@ interface IFullComptroller {
     function enterMarkets(address[] calldata markets) external returns (uint256[] memory);
 }
 
-/// @notice Stands for Venus's list of who may set what, and for its prices: everybody may, and everything costs the same.
-contract OpenManager {
-    function isAllowedToCall(address, string calldata) external pure returns (bool) {
-        return true;
-    }
-
-    function isPriceOracle() external pure returns (bool) {
-        return true;
-    }
-
-    function getUnderlyingPrice(address) external pure returns (uint256) {
-        return 1e18;
-    }
-}
-
 /// @title A real Compound V2 market (Venus 2.2.1) with the reserve `asset` to lend, and one for collateral
 /// @dev A year has the 10,512,000 blocks of Venus's rate model. Kink at 80 %, 5 % below it and 100 % above.
 contract CompoundMarket {
@@ -60,15 +46,16 @@ contract CompoundMarket {
     IFullCToken private _collateralMarket;
     Token public asset;
     Token private _collateral;
+    StandInVenusAccess private _access;
     address private immutable MODEL;
 
     constructor(Token asset_) {
         asset = asset_;
         _collateral = new Token(18);
-        OpenManager manager = new OpenManager();
+        _access = new StandInVenusAccess();
         comptroller = IFullComptroller(_deploy("Comptroller/Comptroller", ""));
-        comptroller._setAccessControl(address(manager));
-        comptroller._setPriceOracle(address(manager));
+        comptroller._setAccessControl(address(_access));
+        comptroller._setPriceOracle(address(_access));
         comptroller._setComptrollerLens(_deploy("Lens/ComptrollerLens", ""));
         MODEL = _deploy("InterestRateModels/JumpRateModel", abi.encode(0, 0.0625e18, 5e18, 0.8e18));
         market = newMarket(asset, 2 * 10 ** (8 + asset.decimals()));
@@ -89,6 +76,7 @@ contract CompoundMarket {
             )
         );
         require(comptroller._supportMarket(listed) == 0, "not listed");
+        _access.setPrice(address(listed), 1e18); // one price for every base unit
         _setCap(listed, type(uint256).max);
     }
 
@@ -119,7 +107,6 @@ contract CompoundMarket {
     }
 
     function borrow(uint256 amount) external {
-        // Whatever decimals the asset has, its price here is 1e18 for a base unit.
         _supply(_collateralMarket, _collateral, 2 * amount + 1e18);
         require(market.borrow(amount) == 0, "not borrowed");
     }

@@ -1,0 +1,233 @@
+"""Venues beside Aave: a Compound V2 market and a swap on Uniswap V3, from plan to redemption, on real bytecode."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from agent.vault.limits_file import LimitsFile
+from scripts.deployment.execute import deploy_vault, verify
+from scripts.deployment.plan import plan_on
+from scripts.deployment.preset import Preset
+from scripts.deployment.venues import AaveV3, CompoundV2, Existing, PriceFeed, Swap, Venue
+from scripts.errors import PlanRefusedError, VerificationError
+from scripts.protocols import compound
+from scripts.protocols.aave import ETH_PRICE
+from scripts.protocols.anvil import rpc
+from scripts.protocols.artifacts import USDC_UNIT, WETH_UNIT, load_contract
+from scripts.protocols.compound import CompoundMarket
+from scripts.protocols.devnet import Devnet
+from tests.ape.house import HOLD, House
+
+POLICY = "0x" + "ab" * 32
+BLOCKS_PER_YEAR = 365 * 24
+MANTISSA = 10**18
+
+
+@pytest.fixture
+def market(devnet: Devnet) -> CompoundMarket:
+    """A market of 10M USDC, of which 4M are lent out."""
+    people = (devnet.sender("supplier"), devnet.sender("borrower"))
+    made = compound.deploy_market(devnet.chain, devnet.usdc, devnet.weth, ETH_PRICE, BLOCKS_PER_YEAR, *people)
+    mint = devnet.usdc.get_function_by_signature("mint(address,uint256)")
+    devnet.chain.send(mint(people[0].address, 10_000_000 * USDC_UNIT))
+    rpc(devnet.w3, "anvil_setBalance", people[1].address, hex(20_000 * WETH_UNIT))
+    devnet.chain.send(devnet.weth.functions.deposit(), sender=people[1], value=10_000 * WETH_UNIT)
+    compound.fill_market(made, devnet.usdc, devnet.weth, 10_000_000, 4_000_000, 10_000)
+    return made
+
+
+@pytest.fixture
+def feed(devnet: Devnet) -> PriceFeed:
+    """ETH in dollars, as in the devnet's pool."""
+    made = devnet.chain.deploy(load_contract("StandInFeed"), 8)
+    answer(devnet, made.address, ETH_PRICE)
+    return PriceFeed(made.address, 8, 3600, 10, 100_000)
+
+
+def answer(devnet: Devnet, feed: str, price: float, age: int = 0) -> None:
+    now = devnet.w3.eth.get_block("latest")["timestamp"]
+    functions = devnet.chain.at(feed, load_contract("StandInFeed")).functions
+    devnet.chain.send(functions.set(round(price * 10**8), now - age))
+
+
+def swap_of(devnet: Devnet, feed: PriceFeed, **changes: Any) -> Swap:
+    return replace(Swap(devnet.uniswap.pool.address, 0.01, feed), **changes)
+
+
+def limits_of(names: Sequence[str]) -> LimitsFile:
+    return LimitsFile.model_validate(
+        {
+            "idle_floor": 0.02,
+            "max_drawdown": 0.1,
+            "max_growth_rate": 0.5,
+            "loss_budget": {"capacity": 0.02},
+            "strategies": [{"name": name, "relative_cap": 0.98} for name in names],
+        }
+    )
+
+
+def test_vault_over_all_kinds__planned_deployed_filled_and_left(
+    devnet: Devnet, market: CompoundMarket, feed: PriceFeed
+) -> None:
+    venues: dict[str, Venue] = {
+        "aave": AaveV3(devnet.markets["aave-a"].pool.address),
+        "compound": CompoundV2(market.market.address, BLOCKS_PER_YEAR),
+        "eth": swap_of(devnet, feed),
+    }
+    plan = plan_on(devnet, limits_of(list(venues)), POLICY, venues=venues, seed=0)
+    assert [line for line in plan.lines() if "Compound V2 market" in line]
+    assert [line for line in plan.lines() if "swaps on Uniswap V3 pool" in line]
+    made = deploy_vault(devnet.chain, plan)
+    kinds = [entry["kind"] for entry in made.to_book()["strategies"]]
+    assert kinds == ["aave-v3", "compound-v2", "swap"]
+
+    house = House(devnet, made)
+    house.deposit("alice", 100_000 * USDC_UNIT)
+    house.rebalance([3 * MANTISSA // 10, 3 * MANTISSA // 10, MANTISSA // 10])
+    state = house.inspect().snapshot
+    worth = [strategy.assets / USDC_UNIT for strategy in state.strategies]
+    assert worth[:2] == pytest.approx([30_000, 30_000], rel=1e-9)
+    assert worth[2] == pytest.approx(10_000 * 0.99, rel=0.002)  # less what leaving may cost, and what entering did
+    assert [strategy.has_cash for strategy in state.strategies] == [True, True, True]
+    assert [strategy.has_rate for strategy in state.strategies] == [True, True, False]
+    assert state.strategies[1].supply_rate / MANTISSA == pytest.approx(market.supply_rate(), rel=1e-9)
+
+    rpc(devnet.w3, "anvil_mine", hex(24), hex(3600))  # a day of hourly blocks
+    answer(devnet, feed.aggregator, ETH_PRICE)
+    grown = house.inspect().snapshot.strategies[1].assets / USDC_UNIT
+    assert grown == pytest.approx(30_000 * (1 + market.supply_rate() / 365), rel=1e-5)
+    house.rebalance([HOLD, HOLD, 0])
+    assert house.inspect().snapshot.strategies[2].assets == 0
+    assert house.redeem_all("alice") / USDC_UNIT == pytest.approx(100_000, rel=2e-3)
+
+
+def test_swap__into_a_compound_market_of_the_token(devnet: Devnet, market: CompoundMarket, feed: PriceFeed) -> None:
+    inner = CompoundV2(market.collateral.address, BLOCKS_PER_YEAR)
+    venues: dict[str, Venue] = {"lent-eth": swap_of(devnet, feed, inner=inner)}
+    plan = plan_on(devnet, limits_of(["lent-eth"]), POLICY, venues=venues, seed=0)
+    made = deploy_vault(devnet.chain, plan)
+    assert made.to_book()["strategies"][0]["inner"]["market"] == market.collateral.address
+    house = House(devnet, made)
+    house.deposit("alice", 10_000 * USDC_UNIT)
+    before = market.collateral.functions.totalSupply().call()
+    house.rebalance([MANTISSA // 2])
+    assert market.collateral.functions.totalSupply().call() > before
+    # Whoever leaves is paid the bid: half of it less what selling may cost.
+    assert house.redeem_all("alice") / USDC_UNIT == pytest.approx(10_000 - 5_000 * 0.01, rel=1e-3)
+
+
+def test_verify__another_venue_than_planned__is_noticed(
+    devnet: Devnet, market: CompoundMarket, feed: PriceFeed
+) -> None:
+    venues: dict[str, Venue] = {
+        "compound": CompoundV2(market.market.address, BLOCKS_PER_YEAR),
+        "eth": swap_of(devnet, feed),
+    }
+    plan = plan_on(devnet, limits_of(list(venues)), POLICY, venues=venues, seed=0)
+    made = deploy_vault(devnet.chain, plan)
+    targets = tuple(contract.address for contract in made.strategies)
+    first, second = plan.strategies
+    for changed, told in (
+        ((replace(first, venue=CompoundV2(market.market.address, 1)), second), "compound: blocks per year"),
+        ((first, replace(second, venue=swap_of(devnet, feed, max_cost=0.02))), "eth: max cost"),
+        ((first, replace(second, venue=swap_of(devnet, replace(feed, heartbeat=7200)))), "eth: heartbeat"),
+        ((first, replace(second, venue=swap_of(devnet, feed, quote=feed))), "eth: feed of the asset"),
+    ):
+        with pytest.raises(VerificationError, match=told):
+            verify(devnet.w3, replace(plan, strategies=changed), made.vault.address, made.lens.address, targets)
+
+
+def test_plan__venues_that_are_not_what_they_should_be__are_refused(
+    devnet: Devnet, market: CompoundMarket, feed: PriceFeed
+) -> None:
+    usdc, weth = devnet.usdc.address, devnet.weth.address
+    people = (devnet.sender("supplier"), devnet.sender("borrower"))
+    empty = compound.deploy_market(devnet.chain, devnet.usdc, devnet.weth, ETH_PRICE, BLOCKS_PER_YEAR, *people)
+    old = devnet.chain.deploy(load_contract("StandInFeed"), 8).address
+    answer(devnet, old, ETH_PRICE, age=7200)
+    for venue, told in (
+        (CompoundV2(usdc, 1), "is not a Compound V2 market"),
+        (CompoundV2(market.collateral.address, 1), f"lends {weth}, not {usdc}"),
+        (CompoundV2(empty.market.address, 1), "next to empty"),
+        (swap_of(devnet, feed, pool=usdc), "is not a Uniswap V3 pool"),
+        (swap_of(devnet, feed, max_cost=0.0005), "must be more than the pool's fee"),
+        (swap_of(devnet, replace(feed, aggregator=usdc)), "is not a price feed"),
+        (swap_of(devnet, replace(feed, decimals=18)), "has 8 decimals, not 18"),
+        (swap_of(devnet, replace(feed, aggregator=old)), "its heartbeat is 3,600 s"),
+        (swap_of(devnet, replace(feed, lowest=3_000)), "says 2000, outside 3000 to 100000"),
+        (swap_of(devnet, feed, inner=Existing(usdc)), "is not an ERC-4626"),
+    ):
+        with pytest.raises(PlanRefusedError, match=told):
+            plan_on(devnet, limits_of(["it"]), POLICY, venues={"it": venue})
+    (told,) = swap_of(devnet, feed).check(devnet.w3, feed.aggregator)
+    assert told.endswith(f"not {feed.aggregator}")
+
+
+def preset_of(devnet: Devnet, market: CompoundMarket, feed: PriceFeed, **changes: Any) -> dict[str, Any]:
+    data = {
+        "name": "Devnet",
+        "chain_id": 31337,
+        "asset": "usdc",
+        "source": "this test",
+        "assets": {
+            "usdc": {"address": devnet.usdc.address, "symbol": "USDC", "decimals": 6},
+            "weth": {"address": devnet.weth.address, "symbol": "WETH", "decimals": 18},
+        },
+        "venues": {
+            "compound": {
+                "kind": "compound-v2",
+                "asset": "usdc",
+                "address": market.market.address,
+                "blocks_per_year": BLOCKS_PER_YEAR,
+            },
+            "compound-eth": {
+                "kind": "compound-v2",
+                "asset": "weth",
+                "address": market.collateral.address,
+                "blocks_per_year": BLOCKS_PER_YEAR,
+            },
+            "eth": {
+                "kind": "swap",
+                "asset": "usdc",
+                "address": devnet.uniswap.pool.address,
+                "max_cost": 0.01,
+                "base": "eth-usd",
+                "inner": "compound-eth",
+            },
+        },
+        "feeds": {"eth-usd": {"address": feed.aggregator, "heartbeat": 3600, "lowest": 10, "highest": 100_000}},
+    }
+    return {**data, **changes}
+
+
+def test_preset__builds_the_same_venues(devnet: Devnet, market: CompoundMarket, feed: PriceFeed) -> None:
+    venues = Preset.model_validate(preset_of(devnet, market, feed)).venues_of(devnet.usdc.address)
+    inner = CompoundV2(market.collateral.address, BLOCKS_PER_YEAR)
+    assert venues == {
+        "compound": CompoundV2(market.market.address, BLOCKS_PER_YEAR),
+        "eth": swap_of(devnet, feed, inner=inner),
+    }
+    plan_on(devnet, limits_of(list(venues)), POLICY, venues=venues)
+
+
+def test_preset__swap_that_is_incomplete__is_refused_by_name(
+    devnet: Devnet, market: CompoundMarket, feed: PriceFeed
+) -> None:
+    good = preset_of(devnet, market, feed)
+    for changes, told in (
+        ({"feeds": {}}, "venues.eth: there is no feed 'eth-usd'"),
+        ({"feeds": {"eth-usd": {"address": feed.aggregator}}}, "feeds.eth-usd: the swap eth needs its heartbeat"),
+        ({"venues": {**good["venues"], "eth": {**good["venues"]["eth"], "inner": "nobody"}}}, "names? a venue"),
+        ({"venues": {**good["venues"], "eth": {**good["venues"]["eth"], "max_cost": 1.0}}}, "max_cost"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            Preset.model_validate({**good, **changes})
+
+
+def test_compound_market__survives_its_address_book(devnet: Devnet, market: CompoundMarket) -> None:
+    again = CompoundMarket.from_book(devnet.chain, market.to_book())
+    assert again.to_book() == market.to_book()
+    assert again.supply_rate() == pytest.approx(market.supply_rate())
+    assert 0.005 < again.supply_rate() < 0.02  # 40 % lent out at 2.5 %, less the reserve factor
