@@ -250,6 +250,7 @@ def simulate(
                 elapsed=float(path.timestamps[row] - path.timestamps[0]),
             )
         )
+        payable = now.payable(state.nav)
         decision = decide(
             act(row, recent[0]) if row >= setting.latency else state.weights,
             state.weights,
@@ -260,7 +261,9 @@ def simulate(
             setting.rules,
             state.halted,
             state.allowance(setting.limits),
+            room=payable,
             believed=state.believed,
+            payable=payable,
         )
         for reason in decision.reason:
             reasons[reason] += 1

@@ -38,6 +38,7 @@ class View:
     allowance: Allowance
     room: FloatArray
     believed: FloatArray
+    payable: FloatArray
 
     @classmethod
     def of(cls, snapshot: Snapshot, rates: Rates) -> View:
@@ -64,6 +65,7 @@ class View:
             allowance=_allowance(snapshot),
             room=_room(snapshot, rates),
             believed=np.array([_believed(snapshot)]),
+            payable=_payable(snapshot),
         )
 
 
@@ -96,15 +98,27 @@ def _room(snapshot: Snapshot, rates: Rates) -> FloatArray:
     if not snapshot.nav:
         return np.full((1, len(snapshot.strategies)), np.inf)
     pairs = zip(snapshot.strategies, rates.absurd, strict=True)
-    return np.array([[0.0 if absurd else _payable(s) / snapshot.nav for s, absurd in pairs]])
+    return np.array([[0.0 if absurd else _most_payable(s) / snapshot.nav for s, absurd in pairs]])
 
 
-def _payable(strategy: StrategySnapshot) -> float:
+def _most_payable(strategy: StrategySnapshot) -> float:
     """Return the largest position, base units, that the strategy could pay back at once; `inf` where nobody knows."""
-    if strategy.has_cash:
-        return strategy.cash
+    return strategy.cash if strategy.has_cash else _most_out(strategy)
+
+
+def _payable(snapshot: Snapshot) -> FloatArray:
+    """Return `(1, n)` the most that each strategy pays out now, as a share of NAV: what it cannot pay is left in it."""
+    return np.array([[_most_out(s) / snapshot.nav if snapshot.nav else np.inf for s in snapshot.strategies]])
+
+
+def _most_out(strategy: StrategySnapshot) -> float:
+    """Return what the strategy pays of the vault's position, base units; `inf` for all of it.
+
+    One that tells no cash and says 0 may be one that says nothing: leaving it is tried, and the simulation tells.
+    """
     short = strategy.max_withdraw + ROUNDING < strategy.assets
-    return strategy.max_withdraw if short and strategy.max_withdraw else np.inf
+    told = strategy.has_cash or strategy.max_withdraw > 0
+    return max(strategy.max_withdraw - ROUNDING, 0) if short and told else np.inf
 
 
 def enforced_limits(snapshot: Snapshot) -> Limits:

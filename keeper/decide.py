@@ -270,6 +270,7 @@ def decide(
             allowance=view.allowance,
             room=view.room * (1.0 - settings.rules.drift_margin),
             believed=view.believed,
+            payable=view.payable,
         )
     except AgentError as error:
         return replace(idle, action=Action.REFUSE, reason=str(error))

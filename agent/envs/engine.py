@@ -239,6 +239,7 @@ class Engine:
     def step(self, actions: FloatArray) -> Transition:
         """Act on all vaults; `(B, n)` network outputs. Episodes that ended stay ended until reset."""
         config, state, now, seen = self.config, self._state, self._now, self.observe()
+        payable = now.payable(state.nav)
         decision = decide(
             to_weights(config.version, actions),
             state.weights,
@@ -249,7 +250,9 @@ class Engine:
             config.rules,
             state.halted,
             state.allowance(config.limits),
+            room=payable,
             believed=state.believed,
+            payable=payable,
         )
         result = step(state, decision.weights, decision.traded, now, config.limits, self._costs)
         self._row = self._row + 1

@@ -9,7 +9,8 @@
 5. Say why a vault trades or does not.
 
 The vault binds caps only where it deposits, and lets an idle floor be that was broken by others. The rule here is
-stricter: a vault that trades at all comes back under its caps, its groups' caps and over its idle floor.
+stricter: a vault that trades at all comes back under its caps, its groups' caps and over its idle floor, as far as its
+strategies can pay: a venue in distress keeps what it cannot pay, and the rest is arranged around that.
 
 Environments, backtest and keeper all call it.
 """
@@ -131,6 +132,7 @@ def decide(
     allowance: Allowance | None = None,
     room: FloatArray | None = None,
     believed: FloatArray | None = None,
+    payable: FloatArray | None = None,
 ) -> Decision:
     """Turn wanted weights into an admissible rebalance, or none; the module's docstring has the steps.
 
@@ -155,6 +157,8 @@ def decide(
         all back. A larger position may stay. No bound by default.
     believed
         `(B,)` bid as a share of NAV: relative caps of what is increased count in the bid. All of NAV by default.
+    payable
+        `(B, n)` most that each strategy can pay out now, as a share of NAV. Unlimited by default.
 
     Raises
     ------
@@ -163,20 +167,23 @@ def decide(
     """
     if wanted.shape != weights.shape or wanted.ndim != 2 or wanted.shape[1] != limits.count:
         raise ShapeError(f"wanted {wanted.shape} and present {weights.shape} weights must be (B, {limits.count})")
-    if room is not None and (room.shape != weights.shape or np.isnan(room).any()):
-        raise ShapeError(f"room must be {weights.shape} numbers, one per weight, none of them NaN")
+    for name, bound in {"room": room, "payable": payable}.items():
+        if bound is not None and (bound.shape != weights.shape or np.isnan(bound).any()):
+            raise ShapeError(f"{name} must be {weights.shape} numbers, one per weight, none of them NaN")
     if np.isnan(wanted).any() or not np.isfinite(weights).all() or not np.isfinite(nav).all():
         raise NotFiniteError("wanted and present weights and NAV must be numbers: refuse the policy or the snapshot")
     batch = len(weights)
     left = Allowance.unbounded(batch) if allowance is None else allowance
     walls = _Walls.of(limits, nav, weights, rules)
+    if payable is not None:
+        walls = walls.lowered_by(payable, weights, rules)
     if room is not None:
         walls = walls.raised_to(room, weights)
     if believed is not None:
         walls = walls.believing(believed, limits, weights, rules)
 
     highest = walls.in_groups(wanted)
-    projected = project_rows(wanted, highest, walls.budget)
+    projected = walls.project(wanted)
     target, traded = _drop_small(wanted, projected, weights, walls, rules)
 
     most = left.turnover - rules.drift_margin, left.loss
@@ -228,6 +235,7 @@ class _Walls:
     budget: FloatArray
     members: BoolArray
     together: FloatArray  # caps of the groups
+    least: FloatArray | None = None  # what strategies cannot pay out, `(B, n)`; nothing by default
 
     @classmethod
     def of(cls, limits: Limits, nav: FloatArray, weights: FloatArray, rules: DecisionRules) -> _Walls:
@@ -240,6 +248,15 @@ class _Walls:
     def raised_to(self, room: FloatArray, weights: FloatArray) -> _Walls:
         """Return the walls where a position is raised to its room, `(B, n)`, at most; a larger one may stay."""
         return replace(self, caps=np.minimum(self.caps, np.maximum(room, weights)))
+
+    def lowered_by(self, payable: FloatArray, weights: FloatArray, rules: DecisionRules) -> _Walls:
+        """Return the walls where a position is lowered by what can be paid, `(B, n)`, at most; caps give way to that.
+
+        One that can be paid in full needs no margin, so that it can be left.
+        """
+        left = weights - np.maximum(payable, 0.0) * (1.0 - rules.drift_margin)
+        least = np.where(payable >= weights, 0.0, left)
+        return replace(self, caps=np.maximum(self.caps, least), least=least) if (least > 0).any() else self
 
     def believing(self, share: FloatArray, limits: Limits, weights: FloatArray, rules: DecisionRules) -> _Walls:
         """Return the walls where relative caps count in a share of NAV, `(B,)`; what is over may stay, not grow."""
@@ -254,23 +271,38 @@ class _Walls:
 
     def at(self, vaults: BoolArray) -> _Walls:
         """Return the walls of some vaults, `(B,)` flags."""
-        return _Walls(self.caps[vaults], self.budget[vaults], self.members, self.together[vaults])
+        least = None if self.least is None else self.least[vaults]
+        return _Walls(self.caps[vaults], self.budget[vaults], self.members, self.together[vaults], least)
 
     def in_groups(self, wanted: FloatArray) -> FloatArray:
         """Return the caps, lowered so that a projection of the wanted weights keeps every group within its own."""
-        return caps_in_groups(wanted, self.caps, self.members, self.together) if self.together.size else self.caps
+        if not self.together.size:
+            return self.caps
+        if self.least is None:
+            return caps_in_groups(wanted, self.caps, self.members, self.together)
+        above = self._above(self.least)
+        return self.least + caps_in_groups(wanted - self.least, above.caps, self.members, above.together)
 
     def project(self, wanted: FloatArray) -> FloatArray:
-        return project_rows(wanted, self.in_groups(wanted), self.budget)
+        """Project onto caps, groups and budget, or as near to them as what cannot be paid out lets."""
+        if self.least is None:
+            return project_rows(wanted, self.in_groups(wanted), self.budget)
+        return self.least + self._above(self.least).project(wanted - self.least)
+
+    def _above(self, least: FloatArray) -> _Walls:
+        """Return the walls of what is on top of the least weights."""
+        return replace(self.beside(least), caps=self.caps - least, least=None)
 
     def beside(self, held: FloatArray) -> _Walls:
         """Return the walls that are left beside weights `(B, n)` that stay."""
         together = self.together - self._sums(held) if self.together.size else self.together
-        return _Walls(self.caps, self.budget - total(held), self.members, together)
+        return replace(self, budget=self.budget - total(held), together=together)
 
     def project_traded(self, wanted: FloatArray, traded: BoolArray) -> FloatArray:
         """Project the wanted weights of what is traded; zero elsewhere."""
-        return replace(self, caps=np.where(traded, self.caps, 0.0)).project(np.where(traded, wanted, 0.0))
+        least = None if self.least is None else np.where(traded, self.least, 0.0)
+        walls = replace(self, caps=np.where(traded, self.caps, 0.0), least=least)
+        return walls.project(np.where(traded, wanted, 0.0))
 
     def _sums(self, weights: FloatArray) -> FloatArray:
         """Return the weight of every group, `(B, g)`; a vault's bits do not depend on the others in the batch."""

@@ -60,6 +60,15 @@ class MarketRow:
     features: FloatArray | None = None
     surprises: FloatArray | None = None
 
+    def payable(self, nav: FloatArray) -> FloatArray | None:
+        """Return the most that each strategy can pay out at the decision as shares of NAV, `(B, n)`; None for no limit.
+
+        It is also the largest weight that a strategy may be raised to: what is put in must be payable.
+        """
+        if self.liquidity is None:
+            return None
+        return np.asarray(self.liquidity / np.where(nav > 0, nav, 1.0)[:, None])
+
     @property
     def small_gain(self) -> FloatArray:
         """Growth factors `(B, n)` of positions too small to dilute a pool."""
@@ -297,8 +306,8 @@ class StepResult:
     moved
         `(B, n)` strategies that were deposited to or withdrawn from.
     refused
-        `(B,)` the vault turned the rebalance away: halted, within the cooldown, over a budget, or more than a strategy
-        can pay out.
+        `(B,)` the vault turned the rebalance away: halted, within the cooldown, over a budget, or more out of or into
+        a strategy than it can pay.
     """
 
     state: PortfolioState
@@ -357,8 +366,8 @@ def rebalance(
     """Move the traded positions to their targets, as `Vault.rebalance` does, and charge the budgets.
 
     Withdrawals come before deposits; where costs leave less cash than the deposits need, all deposits shrink alike.
-    Nothing moves where the vault is halted or resting, where a budget is too small, or where a withdrawal is larger
-    than the strategy can pay out (`liquidity`, `(B, n)`).
+    Nothing moves where the vault is halted or resting, where a budget is too small, or where a withdrawal, or a
+    position that is deposited into, is larger than what the strategy can pay out (`liquidity`, `(B, n)`).
     """
     if weights.shape != state.assets.shape or traded.shape != state.assets.shape:
         raise ShapeError(f"targets must have the shape {state.assets.shape} of the positions, not {weights.shape}")
@@ -379,7 +388,7 @@ def rebalance(
     loss_used, loss_fits = limits.loss_budget.spend(state.loss_used, share(lost, state.bid))
     refused = wanted & (shut | ~turnover_fits | ~loss_fits)
     if liquidity is not None:
-        refused |= some(withdrawn > liquidity)
+        refused |= some((withdrawn > liquidity) | ((deposited > 0) & (state.assets + deposited > liquidity)))
 
     done = wanted & ~refused
     withdrawn, deposited = np.where(done[:, None], withdrawn, 0.0), np.where(done[:, None], deposited, 0.0)

@@ -187,17 +187,20 @@ def test_run__start_weights_and_unwinding(setting: Setting) -> None:
         replace(setting, start_weights=(0.5, 0.5))
 
 
-def test_run__what_cannot_be_withdrawn__is_refused_and_no_gas_is_paid(setting: Setting) -> None:
+def test_run__venue_in_distress__keeps_what_it_cannot_pay_and_gets_nothing_more(setting: Setting) -> None:
     rates = np.tile([0.01, 0.05, 0.02], (6, 1))
     rates[2:] = [0.05, 0.01, 0.02]
     liquidity = np.full((6, 3), np.inf)
-    liquidity[2:4, 1] = 1.0
+    liquidity[2:4, 1] = 0.0
     result = run(load_policy("greedy"), path_of(rates, gas=1e-6, liquidity=liquidity), setting)
-    assert result.refused[0].tolist() == [False, False, True, True, False]
-    assert not result.gas[0, 2:4].any()
-    assert not result.traded[0, 2:4].any()
+    assert not result.refused.any()
+    assert result.traded[0, 2].tolist() == [True, False, True]  # what is free goes where it pays
     assert result.weights[0, 3, 1] == pytest.approx(0.6, abs=1e-3)
     assert result.weights[0, 4, 0] == pytest.approx(0.6, abs=1e-3)
+    rates[2:, 1] = 0.5  # a spike, since all of it is lent
+    spike = run(load_policy("greedy"), path_of(rates, gas=1e-6, liquidity=np.where(liquidity < 2, 0.0, 1e9)), setting)
+    assert spike.weights[0, 3, 1] == pytest.approx(0.6, abs=1e-3)
+    assert not spike.refused.any()
 
 
 def test_run__version_with_features__is_what_policies_are_shown() -> None:

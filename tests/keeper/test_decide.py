@@ -131,6 +131,23 @@ def test_decide__absurd_rate__draws_nothing_in() -> None:
     assert believed.target[0] > 0.5  # what the bound keeps away
 
 
+def test_decide__venue_lent_out_in_full__keeps_what_it_cannot_pay_and_draws_nothing_in() -> None:
+    full = {"has_cash": True, "cash": 50_000 * UNIT, "max_withdraw": 50_000 * UNIT}
+    spiking = strategy(400_000 * UNIT, name="full", supply_rate=WAD // 2, **full)
+    state = snapshot(spiking, strategy(400_000 * UNIT), strategy(), idle=200_000 * UNIT, policy_hash=Greedy().digest)
+    plan = decide(state, None, Greedy(), SETTINGS)  # which wants all of 50 % a year
+    assert plan.weights[0] == pytest.approx(0.4)
+    assert plan.target[0] == pytest.approx(0.4, abs=1e-9)
+    state = replace(state, policy_hash=EqualWeight().digest)
+    away = decide(state, None, Wants((0.0, 0.5, 0.3)), SETTINGS)
+    assert away.request is not None
+    assert 0.35 <= away.target[0] < 0.3501  # what it cannot pay stays
+    assert away.request.weights[0] * 10**6 // WAD >= 350_000
+    silent = replace(spiking, has_cash=False, cash=0, max_withdraw=0)  # may be one that says nothing: it is tried
+    tried = decide(replace(state, strategies=(silent, *state.strategies[1:])), None, Wants((0.0, 0.5, 0.3)), SETTINGS)
+    assert tried.target[0] == 0.0
+
+
 def test_decide__funds_in_a_strategy_that_cannot_be_read__are_not_spent_twice() -> None:
     dead = strategy(live=False, has_rate=False)
     state = snapshot(dead, strategy(), strategy(), idle=700_000 * UNIT, nav=1_000_000 * UNIT)

@@ -62,16 +62,20 @@ def test_overlay__depeg__hits_the_coin_and_comes_back(path: MarketPath) -> None:
     assert done["single-1"]["drawdown"] < 0.6 * done["single-0"]["drawdown"]
 
 
-def test_overlay__full_utilisation__withdrawals_are_refused(path: MarketPath) -> None:
+def test_overlay__full_utilisation__nothing_is_put_in_and_nothing_asked_that_cannot_be_paid(path: MarketPath) -> None:
     case = _case(path, "best pool lent out")
     assert case.change is not None
     changed = case.change(path)
     assert changed.liquidity is not None
     assert (changed.liquidity[0] == 0).sum() == 5
     restless = {"greedy": [Leg(Greedy(), 109)]}
+    setting = Setting(Limits.uniform(3))
+    done = run_case(case, restless, path, setting, WARM_UP)["greedy"]
+    assert (done["refused"], done["trades"] > 0) == (0, True)
     dry = replace(changed, liquidity=np.zeros_like(changed.liquidity))
     whole = Case("all dry", "overlay, made up", case.first, case.last, lambda _: dry)
-    assert run_case(whole, restless, path, Setting(Limits.uniform(3)), WARM_UP)["greedy"]["refused"] > 3
+    done = run_case(whole, restless, path, setting, WARM_UP)["greedy"]
+    assert (done["refused"], done["trades"]) == (0, 0)
 
 
 def test_shortened__legs__end_with_the_case() -> None:

@@ -184,6 +184,54 @@ def test_decide__any_room__nothing_is_put_in_beyond_it(seed: int) -> None:
     assert np.array_equal(wide.weights, free.weights)
 
 
+def test_decide__payable__what_cannot_be_paid_stays_and_the_rest_is_arranged_around_it(limits: Limits) -> None:
+    frozen = np.array([[0.0, np.inf, np.inf]])
+    decision = _one([0.0, 0.5, 0.3], [0.3, 0.1, 0.0], limits, payable=frozen)
+    assert decision.weights[0] == pytest.approx([0.3, 0.44, 0.24], abs=1e-4)  # the others, shifted alike
+    assert decision.traded.tolist() == [[False, True, True]]
+    part = np.array([[0.1, np.inf, np.inf]])
+    decision = _one([0.0, 0.5, 0.0], [0.3, 0.1, 0.0], limits, payable=part)
+    assert decision.weights[0, 0] == pytest.approx(0.2, abs=1e-5)
+    assert decision.weights[0, 0] >= 0.2
+    over = _one([0.0, 0.5, 0.3], [0.7, 0.1, 0.0], limits, payable=frozen)  # over its cap, and cannot help it
+    assert over.weights[0, 0] == 0.7
+    assert 0.9799 < over.weights.sum() <= 0.98
+    exactly = _one([0.0, 0.5, 0.0], [0.3, 0.1, 0.0], limits, payable=np.array([[0.3, 1.0, 0.0]]))
+    assert exactly.weights[0, 0] == 0.0  # all of it, to the last unit
+
+
+def test_decide__payable__group_that_cannot_come_under_its_cap__does_not_grow(limits: Limits) -> None:
+    grouped = replace(limits, groups=(GroupCap((0, 1), 0.5),))
+    frozen = np.array([[0.0, np.inf, np.inf]])
+    decision = _one([0.3, 0.3, 0.3], [0.4, 0.15, 0.0], grouped, payable=frozen)
+    assert decision.weights[0] == pytest.approx([0.4, 0.1, 0.3], abs=1e-4)
+    stuck = _one([0.3, 0.3, 0.3], [0.55, 0.15, 0.0], replace(grouped, relative_caps=np.full(3, 0.6)), payable=frozen)
+    assert stuck.weights[0] == pytest.approx([0.55, 0.0, 0.3], abs=1e-4)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=300, deadline=None)
+def test_decide__any_liquidity__no_rebalance_asks_for_more_than_can_be_paid(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    limits = _random_limits(rng)
+    count, nav = limits.count, np.full(16, 1e7)
+    wanted, weights = rng.normal(0, 1, (16, count)), rng.dirichlet(np.ones(count), 16) * rng.uniform(0, 1, (16, 1))
+    kinds = rng.random((16, count))
+    payable = np.where(kinds < 0.3, np.inf, np.where(kinds < 0.5, 0.0, rng.uniform(0, 0.5, (16, count))))
+    left = _random_allowance(rng, 16)
+    decision = decide(wanted, weights, nav, 0.0, limits, COSTS, RULES, allowance=left, room=payable, payable=payable)
+    assert (weights - decision.weights <= payable + 1e-15).all()
+    grew = decision.weights > weights
+    assert (decision.weights[grew] <= payable[grew]).all()
+    stays = np.maximum(weights - payable, 0.0)
+    for row, reason in enumerate(decision.reason):
+        if reason.trades:
+            assert (decision.weights[row] <= np.maximum(limits.caps(1e7), stays[row]) + 1e-5).all()
+    endless = np.full((16, count), np.inf)
+    wide = decide(wanted, weights, nav, 0.0, limits, COSTS, RULES, allowance=left, payable=endless)
+    assert np.array_equal(wide.weights, decide(wanted, weights, nav, 0.0, limits, COSTS, RULES, allowance=left).weights)
+
+
 def test_decide__half_of_nav_believed__relative_caps_count_in_that(limits: Limits) -> None:
     half = np.array([0.5])
     decision = _one([0.5, 0.5, 0.3], [0.0] * 3, limits, believed=half)
@@ -223,6 +271,8 @@ def test_decide__room_of_another_shape_or_nan__refused(limits: Limits) -> None:
     for room in (np.ones((1, 2)), np.ones(3), np.array([[0.1, np.nan, 0.1]])):
         with pytest.raises(ShapeError, match="room"):
             _one([0.1] * 3, [0.0] * 3, limits, room=room)
+        with pytest.raises(ShapeError, match="payable"):
+            _one([0.1] * 3, [0.0] * 3, limits, payable=room)
 
 
 def test_decide__gas__weighed_against_the_amount_moved(limits: Limits) -> None:

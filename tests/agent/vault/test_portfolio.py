@@ -302,13 +302,23 @@ def test_step__more_than_a_strategy_can_pay_out__refused_as_a_whole(limits: Limi
     held = replace(PortfolioState.open(1000.0, 3), assets=np.array([[500.0, 100.0, 0.0]]), idle=np.array([400.0]))
     target = np.array([[0.2, 0.0, 0.5]])
     for paid_out, refused in ((300.0, False), (299.0, True), (0.0, True)):
-        row = replace(_row(1, 1, 1, gas=1.0), liquidity=np.array([[paid_out, 100.0, 0.0]]))
+        row = replace(_row(1, 1, 1, gas=1.0), liquidity=np.array([[paid_out, 100.0, 500.0]]))
         result = step(held, target, ALL, row, limits, Costs())
         assert result.refused[0] == refused
         assert (result.gas[0] == 0) == refused
         assert (result.state.assets[0, 2] == 0) == refused
-    row = replace(_row(1, 1, 1), liquidity=np.zeros((1, 3)))
-    assert not step(held, np.array([[0.5, 0.1, 0.3]]), ALL, row, limits, FREE).refused[0]  # it withdraws nothing
+    dry = replace(_row(1, 1, 1), liquidity=np.zeros((1, 3)))
+    assert not step(held, np.array([[0.5, 0.1, 0.0]]), ALL, dry, limits, FREE).refused[0]  # it moves nothing
+
+
+def test_step__more_into_a_strategy_than_it_could_pay_back__refused_as_a_whole(limits: Limits) -> None:
+    held = replace(PortfolioState.open(1000.0, 3), assets=np.array([[500.0, 100.0, 0.0]]), idle=np.array([400.0]))
+    target = np.array([[0.5, 0.3, 0.0]])  # all of the second, what is in it with what is added
+    for cash, refused in ((300.0, False), (299.0, True), (0.0, True)):
+        row = replace(_row(1, 1, 1, gas=1.0), liquidity=np.array([[0.0, cash, 0.0]]))
+        result = step(held, target, ALL, row, limits, FREE)
+        assert result.refused[0] == refused
+        assert (result.state.assets[0, 1] == 100.0) == refused
 
 
 @given(st.integers(0, 10_000))
