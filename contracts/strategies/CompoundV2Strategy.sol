@@ -4,6 +4,7 @@ pragma solidity 0.8.30;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {ERC4626} from "@openzeppelin/contracts/token/ERC20/extensions/ERC4626.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
@@ -56,6 +57,7 @@ contract CompoundV2Strategy is ERC4626, ReentrancyGuardTransient, IRateSource, I
 
     ICToken public immutable MARKET;
     uint256 public immutable BLOCKS_PER_YEAR;
+    uint8 private immutable _decimals;
 
     /* STORAGE */
 
@@ -78,11 +80,17 @@ contract CompoundV2Strategy is ERC4626, ReentrancyGuardTransient, IRateSource, I
         require(blocksPerYear != 0, NoBlocksPerYear());
         MARKET = market;
         BLOCKS_PER_YEAR = blocksPerYear;
+        _decimals = IERC20Metadata(address(market)).decimals();
         // The strategy holds only remainders of the asset between two calls, so there is nothing for the market to take.
         IERC20(asset()).forceApprove(address(market), type(uint256).max);
     }
 
     /* VIEWS */
+
+    /// @notice The market's, as a share is one of its units.
+    function decimals() public view override returns (uint8) {
+        return _decimals;
+    }
 
     /// @inheritdoc IRateSource
     function supplyRate() external view returns (uint256) {
@@ -91,8 +99,8 @@ contract CompoundV2Strategy is ERC4626, ReentrancyGuardTransient, IRateSource, I
 
     /// @inheritdoc ILiquiditySource
     function availableLiquidity() external view returns (uint256) {
-        (bool accrues,) = MARKET.accruedExchangeRate();
-        return accrues && MARKET.canRedeem() ? MARKET.getCash() : 0;
+        (bool open,) = _tryRate();
+        return open && MARKET.canRedeem() ? MARKET.getCash() : 0;
     }
 
     /// @notice Value of the shareholders' units, with interest up to this block and before a fee for redeeming.
@@ -109,8 +117,8 @@ contract CompoundV2Strategy is ERC4626, ReentrancyGuardTransient, IRateSource, I
     function maxDeposit(address) public view override returns (uint256) {
         uint256 cap = MARKET.supplyCap();
         uint256 supply = MARKET.totalSupply();
-        (bool accrues, uint256 rate) = MARKET.accruedExchangeRate();
-        if (cap == 0 || !accrues || supply < MIN_MARKET_SUPPLY) return 0;
+        (bool open, uint256 rate) = _tryRate();
+        if (cap == 0 || !open || supply < MIN_MARKET_SUPPLY) return 0;
         return Math.min(cap.saturatingSub(supply.mulDiv(rate, WAD)), type(uint128).max);
     }
 
@@ -122,8 +130,8 @@ contract CompoundV2Strategy is ERC4626, ReentrancyGuardTransient, IRateSource, I
 
     /// @notice Shares that the market would pay out now: none if it is paused, else up to the cash not lent out.
     function maxRedeem(address owner) public view override returns (uint256) {
-        (bool accrues, uint256 rate) = MARKET.accruedExchangeRate();
-        if (!accrues || !MARKET.canRedeem()) return 0;
+        (bool open, uint256 rate) = _tryRate();
+        if (!open || !MARKET.canRedeem()) return 0;
         return Math.min(balanceOf(owner), _toShares(MARKET.getCash().mulDiv(WAD, rate), Math.Rounding.Floor));
     }
 
@@ -164,6 +172,12 @@ contract CompoundV2Strategy is ERC4626, ReentrancyGuardTransient, IRateSource, I
     /// @dev Units to redeem so that `assets` are left after the fee.
     function _unitsToPay(uint256 assets) internal view returns (uint256) {
         return assets.mulDiv(WAD, WAD - MARKET.redeemFee(), Math.Rounding.Ceil).mulDiv(WAD, _rate(), Math.Rounding.Ceil);
+    }
+
+    /// @dev For `max*`, which must not revert: with a rate of 0 there is nothing to buy or sell.
+    function _tryRate() internal view returns (bool open, uint256 rate) {
+        (open, rate) = MARKET.accruedExchangeRate();
+        open = open && rate != 0;
     }
 
     function _rate() internal view returns (uint256 rate) {

@@ -5,6 +5,7 @@ import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {ERC4626} from "@openzeppelin/contracts/token/ERC20/extensions/ERC4626.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
@@ -67,6 +68,7 @@ contract SwapStrategy is ERC4626, ReentrancyGuardTransient, ILiquiditySource, IU
 
     uint256 private immutable FEE;
     bool private immutable TOKEN_IS_FIRST;
+    uint8 private immutable _decimals;
 
     /* STORAGE */
 
@@ -107,7 +109,9 @@ contract SwapStrategy is ERC4626, ReentrancyGuardTransient, ILiquiditySource, IU
         FEE = pool.fee();
         require(maxCost < WAD && maxCost * PIPS > FEE * WAD, BadCost(maxCost, FEE));
         require(oracle.price() != 0, BadOracle(address(oracle)));
-        if (address(inner) != address(0)) {
+        bool plain = address(inner) == address(0);
+        _decimals = IERC20Metadata(plain ? address(TOKEN) : address(inner)).decimals();
+        if (!plain) {
             require(inner.asset() == address(TOKEN), BadInner(address(inner)));
             // Only tokens on their way are here, so there is nothing else for the inner vault to take.
             TOKEN.forceApprove(address(inner), type(uint256).max);
@@ -115,6 +119,11 @@ contract SwapStrategy is ERC4626, ReentrancyGuardTransient, ILiquiditySource, IU
     }
 
     /* VIEWS */
+
+    /// @notice The token's, or the inner vault's: a share is one unit of it, and less after a loss.
+    function decimals() public view override returns (uint8) {
+        return _decimals;
+    }
 
     /// @notice Value of the holders' units at the oracle's price, before the cost of selling.
     function totalAssets() public view override returns (uint256) {

@@ -31,8 +31,9 @@ library CompoundV2Interest {
         if (!ok) return (false, 0);
 
         uint256 interest = borrowRate * blocks * borrows / WAD;
-        uint256 toReserves = market.reserveFactorMantissa() * interest / WAD;
-        rate = Math.mulDiv(cash + borrows + interest - reserves - toReserves, WAD, supply);
+        reserves += market.reserveFactorMantissa() * interest / WAD;
+        uint256 assets = cash + borrows + interest;
+        return assets < reserves ? (false, 0) : (true, Math.mulDiv(assets - reserves, WAD, supply));
     }
 
     function _borrowRate(ICToken market, uint256 cash, uint256 borrows, uint256 reserves)

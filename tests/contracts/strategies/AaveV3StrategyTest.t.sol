@@ -420,7 +420,7 @@ abstract contract AaveV3StrategyTest is BaseTest {
     }
 
     /// @dev A weight that is exactly the cap works, whatever Aave's rounding does: a position never grows over its target, and
-    /// one that shrinks stays at most a unit over it.
+    /// one that shrinks stays at most two units over it: what is paid is rounded down, and so is what is taken for it.
     function test_vaultAimsAtTheCapExactly(uint256[6] memory weights, uint256[6] memory times, uint256 assets) public {
         _add(address(strategy), 0.6e18, type(uint128).max);
         _deposit(ALICE, bound(assets, 1000 * UNIT, 100_000 * UNIT) + 1);
@@ -435,7 +435,7 @@ abstract contract AaveV3StrategyTest is BaseTest {
             vm.prank(KEEPER);
             vault.rebalance(request);
             uint256 value = strategy.previewRedeem(strategy.balanceOf(address(vault)));
-            assertLe(value, grows ? target : target + 1);
+            assertLe(value, grows ? target : target + 2);
             assertApproxEqAbs(value, target, 3);
             assertApproxEqAbs(vault.valuation().nav, nav, 3);
         }

@@ -124,7 +124,7 @@ abstract contract CompoundV2StrategyTest is BaseTest {
 
         assertEq(strategy.asset(), address(asset));
         assertEq(address(strategy.MARKET()), address(market));
-        assertEq(strategy.decimals(), DECIMALS);
+        assertEq(strategy.decimals(), 8, "a share is a unit of the market");
         assertEq(strategy.totalAssets(), 0);
         assertEq(strategy.convertToShares(UNIT), UNIT * WAD / market.exchangeRateStored());
     }
@@ -450,6 +450,21 @@ abstract contract CompoundV2StrategyTest is BaseTest {
         vm.roll(block.number + 1);
         _mockModel(abi.encode(5e12 + 1));
         _assertNoPrice();
+    }
+
+    /// @dev A market that owes its reserves more than it has, or that has lost all: nobody gets in or out.
+    function test_insolventMarket() public {
+        _put(ALICE, 1000 * UNIT);
+        vm.roll(block.number + 1);
+        vm.mockCall(address(market), abi.encodeCall(ICToken.totalReserves, ()), abi.encode(1e12 * UNIT));
+        _assertNoPrice();
+        uint256 all = market.getCash() + market.totalBorrows();
+        vm.mockCall(address(market), abi.encodeCall(ICToken.totalReserves, ()), abi.encode(all));
+        _mockModel(abi.encode(0));
+        assertEq(strategy.totalAssets(), 0);
+        assertEq(strategy.maxDeposit(ALICE), 0);
+        assertEq(strategy.maxRedeem(ALICE), 0);
+        assertEq(strategy.availableLiquidity(), 0);
     }
 
     function test_brokenRateModel() public {

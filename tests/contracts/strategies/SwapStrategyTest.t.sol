@@ -120,6 +120,7 @@ abstract contract SwapStrategyTest is BaseTest {
         _new(MAX_COST);
 
         assertEq(address(strategy.TOKEN()), address(token));
+        assertEq(strategy.decimals(), _hasInner() ? 8 : 18);
         assertEq(strategy.asset(), address(asset));
         assertEq(strategy.totalAssets(), 0);
     }
