@@ -144,6 +144,23 @@ def status(config: Path, as_json: bool, cycles: int) -> None:
 
 
 @main.command()
+@_common
+@_handled
+def price(config: Path, as_json: bool) -> None:
+    """Show the native coin's price: what each source says, and what they agree on. Exit code 1 when they do not."""
+    from keeper.feeds import report
+
+    found = report.gather(_load(config, as_json, "error"))
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        report.show(found)
+    if found["price"] is None:
+        click.secho(f"error: {found['error']}", fg="red", err=True)
+        sys.exit(1)
+
+
+@main.command()
 @click.argument("address", required=False)
 @click.option("--rpc", "url", metavar="URL", help="Node to read from.  [default: the configuration's, or a local one]")
 @click.option("--lens", metavar="ADDRESS", help="VaultLens to read through.  [default: its code in a state override]")

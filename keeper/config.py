@@ -18,25 +18,26 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from eth_utils.address import is_address, is_checksum_address, to_checksum_address
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     SecretStr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from agent.vault.decision import DecisionRules
+from keeper.chain.address import Address
 from keeper.chain.transaction import MAX_TRANSACTION_GAS
 from keeper.errors import ConfigError
+from keeper.feeds.config import PriceConfig
 
 PASSWORD_VARIABLE = "BULKHEAD_KEYSTORE_PASSWORD"  # noqa: S105  the name of a variable, not a password
 ENVIRONMENT = {"rpc_url": "BULKHEAD_RPC_URL", "journal": "BULKHEAD_JOURNAL"}
@@ -44,18 +45,6 @@ DEFAULT_URL = "http://127.0.0.1:8545"  # where a local node listens
 EXAMPLE = Path(__file__).with_name("keeper.example.toml")
 
 
-def checked_address(value: str) -> str:
-    """Return an address with its checksum; raises `ValueError` where it is none or has a wrong one."""
-    if not is_address(value) or not value.startswith("0x"):
-        raise ValueError("must be an address: 0x and 40 hexadecimal digits")
-    if value[2:] not in (value[2:].lower(), value[2:].upper()) and not is_checksum_address(value):
-        raise ValueError(
-            f"has a wrong checksum (a mistyped digit?); its checksummed form is {to_checksum_address(value)}"
-        )
-    return str(to_checksum_address(value))
-
-
-Address = Annotated[str, AfterValidator(checked_address)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -85,7 +74,8 @@ class KeeperConfig(BaseModel):
     keystore: Path | None = None
     password_file: Path | None = None
 
-    native_price: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    native_price: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    prices: PriceConfig | None = None
     min_trade: Fraction = DecisionRules.min_trade
     max_gas_share: Fraction = DecisionRules.max_gas_share
     max_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
@@ -115,6 +105,15 @@ class KeeperConfig(BaseModel):
         except ArgumentError:
             raise ValueError("must be a path or an SQLAlchemy URL, like sqlite:///keeper.sqlite") from None
         return value
+
+    @model_validator(mode="after")
+    def _one_price(self) -> Self:
+        if (self.native_price is None) == (self.prices is None):
+            raise ValueError(
+                "give the native coin's price either as `native_price`, a number, or from sources in `[prices]` "
+                "(`keeper init --stdout` shows both)"
+            )
+        return self
 
     @property
     def gas_cap(self) -> int | None:
@@ -246,5 +245,7 @@ def _explain(problem: Any, source: str) -> str:
         advice = "add it, or `deployment = ...`" if key in ("vault", "lens") else "add it"
         return f"{source}: `{key}` is missing: {advice} (`keeper init --stdout` shows an example)."
     message = problem["msg"].removeprefix("Value error, ")
+    if not key:
+        return f"{source}: {message}."
     shown = "" if key in ENVIRONMENT else f" (is {problem['input']!r})"
     return f"{source}: `{key}`: {message[0].lower()}{message[1:]}{shown}."

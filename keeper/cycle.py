@@ -27,9 +27,10 @@ from keeper.chain.signer import Signer, open_keystore
 from keeper.chain.transaction import GWEI, FeeRules, check_funds, gas_limit
 from keeper.config import KeeperConfig, read_password
 from keeper.conversion import HOLD
-from keeper.decide import Plan, Rebalance, Settings, deadline, decide
+from keeper.decide import NO_PRICE, Plan, Rebalance, Settings, deadline, decide
 from keeper.delivery import Courier, settle
-from keeper.errors import AttentionError, JournalError, KeeperError, TransientError
+from keeper.errors import AttentionError, JournalError, KeeperError, NoPriceError, TransientError
+from keeper.feeds.price import Agreement, Price, read_price
 from keeper.journal import Intent, Journal, Kind, State, open_journal
 from keeper.policy import load_served
 from keeper.rates import PriceMarks
@@ -133,6 +134,9 @@ class Keeper:
             rules=DecisionRules(min_trade=config.min_trade, max_gas_share=config.max_gas_share),
             legs={name: (cost.entry, cost.exit) for name, cost in config.costs.items()},
         )
+        prices = config.prices
+        self._sources = () if prices is None else prices.build(self._rpc)
+        self._agreement = Agreement() if prices is None else prices.agreement
         self.journal: Journal = open_journal(config.journal, config.chain_id, config.vault)
 
     def __enter__(self) -> Keeper:
@@ -204,8 +208,12 @@ class Keeper:
             )
         policy = self._served.at(snapshot)
         memory, recall, marks = self._memory(snapshot)
-        plan = decide(snapshot, memory, policy, self.settings, signer.address if signer else None, recall, marks)
-        self._note_plan(cycle, snapshot, policy.digest, plan)
+        price = self.native_price()
+        settings = replace(self.settings, native_price=price.value if isinstance(price, Price) else None)
+        plan = decide(snapshot, memory, policy, settings, signer.address if signer else None, recall, marks)
+        if isinstance(price, NoPriceError) and plan.reason == NO_PRICE:
+            plan = replace(plan, reason=str(price))
+        self._note_plan(cycle, snapshot, policy.digest, plan, price)
         result = _result_of(cycle, live, snapshot, plan)
         sender, data = snapshot.keeper, plan.call_data
         if data is None:
@@ -245,6 +253,15 @@ class Keeper:
             gas_price=intent.gas_price,
         )
 
+    def native_price(self) -> Price | NoPriceError:
+        """Return the native coin's price in the asset, or why there is none."""
+        if self._config.native_price is not None:
+            return Price(self._config.native_price)
+        try:
+            return read_price(self._sources, self._clock(), self._agreement)
+        except NoPriceError as error:
+            return error
+
     # --- parts ---------------------------------------------------------------------------------------------------
 
     def _open_signer(self) -> Signer:
@@ -280,13 +297,16 @@ class Keeper:
             raise JournalError(f"The journal's rate memory is damaged ({error}). Start a new journal.") from error
         return rates, recall, marks
 
-    def _note_plan(self, cycle: int, snapshot: Snapshot, policy_digest: str, plan: Plan) -> None:
+    def _note_plan(
+        self, cycle: int, snapshot: Snapshot, policy_digest: str, plan: Plan, price: Price | NoPriceError
+    ) -> None:
         decision = {
             "observation": plan.vector,
             "weights": plan.weights,
             "target": plan.target,
             "sent": [str(weight) for weight in plan.request.weights] if plan.request else None,
             "decision_hash": plan.request.decision_hash if plan.request else None,
+            "native_price": price.to_json(self._clock()) if isinstance(price, Price) else None,
         }
         memory = {
             **({} if plan.memory is None else plan.memory.to_json()),

@@ -166,6 +166,9 @@ def _with_number(reason: agent_decision.Reason, snapshot: Snapshot) -> str:
     return f"{reason.value}: {share_of_nav(budget, snapshot):.4%} of NAV left"
 
 
+NO_PRICE = "the price of the native coin is not known"
+
+
 @dataclass(frozen=True)
 class Settings:
     """The operator's choices.
@@ -173,7 +176,8 @@ class Settings:
     Attributes
     ----------
     native_price
-        Asset units per unit of the chain's native coin: weighs gas against the amount moved.
+        Asset units per unit of the chain's native coin: weighs gas against the amount moved. None where nobody knows:
+        then nothing is traded.
     slippage
         Share of NAV per share that a rebalance may cost at most, beyond what its legs are expected to.
     deadline_seconds
@@ -187,7 +191,7 @@ class Settings:
         default.
     """
 
-    native_price: float
+    native_price: float | None
     slippage: float = 0.001
     deadline_seconds: float = 600.0
     max_rate: float = 2.0
@@ -255,6 +259,8 @@ def decide(
         return replace(idle, action=Action.REFUSE, reason=refused)
     if remembered is None or rates.unknown:
         return replace(idle, reason=_watched(rates))
+    if settings.native_price is None:
+        return replace(idle, reason=NO_PRICE)
     gas_cost, costs = snapshot.block.base_fee / 1e18 * settings.native_price, settings.costs_at(snapshot)
     try:
         seen = observe(view, view.rates, remembered, gas_cost, costs)

@@ -54,6 +54,14 @@ class ReorgError(TransientError):
     """The block that was being read is no longer part of the chain."""
 
 
+class SourceError(TransientError):
+    """A price source says nothing usable; the others may."""
+
+
+class NoPriceError(TransientError):
+    """Too few price sources agree."""
+
+
 class FeeTooHighError(TransientError):
     """The network asks more per unit of gas than the configuration allows."""
 

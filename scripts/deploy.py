@@ -209,7 +209,7 @@ def _plan(
 def _named_pool(text: str) -> "tuple[str, ChecksumAddress]":
     from web3 import Web3
 
-    from keeper.config import checked_address
+    from keeper.chain.address import checked_address
 
     name, separator, address = text.partition("=")
     if not separator:

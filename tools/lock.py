@@ -30,7 +30,7 @@ def cli(upgrade: bool) -> None:
         report = Path(folder) / "report.json"
         kept = [] if upgrade else ["-c", str(LOCK)]
         command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet"]
-        options = ["--no-build-isolation", "--report", str(report), *kept, "-e", ".[train,deploy,postgres,dev]"]
+        options = ["--no-build-isolation", "--report", str(report), *kept, "-e", ".[train,deploy,feeds,postgres,dev]"]
         done = subprocess.run([*command, *options], cwd=ROOT, check=False)
         if done.returncode:
             raise click.ClickException("pip found no set of versions that fits; the message above names the conflict.")

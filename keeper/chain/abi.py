@@ -26,7 +26,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 FOLDER = Path(__file__).with_name("contracts")
-NAMES = ("Vault", "VaultLens", "AccessManager")
+NAMES = ("Vault", "VaultLens", "AccessManager", "IAggregator", "IUniswapV3Pool")
 LENS_CODE = "VaultLens.runtime.json"
 LENS_SOURCE = "contracts/lens/VaultLens.sol"
 

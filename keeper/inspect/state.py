@@ -6,8 +6,8 @@ from math import inf
 from typing import Any
 
 from agent.vault.limits import Limit
+from keeper.chain.address import checked_address
 from keeper.chain.rpc import UNREADABLE, Rpc
-from keeper.config import checked_address
 from keeper.errors import WrongContractError
 from keeper.inspect.authority import Authority, read_authority
 from keeper.snapshot import Snapshot, read_snapshot

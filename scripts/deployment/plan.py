@@ -11,8 +11,8 @@ from web3 import Web3
 from agent.units import DAY, WAD, span
 from agent.vault.limits import NO_CAP, to_wad
 from agent.vault.limits_file import LimitsFile
+from keeper.chain.address import checked_address
 from keeper.chain.rpc import UNREADABLE, Rpc
-from keeper.config import checked_address
 from keeper.inspect.report import SAFE_UNWIND_LOSS
 from keeper.inspect.words import money, percent
 from keeper.snapshot import LimitsSnapshot

@@ -10,18 +10,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from web3 import Web3
 
 from agent.vault.limits_file import describe
+from keeper.chain.address import Address
 from keeper.chain.rpc import UNREADABLE
-from keeper.config import checked_address
 from scripts.deployment.venues import AaveV3, CompoundV2, Existing, PriceFeed, Swap, Venue
 from scripts.errors import PresetError
 from scripts.protocols.chain import node_of
 
 FOLDER = Path(__file__).parents[1] / "networks"
-Address = Annotated[str, AfterValidator(checked_address)]
 
 
 class _Table(BaseModel):

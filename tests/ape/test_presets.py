@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.vault.limits_file import LimitsFile
-from keeper.config import checked_address
+from keeper.chain.address import checked_address
 from scripts.deployment.plan import make_plan
 from scripts.deployment.preset import Preset, load_preset, preset_names
 from scripts.deployment.venues import AaveV3, Existing

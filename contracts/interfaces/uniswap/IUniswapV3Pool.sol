@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-/// @title The parts of a Uniswap V3 pool that a trader uses
+/// @title The parts of a Uniswap V3 pool that a trader, and a reader of its mean price, use
 interface IUniswapV3Pool {
     function token0() external view returns (address);
     function token1() external view returns (address);
@@ -12,6 +12,10 @@ interface IUniswapV3Pool {
     /// @dev Forks answer the same first two values, and others in other types.
     function slot0() external view returns (uint160 sqrtPriceX96, int24 tick);
     function tickBitmap(int16 word) external view returns (uint256);
+    function observe(uint32[] calldata secondsAgos)
+        external
+        view
+        returns (int56[] memory tickCumulatives, uint160[] memory secondsPerLiquidityCumulatives);
     function ticks(int24 tick) external view returns (uint128 liquidityGross, int128 liquidityNet);
 
     /// @param amount What is paid in where it is positive, or what comes out where it is negative.

@@ -1,0 +1,5 @@
+"""The price of the native coin, from several sources that must agree.
+
+A source reads one `Quote`: a price, its time and how old it may be. `agree` takes the median of those that are fresh
+and near one another; too few of them is no price, and no price is no trade.
+"""

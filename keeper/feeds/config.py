@@ -1,0 +1,109 @@
+"""The `[native_price]` table of the configuration, and the sources that it names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from keeper.chain.address import Address
+from keeper.chain.rpc import Rpc
+from keeper.errors import ConfigError
+from keeper.feeds.chain import ChainlinkSource, UniswapSource
+from keeper.feeds.exchange import ExchangeSource, exchanges
+from keeper.feeds.price import Agreement, Source
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _known(name: str) -> str:
+    try:
+        known = exchanges()
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        raise ValueError(f"ccxt knows no exchange {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    return name
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ChainlinkConfig(_Table):
+    """A feed of the native coin; `quote` is the asset's in the same currency, unless the feed is in the asset."""
+
+    kind: Literal["chainlink"]
+    address: Address
+    heartbeat_seconds: Seconds
+    quote: Address | None = None
+    quote_heartbeat_seconds: Seconds = 86_400.0
+
+    def source(self, rpc: Rpc) -> Source:
+        """Return the source."""
+        return ChainlinkSource(rpc, self.address, self.heartbeat_seconds, self.quote, self.quote_heartbeat_seconds)
+
+
+class UniswapConfig(_Table):
+    """A Uniswap V3 pool of the wrapped native coin, `token`, and the asset."""
+
+    kind: Literal["uniswap-v3"]
+    pool: Address
+    token: Address
+    window_seconds: Annotated[int, Field(ge=60)] = 1800
+
+    def source(self, rpc: Rpc) -> Source:
+        """Return the source."""
+        return UniswapSource(rpc, self.pool, self.token, self.window_seconds)
+
+
+class ExchangeConfig(_Table):
+    """A pair of an exchange, both as ccxt names them."""
+
+    kind: Literal["exchange"]
+    exchange: Annotated[str, AfterValidator(_known)]
+    symbol: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+/[A-Za-z0-9]+$")]
+    max_age_seconds: Seconds = 120.0
+    timeout_seconds: Seconds = 10.0
+    url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+
+    def source(self, rpc: Rpc) -> Source:
+        """Return the source."""
+        return ExchangeSource(self.exchange, self.symbol, self.max_age_seconds, self.timeout_seconds, self.url)
+
+
+AnySource = Annotated[ChainlinkConfig | UniswapConfig | ExchangeConfig, Field(discriminator="kind")]
+
+
+class PriceConfig(_Table):
+    """The native coin's price, from sources that must agree.
+
+    Attributes
+    ----------
+    least
+        Fewest sources that must agree: more than half of them, where that is not said.
+    max_spread
+        How far from their median a source may be.
+    """
+
+    sources: Annotated[list[AnySource], Field(min_length=1)]
+    least: Annotated[int, Field(ge=1)] | None = None
+    max_spread: Annotated[float, Field(gt=0, lt=1)] = Agreement.max_spread
+
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        if self.least is not None and self.least > len(self.sources):
+            raise ValueError(f"least is {self.least}, but there are {len(self.sources)} sources")
+        return self
+
+    @property
+    def agreement(self) -> Agreement:
+        """When they are a price."""
+        return Agreement(self.least or len(self.sources) // 2 + 1, self.max_spread)
+
+    def build(self, rpc: Rpc) -> Sequence[Source]:
+        """Return the sources, in their order."""
+        return [source.source(rpc) for source in self.sources]

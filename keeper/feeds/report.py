@@ -1,0 +1,69 @@
+"""`keeper price`: what each source says, and what they agree on."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from keeper.chain.rpc import Rpc
+from keeper.config import KeeperConfig
+from keeper.errors import NoPriceError, SourceError
+from keeper.feeds.price import Quote, agree
+
+
+def gather(config: KeeperConfig) -> dict[str, Any]:
+    """Ask every source, and return plain data: the price or None, the error, and a line for each source."""
+    if config.prices is None:
+        return {"price": config.native_price, "error": None, "sources": []}
+    rpc = Rpc(config.rpc_url.get_secret_value(), config.rpc_timeout_seconds, config.safe_rpc_url)
+    rpc.check_chain(config.chain_id)
+    now, quotes, failed = time.time(), list[Quote](), dict[str, str]()
+    sources = config.prices.build(rpc)
+    for source in sources:
+        try:
+            quotes.append(source.read(now))
+        except SourceError as error:
+            failed[source.name] = str(error)
+    value: float | None = None
+    trouble: str | None = None
+    try:
+        price = agree(quotes, failed, now, config.prices.agreement)
+        value, left_out = price.value, dict(price.left_out)
+    except NoPriceError as error:
+        trouble = str(error)
+        left_out = {quote.source: fault for quote in quotes if (fault := quote.fault(now))} | failed
+    said = {quote.source: quote for quote in quotes}
+    lines = [
+        {
+            "source": source.name,
+            "price": said[source.name].price if source.name in said else None,
+            "age_seconds": round(now - said[source.name].time, 3) if source.name in said else None,
+            "left_out": left_out.get(source.name),
+        }
+        for source in sources
+    ]
+    return {"price": value, "error": trouble, "sources": lines}
+
+
+def show(found: dict[str, Any]) -> None:
+    """Print what `gather` found."""
+    console = Console()
+    if not found["sources"]:
+        console.print(f"The configuration has a fixed price, {found['price']:,.6g}: nothing else is asked.")
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("source", overflow="fold")
+    table.add_column("price", justify="right")
+    table.add_column("age", justify="right")
+    table.add_column("counts", overflow="fold")
+    for line in found["sources"]:
+        price = "" if line["price"] is None else f"{line['price']:,.6g}"
+        age = "" if line["age_seconds"] is None else f"{line['age_seconds']:,.0f} s"
+        table.add_row(line["source"], price, age, f"no: {line['left_out']}" if line["left_out"] else "yes")
+    console.print(table)
+    if found["price"] is not None:
+        console.print(f"The native coin costs {found['price']:,.6g} of the asset.")
