@@ -148,7 +148,7 @@ def status(config: Path, as_json: bool, cycles: int) -> None:
 @_handled
 def price(config: Path, as_json: bool) -> None:
     """Show the native coin's price: what each source says, and what they agree on. Exit code 1 when they do not."""
-    from keeper.feeds import report
+    from keeper import prices as report
 
     found = report.gather(_load(config, as_json, "error"))
     if as_json:
