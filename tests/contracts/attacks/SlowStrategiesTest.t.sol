@@ -5,6 +5,7 @@ import {IVaultTypes} from "../../../contracts/interfaces/IVaultTypes.sol";
 import {BaseTest} from "../BaseTest.sol";
 import {AttackTest} from "./AttackTest.sol";
 import {SlowStrategy} from "./mocks/SlowStrategy.sol";
+import {ThoroughStrategy} from "./mocks/ThoroughStrategy.sol";
 
 /// @notice Strategies that burn all gas they get, and an exit past them within what one transaction may use.
 abstract contract SlowStrategiesTest is AttackTest {
@@ -107,6 +108,38 @@ abstract contract SlowStrategiesTest is AttackTest {
         }
         uint256 shares = vault.balanceOf(ALICE);
         assertTrue(_call(abi.encodeCall(vault.redeemInKind, (shares, ALICE, ALICE, minimums))));
+    }
+
+    /// @dev Whatever gas a caller sends, a strategy that needs all that it may have is not passed over for want of it.
+    function test_starved_byAStrategyThatNeedsAllItMay() public {
+        ThoroughStrategy thorough = new ThoroughStrategy(asset);
+        vm.startPrank(GOVERNANCE);
+        vault.removeStrategy(address(a));
+        vault.removeStrategy(address(b));
+        vault.removeStrategy(address(c));
+        vm.stopPrank();
+        _add(address(thorough), 0.5e18, type(uint128).max);
+        _add(address(b), 0.5e18, type(uint128).max);
+        _deposit(ALICE, 1000 * UNIT);
+        uint256[] memory weights = new uint256[](2);
+        (weights[0], weights[1]) = (0.4e18, 0.4e18);
+        _rebalance(weights);
+        _wait(1 days);
+
+        uint256 paid;
+        for (uint256 gas_ = 1_000_000; gas_ < 7_000_000; gas_ += 25_000) {
+            uint256 snapshot = vm.snapshotState();
+            vm.prank(ALICE);
+            (bool ok,) = address(vault).call{gas: gas_}(
+                abi.encodeWithSignature("withdraw(uint256,address,address)", 300 * UNIT, ALICE, ALICE)
+            );
+            if (ok) {
+                ++paid;
+                assertEq(b.balanceOf(address(vault)), 400 * UNIT * 10 ** (b.decimals() - DECIMALS), "passed over");
+            }
+            vm.revertToState(snapshot);
+        }
+        assertGt(paid, 20, "the most is enough");
     }
 }
 
