@@ -2,11 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from web3.exceptions import ContractLogicError
 
+from agent.policies.load import load_policy
 from agent.vault.limits_file import LimitsFile
+from keeper.chain.signer import write_keystore
+from keeper.config import build_config
+from keeper.cycle import CycleResult, Keeper
 from scripts.deployment.execute import deploy_vault, verify
 from scripts.deployment.plan import plan_on
 from scripts.deployment.preset import Preset
@@ -16,12 +22,14 @@ from scripts.protocols import compound
 from scripts.protocols.aave import ETH_PRICE
 from scripts.protocols.anvil import rpc
 from scripts.protocols.artifacts import USDC_UNIT, WETH_UNIT, load_contract
+from scripts.protocols.chain import describe_revert
 from scripts.protocols.compound import CompoundMarket
 from scripts.protocols.devnet import Devnet
 from tests.ape.house import HOLD, House
 
 POLICY = "0x" + "ab" * 32
-BLOCKS_PER_YEAR = 365 * 24
+BLOCKS_PER_YEAR = 365 * 24 * 60
+"""A block a minute: a market bounds the interest of a block, and so, with fewer blocks, that of a year."""
 MANTISSA = 10**18
 
 
@@ -56,14 +64,14 @@ def swap_of(devnet: Devnet, feed: PriceFeed, **changes: Any) -> Swap:
     return replace(Swap(devnet.uniswap.pool.address, 0.01, feed), **changes)
 
 
-def limits_of(names: Sequence[str]) -> LimitsFile:
+def limits_of(names: Sequence[str], cap: float = 0.98) -> LimitsFile:
     return LimitsFile.model_validate(
         {
             "idle_floor": 0.02,
             "max_drawdown": 0.1,
             "max_growth_rate": 0.5,
             "loss_budget": {"capacity": 0.02},
-            "strategies": [{"name": name, "relative_cap": 0.98} for name in names],
+            "strategies": [{"name": name, "relative_cap": cap} for name in names],
         }
     )
 
@@ -94,13 +102,122 @@ def test_vault_over_all_kinds__planned_deployed_filled_and_left(
     assert [strategy.has_rate for strategy in state.strategies] == [True, True, False]
     assert state.strategies[1].supply_rate / MANTISSA == pytest.approx(market.supply_rate(), rel=1e-9)
 
-    rpc(devnet.w3, "anvil_mine", hex(24), hex(3600))  # a day of hourly blocks
-    answer(devnet, feed.aggregator, ETH_PRICE)
+    pass_hours(devnet, 24, feed)
     grown = house.inspect().snapshot.strategies[1].assets / USDC_UNIT
     assert grown == pytest.approx(30_000 * (1 + market.supply_rate() / 365), rel=1e-5)
     house.rebalance([HOLD, HOLD, 0])
     assert house.inspect().snapshot.strategies[2].assets == 0
     assert house.redeem_all("alice") / USDC_UNIT == pytest.approx(100_000, rel=2e-3)
+
+
+# --- steered by the keeper ---------------------------------------------------------------------------------------
+
+
+class Steered:
+    """A vault over venues with a keeper of its own, and 100,000 USDC in it."""
+
+    def __init__(self, devnet: Devnet, venues: dict[str, Venue], policy: str, folder: Path, cap: float) -> None:
+        self.devnet = devnet
+        self.address = write_keystore(folder / "keystore.json", "secret")
+        (folder / "password").write_text("secret")
+        rpc(devnet.w3, "anvil_setBalance", self.address, hex(WETH_UNIT))
+        digest = load_policy(policy).digest
+        plan = plan_on(devnet, limits_of(list(venues), cap), digest, venues=venues, seed=0, keeper=self.address)
+        self.house = House(devnet, deploy_vault(devnet.chain, plan))
+        self.house.deposit("alice", 100_000 * USDC_UNIT)
+        self._raw = {
+            "rpc_url": str(getattr(devnet.w3.provider, "endpoint_uri", "")),
+            "chain_id": plan.chain_id,
+            "vault": self.house.vault.address,
+            "lens": self.house.lens.address,
+            "policy": policy,
+            "journal": str(folder / "journal.sqlite"),
+            "keystore": str(folder / "keystore.json"),
+            "password_file": str(folder / "password"),
+            "native_price": float(ETH_PRICE),
+        }
+        self._folder = folder
+
+    def cycle(self, **changes: Any) -> CycleResult:
+        """Run a keeper that was just started through one cycle, live."""
+        config = build_config({**self._raw, **changes}, self._folder)
+        with Keeper(config, clock=lambda: float(self.devnet.w3.eth.get_block("latest")["timestamp"])) as keeper:
+            return keeper.cycle(live=True)
+
+    def weights(self) -> list[float]:
+        """Return the shares of NAV."""
+        state = self.house.inspect().snapshot
+        return [strategy.assets / state.nav for strategy in state.strategies]
+
+
+def pass_hours(devnet: Devnet, hours: int, feed: PriceFeed | None = None) -> None:
+    rpc(devnet.w3, "anvil_mine", hex(hours * 60), hex(60))
+    if feed is not None:
+        answer(devnet, feed.aggregator, ETH_PRICE)
+
+
+def test_keeper__over_all_kinds_of_venues__goes_where_its_policy_wants(
+    devnet: Devnet, market: CompoundMarket, feed: PriceFeed, tmp_path: Path
+) -> None:
+    venues: dict[str, Venue] = {
+        "aave": AaveV3(devnet.markets["aave-a"].pool.address),
+        "compound": CompoundV2(market.market.address, BLOCKS_PER_YEAR),
+        "eth": swap_of(devnet, feed),
+    }
+    steered = Steered(devnet, venues, "equal-weight", tmp_path, cap=0.6)
+    first = steered.cycle()
+    assert first.outcome == "no-trade"
+    assert "the share price has not been watched" in first.reason
+    pass_hours(devnet, 2, feed)
+
+    blind = steered.cycle()  # the swap costs more to enter than a keeper that was told nothing expects
+    assert blind.outcome == "refused"
+    assert "SharePriceBelowMinimum" in blind.reason
+    swap = steered.house.strategies[2].address
+    costs = {swap: {"entry": 0.0115}}  # what leaving may cost, and the pool's fee and depth
+    done = steered.cycle(costs=costs)
+    assert done.outcome == "mined", done.reason
+    assert steered.weights() == pytest.approx([0.98 / 3] * 3, abs=0.005)
+    assert "of NAV, of" in done.reason  # what it costs, beside the loss budget
+    pass_hours(devnet, 24, feed)
+    again = steered.cycle(costs=costs)
+    assert again.outcome == "no-trade", again.reason
+
+
+def test_keeper__market_that_is_lent_out__draws_nothing_in_and_blocks_nothing(
+    devnet: Devnet, market: CompoundMarket, tmp_path: Path
+) -> None:
+    venues: dict[str, Venue] = {
+        "aave": AaveV3(devnet.markets["aave-a"].pool.address),
+        "compound": CompoundV2(market.market.address, BLOCKS_PER_YEAR),
+        "other": AaveV3(devnet.markets["aave-b"].pool.address),
+    }
+    steered = Steered(devnet, venues, "greedy", tmp_path, cap=0.6)
+    assert steered.cycle().outcome == "mined"
+    steered.house.send("deployer", market.market.functions.accrueInterest())
+    put = [0, 3 * MANTISSA // 10, HOLD]
+    before = steered.weights()
+    borrower = devnet.sender("borrower")
+    cash = market.market.functions.getCash().call()
+    devnet.chain.send(market.market.functions.borrow(cash - 1_000 * USDC_UNIT), sender=borrower)
+    pass_hours(devnet, 1)
+
+    spike = steered.house.inspect().snapshot.strategies[1]
+    assert spike.supply_rate / MANTISSA > 0.5, "the best rate by far"
+    assert spike.cash < 1_100 * USDC_UNIT
+    calm = steered.cycle()
+    assert calm.outcome in ("no-trade", "mined"), calm.reason
+    after = steered.weights()
+    assert after[1] <= max(before[1], 0.0101) + 1e-6
+    refusal = steered.house.vault.functions.rebalance(steered.house.request(put))
+    with pytest.raises(ContractLogicError) as refused:
+        refusal.call({"from": steered.address})
+    assert "Illiquid" in describe_revert(refused.value, steered.house.vault.abi)
+
+    repay = market.market.functions.repayBorrow(cash - 1_000 * USDC_UNIT)
+    devnet.chain.send(repay, sender=borrower)
+    pass_hours(devnet, 1)
+    assert steered.cycle().succeeded
 
 
 def test_swap__into_a_compound_market_of_the_token(devnet: Devnet, market: CompoundMarket, feed: PriceFeed) -> None:
