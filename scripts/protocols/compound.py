@@ -1,8 +1,8 @@
 """A Compound V2 market from the bytecode of Venus 2.2.1: USDC to lend, WETH as collateral.
 
 Interest accrues by block. Venus's rate model takes a year for 10,512,000 blocks; here it is what `blocks_per_year`
-says, so that a devnet of few blocks earns what its clock says. A market refuses to go on at more than 5e-6 of interest a
-block: with 105,120 blocks a year (one in five minutes) that is 53 % a year, with 8,760 only 4 %.
+says, so that a devnet of few blocks earns what its clock says. A market refuses to go on at more than 5e-6 of interest
+a block: with 105,120 blocks a year (one in five minutes) that is 53 % a year, with 8,760 only 4 %.
 """
 
 from collections.abc import Mapping
