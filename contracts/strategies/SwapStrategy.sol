@@ -140,7 +140,7 @@ contract SwapStrategy is ERC4626, ReentrancyGuardTransient, ILiquiditySource, IU
         (bool ok, uint256 price) = _tryPrice();
         if (!ok) return 0;
         (, cash) = _saleDepth(price);
-        if (address(INNER) == address(0)) return cash;
+        if (_isPlain()) return cash;
         (bool known, uint256 tokens) =
             address(INNER).readUint(READ_GAS, abi.encodeCall(ILiquiditySource.availableLiquidity, ()));
         if (known) cash = Math.min(cash, _bid(tokens, price));
@@ -154,7 +154,7 @@ contract SwapStrategy is ERC4626, ReentrancyGuardTransient, ILiquiditySource, IU
         if (_isBelow(spot, _limit(price.mulDiv(WAD - MAX_COST, WAD)))) return 0;
         uint160 limit = _limit(price.mulDiv((PIPS - FEE) * WAD, PIPS * (WAD - MAX_COST)));
         (assets,) = POOL.depth(!TOKEN_IS_FIRST, limit);
-        if (address(INNER) == address(0)) return assets;
+        if (_isPlain()) return assets;
         // The pool may sell for less than the oracle's price, but not for less than this.
         uint256 room = INNER.maxDeposit(address(this));
         if (room < type(uint128).max) assets = Math.min(assets, _bid(room, price));
@@ -170,10 +170,11 @@ contract SwapStrategy is ERC4626, ReentrancyGuardTransient, ILiquiditySource, IU
     function maxRedeem(address owner) public view override returns (uint256) {
         (bool ok, uint256 price) = _tryPrice();
         if (!ok) return 0;
-        (uint256 tokens,) = _saleDepth(price);
-        uint256 most = tokens;
-        if (address(INNER) != address(0)) {
-            most = Math.min(INNER.convertToShares(tokens), INNER.maxRedeem(address(this)));
+        (uint256 most,) = _saleDepth(price);
+        if (!_isPlain()) {
+            uint256 payable_ = INNER.maxRedeem(address(this));
+            if (payable_ == 0) return 0; // it may have no price either
+            most = Math.min(INNER.convertToShares(most), payable_);
         }
         return Math.min(balanceOf(owner), _toShares(most, Math.Rounding.Floor));
     }

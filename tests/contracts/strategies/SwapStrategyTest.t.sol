@@ -592,4 +592,22 @@ contract SwapStrategyInnerTest6 is SwapStrategyTest {
         compound.setRedeemPaused(true);
         assertEq(strategy.maxRedeem(ALICE), 0);
     }
+
+    /// @dev Limits do not revert where the inner vault has no price; values do.
+    function test_innerVaultWithoutAPrice() public {
+        _put(ALICE, 1_000_000 * UNIT);
+        compound.setAbsurdRates();
+        compound.borrow(1e18);
+        vm.roll(block.number + 1);
+        assertEq(strategy.maxDeposit(ALICE), 0);
+        assertEq(strategy.maxMint(ALICE), 0);
+        assertEq(strategy.maxRedeem(ALICE), 0);
+        assertEq(strategy.maxWithdraw(ALICE), 0);
+        assertEq(strategy.availableLiquidity(), 0);
+        vm.expectPartialRevert(CompoundV2Strategy.MarketDoesNotAccrue.selector);
+        strategy.totalAssets();
+        uint256 shares = strategy.balanceOf(ALICE);
+        vm.prank(ALICE);
+        assertEq(strategy.redeemInKind(shares, ALICE, ALICE), inner.balanceOf(ALICE), "there is a way out");
+    }
 }
