@@ -14,7 +14,7 @@ from rich.table import Table
 from scripts.errors import AnvilFailedError, ScriptError
 from scripts.protocols.aave import CURVES
 from scripts.protocols.anvil import Anvil, connect, require_anvil
-from scripts.protocols.devnet import DEPOSITOR_USDC, DEPOSITORS, Devnet, deploy_devnet
+from scripts.protocols.devnet import DEPOSITOR_USDC, DEPOSITORS, PRESETS, Devnet, deploy_devnet
 
 DEFAULT_BOOK = Path("out/devnet.json")
 
@@ -22,6 +22,13 @@ DEFAULT_BOOK = Path("out/devnet.json")
 @click.command(short_help="Start a devnet: Anvil with Aave V3 markets and Uniswap V3")
 @click.option("--port", type=click.IntRange(1, 65535), default=8545, show_default=True, help="Port Anvil listens on.")
 @click.option("--chain-id", type=click.IntRange(1), default=31337, show_default=True, help="Chain id of the devnet.")
+@click.option(
+    "--preset",
+    type=click.Choice(PRESETS),
+    default=PRESETS[0],
+    show_default=True,
+    help="lending: Aave V3 markets. defi: a Compound V2 market and a feed of ETH besides.",
+)
 @click.option("--rpc", metavar="URL", help="Deploy onto the Anvil that already runs there, and return.")
 @click.option(
     "--out",
@@ -30,7 +37,7 @@ DEFAULT_BOOK = Path("out/devnet.json")
     show_default=True,
     help="Where to write the address book.",
 )
-def cli(port: int, chain_id: int, rpc: str | None, out: Path) -> None:
+def cli(port: int, chain_id: int, preset: str, rpc: str | None, out: Path) -> None:
     """Start Anvil, deploy the real bytecode of Aave V3 (three markets) and Uniswap V3, and keep it running.
 
     Writes the addresses to a JSON file that `ape run deploy --devnet` reads. Ctrl-C stops everything.
@@ -39,9 +46,9 @@ def cli(port: int, chain_id: int, rpc: str | None, out: Path) -> None:
         if rpc is not None:
             w3 = connect(rpc)
             require_anvil(w3)
-            _finish(deploy_devnet(w3, _say), rpc, out)
+            _finish(deploy_devnet(w3, _say, preset), rpc, out)
         else:
-            _serve(port, chain_id, out)
+            _serve(port, chain_id, preset, out)
     except ScriptError as error:
         raise click.ClickException(str(error)) from error
     except requests.ConnectionError as error:
@@ -50,14 +57,14 @@ def cli(port: int, chain_id: int, rpc: str | None, out: Path) -> None:
         ) from error
 
 
-def _serve(port: int, chain_id: int, out: Path) -> None:
+def _serve(port: int, chain_id: int, preset: str, out: Path) -> None:
     """Run Anvil in the foreground until Ctrl-C or SIGTERM; raises `AnvilFailedError` when it ends by itself."""
     for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: Ape's own handler exits at once with 130
         signal.signal(number, _interrupt)
     anvil = Anvil(port=port, chain_id=chain_id)
     try:
         anvil.start()
-        _finish(deploy_devnet(connect(anvil.url), _say), anvil.url, out)
+        _finish(deploy_devnet(connect(anvil.url), _say, preset), anvil.url, out)
         click.echo("Running. Ctrl-C stops it.")
         while anvil.alive:
             time.sleep(0.2)
@@ -88,6 +95,11 @@ def _finish(devnet: Devnet, url: str, out: Path) -> None:
     others.add_row("WETH", devnet.weth.address)
     others.add_row("Uniswap USDC/WETH 0.05 % pool", devnet.uniswap.pool.address)
     others.add_row("Uniswap swap router", devnet.uniswap.router.address)
+    if devnet.compound is not None:
+        rate = f"{devnet.compound.supply_rate():.2%}"
+        others.add_row(f"Compound V2 market of USDC, {rate}; accrues by block", devnet.compound.market.address)
+    if devnet.eth_feed is not None:
+        others.add_row("Feed of ETH in dollars, free to set", devnet.eth_feed.address)
     for index, (role, address) in enumerate(devnet.accounts.items()):
         money = f", {DEPOSITOR_USDC:,} USDC" if role in DEPOSITORS else ""
         others.add_row(f"{index} {role}{money}", address)

@@ -8,7 +8,7 @@ from typing import Any
 from eth_typing import ChecksumAddress
 from web3 import Web3
 
-from agent.units import DAY, WAD, span
+from agent.units import DAY, WAD, YEAR, span
 from agent.vault.limits import NO_CAP, to_wad
 from agent.vault.limits_file import LimitsFile
 from keeper.chain.address import checked_address
@@ -17,11 +17,11 @@ from keeper.inspect.report import SAFE_UNWIND_LOSS
 from keeper.inspect.words import money, percent
 from keeper.snapshot import LimitsSnapshot
 from scripts.deployment.limits import check_limits
-from scripts.deployment.venues import AaveV3, Existing, Venue
+from scripts.deployment.venues import AaveV3, CompoundV2, Existing, PriceFeed, Swap, Venue
 from scripts.errors import PlanRefusedError
 from scripts.protocols.aave import ZERO
 from scripts.protocols.chain import node_of
-from scripts.protocols.devnet import Devnet
+from scripts.protocols.devnet import FEED_DECIMALS, Devnet
 
 DEPLOYMENT_GAS = 15_000_000  # AccessManager, vault, lens, groups and the calls between them; measured, rounded up
 STRATEGY_GAS = 2_500_000
@@ -259,8 +259,15 @@ def plan_on(devnet: Devnet, limits: LimitsFile, policy_hash: str, **changes: Any
 
 
 def venues_of(devnet: Devnet) -> dict[str, Venue]:
-    """Return the venues of a devnet by the names of its markets."""
-    return {name: AaveV3(market.pool.address) for name, market in devnet.markets.items()}
+    """Return the venues of a devnet by name: its Aave markets, and with the preset `defi` `compound` and `eth`."""
+    found: dict[str, Venue] = {name: AaveV3(market.pool.address) for name, market in devnet.markets.items()}
+    if devnet.compound is not None:
+        found["compound"] = CompoundV2(devnet.compound.market.address, devnet.compound.blocks_per_year)
+    if devnet.eth_feed is not None:
+        # Nobody answers anew on a devnet, so an answer is good for a year.
+        feed = PriceFeed(devnet.eth_feed.address, FEED_DECIMALS, round(YEAR), 10, 100_000)
+        found["eth"] = Swap(devnet.uniswap.pool.address, 0.01, feed)
+    return found
 
 
 def _check_delay(delay: int, local: bool, allow_none: bool) -> list[str]:

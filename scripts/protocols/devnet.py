@@ -1,8 +1,11 @@
-"""The whole devnet in one call: tokens, three Aave V3 markets, Uniswap V3, funded accounts, and its address book."""
+"""The whole devnet in one call: tokens, three Aave V3 markets, Uniswap V3, funded accounts, and its address book.
+
+The preset `defi` adds a Compound V2 market and a price feed of ETH, so that a vault can hold ETH by a swap.
+"""
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,11 +15,12 @@ from web3 import Web3
 from web3.contract import Contract
 
 from scripts.errors import AddressBookError
-from scripts.protocols import aave, uniswap
+from scripts.protocols import aave, compound, uniswap
 from scripts.protocols.aave import AaveMarket
 from scripts.protocols.anvil import MNEMONIC, require_anvil, rpc
-from scripts.protocols.artifacts import USDC, USDC_UNIT, WETH, WETH_UNIT
+from scripts.protocols.artifacts import USDC, USDC_UNIT, WETH, WETH_UNIT, load_contract
 from scripts.protocols.chain import Chain, Unlocked
+from scripts.protocols.compound import CompoundMarket
 from scripts.protocols.uniswap import Uniswap
 
 DEPOSITORS = ("alice", "bob", "carol")
@@ -29,6 +33,9 @@ OUTSIDE_BORROW = 50_000_000
 COLLATERAL = 500_000  # WETH in each market; at the oracle's price it carries eight times the outside supply
 PRINTING_PRESS = 10**12  # USDC for the borrower, who pays interest for years
 MARKET_MAKER_WETH = 20_000
+PRESETS = ("lending", "defi")
+BLOCKS_PER_YEAR = 365 * 24 * 60 * 5  # one in twelve seconds, as on Ethereum
+FEED_DECIMALS = 8
 
 Progress = Callable[[str], None]
 
@@ -45,6 +52,8 @@ class Devnet:
         Role -> address; all are unlocked in the Anvil: its accounts in the order of `ROLES`, and `guardian`.
     markets
         Name (`aave-a` ...) -> market.
+    compound, eth_feed
+        A Compound V2 market of USDC, and a feed of ETH in dollars that anybody may set; with the preset `defi` only.
     """
 
     chain: Chain
@@ -53,6 +62,8 @@ class Devnet:
     weth: Contract
     markets: Mapping[str, AaveMarket]
     uniswap: Uniswap
+    compound: CompoundMarket | None = None
+    eth_feed: Contract | None = None
 
     @property
     def w3(self) -> Web3:
@@ -74,6 +85,8 @@ class Devnet:
             },
             "markets": {name: market.to_book() for name, market in self.markets.items()},
             "uniswap": self.uniswap.to_book(),
+            **({} if self.compound is None else {"compound": self.compound.to_book()}),
+            **({} if self.eth_feed is None else {"feeds": {"ETH/USD": self.eth_feed.address}}),
             "accounts": dict(self.accounts),
         }
 
@@ -93,6 +106,7 @@ class Devnet:
         if not w3.eth.get_code(book["tokens"]["USDC"]["address"]):
             raise AddressBookError("The node has no devnet: it was restarted. Run `ape run devnet` again.")
         chain = Chain(w3, Unlocked(w3, book["accounts"]["deployer"]))
+        market, feeds = book.get("compound"), book.get("feeds", {})
         return cls(
             chain=chain,
             accounts=book["accounts"],
@@ -100,6 +114,8 @@ class Devnet:
             weth=chain.at(book["tokens"]["WETH"]["address"], WETH),
             markets={name: AaveMarket.from_book(chain, name, entry) for name, entry in book["markets"].items()},
             uniswap=Uniswap.from_book(chain, book["uniswap"]),
+            compound=CompoundMarket.from_book(chain, market) if market else None,
+            eth_feed=chain.at(feeds["ETH/USD"], load_contract("StandInFeed")) if "ETH/USD" in feeds else None,
         )
 
 
@@ -120,13 +136,15 @@ def read_book(path: Path) -> dict[str, Any]:
     return dict(book)
 
 
-def deploy_devnet(w3: Web3, say: Progress = lambda line: None) -> Devnet:
+def deploy_devnet(w3: Web3, say: Progress = lambda line: None, preset: str = PRESETS[0]) -> Devnet:
     """Deploy everything on the Anvil behind `w3` (automine on), with its ten unlocked accounts in the order of `ROLES`.
 
     Parameters
     ----------
     say
         Called with a line about each step.
+    preset
+        One of `PRESETS`.
 
     Raises
     ------
@@ -173,7 +191,25 @@ def deploy_devnet(w3: Web3, say: Progress = lambda line: None) -> Devnet:
         aave.fill_market(market, OUTSIDE_SUPPLY, OUTSIDE_BORROW, COLLATERAL)
     say("Uniswap V3")
     exchange = uniswap.deploy_uniswap(chain, usdc, weth, aave.ETH_PRICE, people["market_maker"], MARKET_MAKER_WETH)
-    return Devnet(chain, accounts, usdc, weth, markets, exchange)
+    devnet = Devnet(chain, accounts, usdc, weth, markets, exchange)
+    return devnet if preset == PRESETS[0] else _with_defi(devnet, say)
+
+
+def _with_defi(devnet: Devnet, say: Progress) -> Devnet:
+    chain, usdc, weth = devnet.chain, devnet.usdc, devnet.weth
+    supplier, borrower = devnet.sender("supplier"), devnet.sender("borrower")
+    say("Compound V2")
+    market = compound.deploy_market(chain, usdc, weth, aave.ETH_PRICE, BLOCKS_PER_YEAR, supplier, borrower)
+    mint = usdc.get_function_by_signature("mint(address,uint256)")
+    chain.send(mint(supplier.address, OUTSIDE_SUPPLY * USDC_UNIT))
+    rpc(devnet.w3, "anvil_setBalance", borrower.address, hex((COLLATERAL + 10_000) * WETH_UNIT))
+    chain.send(weth.functions.deposit(), sender=borrower, value=COLLATERAL * WETH_UNIT)
+    compound.fill_market(market, usdc, weth, OUTSIDE_SUPPLY, OUTSIDE_BORROW, COLLATERAL)
+    say("price feed")
+    feed = chain.deploy(load_contract("StandInFeed"), FEED_DECIMALS)
+    now = devnet.w3.eth.get_block("latest")["timestamp"]
+    chain.send(feed.functions.set(aave.ETH_PRICE * 10**FEED_DECIMALS, now))
+    return replace(devnet, compound=market, eth_feed=feed)
 
 
 def _unlock_guardian(w3: Web3) -> ChecksumAddress:

@@ -14,17 +14,17 @@ from keeper.chain.signer import write_keystore
 from keeper.config import build_config
 from keeper.cycle import CycleResult, Keeper
 from scripts.deployment.execute import deploy_vault, verify
-from scripts.deployment.plan import plan_on
+from scripts.deployment.plan import plan_on, venues_of
 from scripts.deployment.preset import Preset
 from scripts.deployment.venues import AaveV3, CompoundV2, Existing, PriceFeed, Swap, Venue
 from scripts.errors import PlanRefusedError, VerificationError
 from scripts.protocols import compound
 from scripts.protocols.aave import ETH_PRICE
-from scripts.protocols.anvil import rpc
+from scripts.protocols.anvil import Anvil, connect, free_port, rpc
 from scripts.protocols.artifacts import USDC_UNIT, WETH_UNIT, load_contract
 from scripts.protocols.chain import describe_revert
 from scripts.protocols.compound import CompoundMarket
-from scripts.protocols.devnet import Devnet
+from scripts.protocols.devnet import Devnet, deploy_devnet, read_book
 from tests.ape.house import HOLD, House
 
 POLICY = "0x" + "ab" * 32
@@ -348,3 +348,20 @@ def test_compound_market__survives_its_address_book(devnet: Devnet, market: Comp
     assert again.to_book() == market.to_book()
     assert again.supply_rate() == pytest.approx(market.supply_rate())
     assert 0.005 < again.supply_rate() < 0.02  # 40 % lent out at 2.5 %, less the reserve factor
+
+
+def test_devnet_preset_defi__its_book_names_every_venue(devnet: Devnet, tmp_path: Path) -> None:
+    anvil = Anvil(port=free_port())
+    anvil.start()
+    try:
+        made = deploy_devnet(connect(anvil.url), preset="defi")
+        made.save(tmp_path / "devnet.json")
+        again = Devnet.from_book(connect(anvil.url), read_book(tmp_path / "devnet.json"))
+        assert again.to_book() == made.to_book()
+        venues = venues_of(again)
+        assert list(venues) == [*devnet.markets, "compound", "eth"]
+        plan = plan_on(again, limits_of(["compound", "eth"]), POLICY)
+        assert len(deploy_vault(again.chain, plan).strategies) == 2
+    finally:
+        anvil.stop()
+    assert list(venues_of(devnet)) == list(devnet.markets)
