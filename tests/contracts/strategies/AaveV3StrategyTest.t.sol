@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ERC4626} from "@openzeppelin/contracts/token/ERC20/extensions/ERC4626.sol";
 
@@ -10,6 +11,7 @@ import {AaveV3Strategy} from "../../../contracts/strategies/AaveV3Strategy.sol";
 import {BaseTest} from "../BaseTest.sol";
 import {Token} from "../mocks/Token.sol";
 import {AaveMarket} from "../utils/AaveMarket.sol";
+import {StrategyTest} from "./StrategyTest.sol";
 
 /// @notice Shows the books.
 contract AaveV3StrategyHarness is AaveV3Strategy {
@@ -23,7 +25,7 @@ contract AaveV3StrategyHarness is AaveV3Strategy {
 }
 
 /// @notice The strategy on Aave's own bytecode (3.0.2, which rounds to the nearest unit).
-abstract contract AaveV3StrategyTest is BaseTest {
+abstract contract AaveV3StrategyTest is StrategyTest {
     AaveMarket internal market;
     AaveV3StrategyHarness internal strategy;
     IERC20 internal aToken;
@@ -39,22 +41,8 @@ abstract contract AaveV3StrategyTest is BaseTest {
 
     /* HELPERS */
 
-    function _put(address who, uint256 assets) internal returns (uint256 shares) {
-        asset.mint(who, assets);
-        vm.startPrank(who);
-        asset.approve(address(strategy), assets);
-        shares = strategy.deposit(assets, who);
-        vm.stopPrank();
-    }
-
-    function _takeAll(address who) internal returns (uint256 assets) {
-        uint256 shares = strategy.balanceOf(who);
-        vm.prank(who);
-        assets = strategy.redeem(shares, who, who);
-    }
-
-    function _worth(address who) internal view returns (uint256) {
-        return strategy.previewRedeem(strategy.balanceOf(who));
+    function _tested() internal view override returns (IERC4626) {
+        return strategy;
     }
 
     function _wait(uint256 time) internal {
@@ -307,7 +295,7 @@ abstract contract AaveV3StrategyTest is BaseTest {
         assertEq(strategy.balanceOf(ALICE), most);
     }
 
-    function test_maxDeposit_withoutACap() public {
+    function test_maxDeposit_withoutACap() public view {
         assertGt(strategy.maxDeposit(ALICE), type(uint128).max / 2);
         assertLt(strategy.maxDeposit(ALICE), type(uint128).max);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ERC4626} from "@openzeppelin/contracts/token/ERC20/extensions/ERC4626.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
@@ -13,6 +14,7 @@ import {CompoundV2Strategy} from "../../../contracts/strategies/CompoundV2Strate
 import {BaseTest} from "../BaseTest.sol";
 import {Token} from "../mocks/Token.sol";
 import {CompoundMarket, IFullCToken} from "../utils/CompoundMarket.sol";
+import {StrategyTest} from "./StrategyTest.sol";
 
 /// @notice Shows the books.
 contract CompoundV2StrategyHarness is CompoundV2Strategy {
@@ -58,7 +60,7 @@ contract ReenteringDepositor {
 }
 
 /// @notice The strategy on the bytecode of a Compound V2 descendant (Venus 2.2.1).
-abstract contract CompoundV2StrategyTest is BaseTest {
+abstract contract CompoundV2StrategyTest is StrategyTest {
     CompoundMarket internal compound;
     IFullCToken internal market;
     CompoundV2StrategyHarness internal strategy;
@@ -76,22 +78,8 @@ abstract contract CompoundV2StrategyTest is BaseTest {
 
     /* HELPERS */
 
-    function _put(address who, uint256 assets) internal returns (uint256 shares) {
-        asset.mint(who, assets);
-        vm.startPrank(who);
-        asset.approve(address(strategy), assets);
-        shares = strategy.deposit(assets, who);
-        vm.stopPrank();
-    }
-
-    function _takeAll(address who) internal returns (uint256 assets) {
-        uint256 shares = strategy.balanceOf(who);
-        vm.prank(who);
-        assets = strategy.redeem(shares, who, who);
-    }
-
-    function _worth(address who) internal view returns (uint256) {
-        return strategy.previewRedeem(strategy.balanceOf(who));
+    function _tested() internal view override returns (IERC4626) {
+        return strategy;
     }
 
     function _wait(uint256 blocks) internal {

@@ -15,9 +15,10 @@ import {SettableOracle} from "../mocks/SettableOracle.sol";
 import {Token} from "../mocks/Token.sol";
 import {CompoundMarket} from "../utils/CompoundMarket.sol";
 import {IFullPool, UniswapMarket} from "../utils/UniswapMarket.sol";
+import {StrategyTest} from "./StrategyTest.sol";
 
 /// @notice The strategy on Uniswap's own bytecode: a token of 18 decimals at 2000, a pool of 400M within 5 % on each side.
-abstract contract SwapStrategyTest is BaseTest {
+abstract contract SwapStrategyTest is StrategyTest {
     uint256 internal constant MAX_COST = 0.003e18;
 
     Token internal token;
@@ -64,22 +65,8 @@ abstract contract SwapStrategyTest is BaseTest {
         return new SwapStrategy(asset, pool, inner, oracle, maxCost, "Swap", "sSWAP");
     }
 
-    function _put(address who, uint256 assets) internal returns (uint256 shares) {
-        asset.mint(who, assets);
-        vm.startPrank(who);
-        asset.approve(address(strategy), assets);
-        shares = strategy.deposit(assets, who);
-        vm.stopPrank();
-    }
-
-    function _takeAll(address who) internal returns (uint256 assets) {
-        uint256 shares = strategy.balanceOf(who);
-        vm.prank(who);
-        assets = strategy.redeem(shares, who, who);
-    }
-
-    function _worth(address who) internal view returns (uint256) {
-        return strategy.previewRedeem(strategy.balanceOf(who));
+    function _tested() internal view override returns (IERC4626) {
+        return strategy;
     }
 
     function _holding() internal view returns (IERC20) {
