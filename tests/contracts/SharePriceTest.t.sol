@@ -245,6 +245,22 @@ abstract contract SharePriceTest is BaseTest {
         assertEq(vault.totalAssets(), bid + bid * rate * 1 days / (WAD * 365 days));
         assertEq(vault.highWaterMark(), vault.sharePrice());
     }
+
+    /// @dev In a vault of dust the bid is NAV. A gift that lifts it out of that makes the bid what was recorded: of the gifts
+    /// before, under a thousand base units are then not believed.
+    function test_outOfDust_earlierGiftsAreNotBelieved(uint256 first, uint256 second) public {
+        (first, second) = (bound(first, 0, 997), bound(second, 1000, 1000 * UNIT + 1000));
+        uint256 shares = _deposit(ALICE, 1000 * UNIT);
+        vm.prank(ALICE);
+        vault.redeemInKind(shares - 2, ALICE, ALICE, new uint256[](0));
+        vault.endTransaction();
+        uint256 recorded = vault.totalAssets();
+        asset.mint(address(vault), first);
+        assertEq(vault.totalAssets(), recorded + first, "in dust");
+        asset.mint(address(vault), second);
+        assertEq(vault.totalAssets(), recorded, "out of it");
+        assertLt(first, 1000);
+    }
 }
 
 contract SharePriceTest0 is SharePriceTest {

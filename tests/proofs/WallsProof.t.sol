@@ -69,19 +69,6 @@ contract WallsProof is Proof {
         }
     }
 
-    /// @dev And a flash deposit stays beside that floor, whole.
-    function check_flashDepositStaysIdle(uint32 idle, uint32 nav, uint32 flash, uint32 before, uint64 idleFloor)
-        external
-    {
-        vm.assume(idleFloor <= WAD);
-        vm.assume(flash <= nav);
-        _vault.checkIdleFloor(idle, nav, flash, before, idleFloor);
-        unchecked {
-            uint256 floor = uint256(nav - flash) * idleFloor / WAD + flash;
-            assert(idle + SLACK >= before || idle + SLACK >= floor);
-        }
-    }
-
     /// @dev Whoever has taken the idle under its floor does not keep the keeper from acting.
     function check_idleUnderItsFloorBlocksNothing(uint32 nav, uint32 flash, uint32 before, uint64 idleFloor) external {
         vm.assume(idleFloor <= WAD);
