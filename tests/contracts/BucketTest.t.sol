@@ -22,13 +22,16 @@ contract BucketTest is Test {
         assertEq(bucket.available(), ok ? capacity - amount : capacity);
     }
 
-    /// @dev Nothing can always be spent, and asks nothing of the storage.
-    function test_spend_nothing(uint64 capacity) public {
+    /// @dev Nothing can always be spent, and asks nothing of the storage: not even how much there is.
+    function test_spend_nothing(uint64 capacity, uint64 spent) public {
         bucket.set(capacity, 0);
-        bucket.spend(capacity);
+        bucket.spend(bound(spent, 0, capacity));
+        uint48 at = bucket.usedAt;
+        vm.warp(block.timestamp + 1);
         (bool ok, uint256 left) = bucket.spend(0);
         assertTrue(ok);
         assertEq(left, 0);
+        assertEq(bucket.usedAt, at);
     }
 
     /// @dev Empty, it comes back at its rate, and no further than its capacity.
