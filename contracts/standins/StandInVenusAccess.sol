@@ -10,10 +10,6 @@ contract StandInVenusAccess {
         return true;
     }
 
-    function isPriceOracle() external pure returns (bool) {
-        return true;
-    }
-
     /// @param price Of a base unit of the market's asset, times 1e18, in any currency.
     function setPrice(address market, uint256 price) external {
         _prices[market] = price;

@@ -224,6 +224,16 @@ abstract contract SwapStrategyTest is StrategyTest {
         assertEq(strategy.totalSupply(), 0);
     }
 
+    /// @dev At the oracle's price, there and back.
+    function test_convert(uint256 assets) public {
+        _put(ALICE, 1000 * UNIT);
+        assets = bound(assets, 0, 1_000_000 * UNIT);
+        uint256 shares = strategy.convertToShares(assets);
+        assertLe(strategy.convertToAssets(shares), assets);
+        assertApproxEqAbs(strategy.convertToAssets(shares), assets, 2 * _unit() + assets / 1e9);
+        assertGt(strategy.convertToShares(UNIT), strategy.previewDeposit(UNIT), "which is less what a trade may cost");
+    }
+
     function test_nothing() public booksCovered {
         _put(ALICE, 1000 * UNIT);
         vm.startPrank(ALICE);
@@ -374,6 +384,12 @@ abstract contract SwapStrategyTest is StrategyTest {
         _mockBuy(100 * UNIT, sold - sold * less / WAD);
         vm.expectPartialRevert(SwapStrategy.TooDear.selector);
         strategy.deposit(100 * UNIT, ALICE);
+        uint256 bound_ = strategy.previewMint(shares);
+        asset.mint(ALICE, bound_);
+        asset.approve(address(strategy), bound_);
+        _mockBuy(bound_ + 1, shares);
+        vm.expectPartialRevert(SwapStrategy.TooDear.selector);
+        strategy.mint(shares, ALICE);
     }
 
     function _mockSwap(uint256 tokens, uint256 assets) internal {

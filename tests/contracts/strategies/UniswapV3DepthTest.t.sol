@@ -11,6 +11,8 @@ import {UniswapMarket} from "../utils/UniswapMarket.sol";
 /// @notice What the library foresees is what Uniswap's own bytecode then trades, to the unit.
 contract UniswapV3DepthTest is Test {
     uint256 private constant PRICE = 1e36;
+    uint160 private constant LOWEST = 4_295_128_740;
+    uint160 private constant HIGHEST = 1_461_446_703_485_210_103_287_273_052_203_988_822_378_723_970_341;
 
     Token private asset;
     Token private token;
@@ -93,13 +95,24 @@ contract UniswapV3DepthTest is Test {
         assertLt(paid, in_.balanceOf(address(pool)) - held);
     }
 
-    /// @dev The ends of all prices are ticks like others.
-    function test_depth_atTheEnds() public {
+    /// @dev Far away, all that there is on the way.
+    function test_depth_farAway() public {
         market.provide(1e24, 10);
-        (uint256 paid, uint256 received) = this._depth(true, 4_295_128_740);
+        (uint256 paid, uint256 received) = this._depth(true, LOWEST);
         assertGt(paid, 0);
         assertGt(received, 0);
-        (paid, received) = this._depth(false, 1_461_446_703_485_210_103_287_273_052_203_988_822_378_723_970_341);
+        (paid, received) = this._depth(false, HIGHEST);
         assertGt(paid, 0);
+    }
+
+    /// @dev The last word of ticks reaches beyond the ends of all prices; the walk does not.
+    function test_depth_atTheEnds() public {
+        for (uint256 i; i < 2; ++i) {
+            UniswapMarket other = new UniswapMarket(asset, token);
+            pool = other.pool();
+            other.pool().initialize(i == 0 ? LOWEST + 1000 : HIGHEST - 1e30);
+            (uint256 paid, uint256 received) = this._depth(i == 0, i == 0 ? LOWEST : HIGHEST);
+            assertEq(paid + received, 0, "there is nothing");
+        }
     }
 }
