@@ -108,7 +108,8 @@ def _most_payable(strategy: StrategySnapshot) -> float:
 
 def _payable(snapshot: Snapshot) -> FloatArray:
     """Return `(1, n)` the most that each strategy pays out now, as a share of NAV: what it cannot pay is left in it."""
-    return np.array([[_most_out(s) / snapshot.nav if snapshot.nav else np.inf for s in snapshot.strategies]])
+    paid = [max(_most_out(s) - ROUNDING, 0) for s in snapshot.strategies]
+    return np.array([[most / snapshot.nav if snapshot.nav else np.inf for most in paid]])
 
 
 def _most_out(strategy: StrategySnapshot) -> float:
@@ -118,7 +119,7 @@ def _most_out(strategy: StrategySnapshot) -> float:
     """
     short = strategy.max_withdraw + ROUNDING < strategy.assets
     told = strategy.has_cash or strategy.max_withdraw > 0
-    return max(strategy.max_withdraw - ROUNDING, 0) if short and told else np.inf
+    return strategy.max_withdraw if short and told else np.inf
 
 
 def enforced_limits(snapshot: Snapshot) -> Limits:

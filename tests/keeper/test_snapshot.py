@@ -85,6 +85,21 @@ def test_view__room__is_what_could_be_paid_back(changes: dict[str, Any], room: f
     assert view(snapshot(strategy(300_000, **changes), idle=700_000)).room[0, 0] == room
 
 
+@pytest.mark.parametrize(
+    ("changes", "paid"),
+    [
+        ({}, np.inf),
+        ({"max_withdraw": 299_999}, np.inf),  # all but rounding
+        ({"max_withdraw": 200_000}, 0.199_998),  # less what rounding may take
+        ({"max_withdraw": 1, "has_cash": True}, 0.0),
+        ({"max_withdraw": 0}, np.inf),  # it says nothing: leaving it is tried
+        ({"max_withdraw": 0, "has_cash": True, "cash": 0}, 0.0),
+    ],
+)
+def test_view__payable__is_what_leaving_pays_now(changes: dict[str, Any], paid: float) -> None:
+    assert view(snapshot(strategy(300_000, **changes), idle=700_000)).payable[0, 0] == pytest.approx(paid, rel=1e-12)
+
+
 def test_view__strategy_that_cannot_be_read__what_it_may_hold_counts_in_its_groups() -> None:
     dead, unit = strategy(live=False, has_rate=False), UNIT
     shared = (group(0, 1, cap=WAD // 2), group(1, 2, cap=WAD // 2), group(0, absolute=400_000 * unit))
