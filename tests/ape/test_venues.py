@@ -79,7 +79,7 @@ def limits_of(names: Sequence[str], cap: float = 0.98) -> LimitsFile:
 
 
 def snapshot_of(house: House) -> Snapshot:
-    """Read the vault as its keeper does. (An inspection reads old blocks, and Anvil forgets them where many are mined.)"""
+    """Read the vault as its keeper does. An inspection reads old blocks, which Anvil forgets where many are mined."""
     node = node_of(house.w3)
     return read_snapshot(node, lens=house.lens.address, vault=house.vault.address, max_block_age=1e12, clock=time.time)
 
