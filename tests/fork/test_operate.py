@@ -10,7 +10,7 @@ import pytest
 
 from agent.vault.limits import Limit
 from keeper.chain.abi import lens_code
-from keeper.config import KeeperConfig
+from keeper.config import build_config
 from scripts.protocols.anvil import rpc
 from scripts.protocols.artifacts import ROOT, load_contract
 from scripts.protocols.chain import Chain, Unlocked
@@ -77,9 +77,20 @@ def test_document__every_section_with_commands__has_a_test() -> None:
     assert DOCUMENT.untested(__file__) == []
 
 
-def test_document__the_keys_to_set__are_keys_of_the_keeper() -> None:
-    (block,) = re.findall(r"^```toml\n(.*?)^```$", (ROOT / "docs" / "operate.md").read_text(), re.MULTILINE | re.DOTALL)
-    assert tomllib.loads(block).keys() <= {*KeeperConfig.model_fields, "deployment"}
+def test_document__what_is_to_be_set__is_a_configuration_of_the_keeper(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "operate.md").read_text()
+    first, prices, costs = (
+        tomllib.loads(block) for block in re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    )
+    address = "0x" + "11" * 20
+    first = {key: value for key, value in first.items() if key != "deployment"} | {"vault": address, "lens": address}
+    config = build_config({**first, **costs}, tmp_path)
+    assert config.native_price == 3000
+    assert next(iter(config.costs.values())).entry > 0.01
+    del first["native_price"]
+    config = build_config({**first, **prices}, tmp_path)
+    assert config.prices is not None
+    assert config.prices.agreement.least == 2
 
 
 def test_set_up_and_run(operation: Operation) -> None:
