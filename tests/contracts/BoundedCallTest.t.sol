@@ -79,6 +79,15 @@ contract BoundedCallTest is Test {
         this.requireGas(before, limit);
     }
 
+    /// @dev What could be given exactly is enough.
+    function test_requireGas_exactly(uint256 before) public {
+        before = bound(before, 64, 2 ** 64);
+        uint256 available = before - before / 64;
+        this.requireGas(before, available);
+        vm.expectRevert(abi.encodeWithSelector(BoundedCall.NotEnoughGas.selector, available, available + 1));
+        this.requireGas(before, available + 1);
+    }
+
     function requireGas(uint256 before, uint256 limit) external pure {
         BoundedCall.requireGas(before, limit);
     }
