@@ -68,6 +68,12 @@ contract BoundedCallTest is Test {
         assertTrue(this.ask{gas: gas_}(which, address(new Answering(answer, false))));
     }
 
+    /// @dev Where there is no code nothing would answer whatever the gas.
+    function test_noCode_littleGasIsEnough(uint256 which, uint256 gas_) public {
+        which = bound(which, 0, 3);
+        assertFalse(this.ask{gas: bound(gas_, 60_000, GAS)}(which == 0 ? 0 : which + 1, NOBODY));
+    }
+
     /// @dev EIP-150 keeps a 64th back.
     function test_requireGas(uint256 before, uint256 limit) public {
         before = bound(before, 0, 1e9);
