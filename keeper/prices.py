@@ -11,8 +11,8 @@ from rich.table import Table
 
 from keeper.chain.rpc import Rpc
 from keeper.config import KeeperConfig
-from keeper.errors import NoPriceError, SourceError
-from keeper.feeds.price import Quote, agree
+from keeper.errors import NoPriceError
+from keeper.feeds.price import agree, ask
 
 
 def gather(config: KeeperConfig) -> dict[str, Any]:
@@ -21,13 +21,8 @@ def gather(config: KeeperConfig) -> dict[str, Any]:
         return {"price": config.native_price, "error": None, "sources": []}
     rpc = Rpc(config.rpc_url.get_secret_value(), config.rpc_timeout_seconds, config.safe_rpc_url)
     rpc.check_chain(config.chain_id)
-    now, quotes, failed = time.time(), list[Quote](), dict[str, str]()
-    sources = config.prices.build(rpc)
-    for source in sources:
-        try:
-            quotes.append(source.read(now))
-        except SourceError as error:
-            failed[source.name] = str(error)
+    now, sources = time.time(), config.prices.build(rpc)
+    quotes, failed = ask(sources, now)
     value: float | None = None
     trouble: str | None = None
     try:

@@ -16,7 +16,7 @@ FUTURE = 60.0
 
 @dataclass(frozen=True)
 class Quote:
-    """What one source says.
+    """One source's answer.
 
     Attributes
     ----------
@@ -136,18 +136,23 @@ def agree(quotes: Sequence[Quote], failed: Mapping[str, str], now: float, rule: 
     return Price(median(quote.price for quote in kept), tuple(kept), left_out)
 
 
-def read_price(sources: Sequence[Source], now: float, rule: Agreement) -> Price:
-    """Ask every source, and return the price that they agree on; one that fails does not keep the others from it.
-
-    Raises
-    ------
-    NoPriceError
-        When too few agree.
-    """
+def ask(sources: Sequence[Source], now: float) -> tuple[list[Quote], dict[str, str]]:
+    """Ask every source; return the quotes, and why others gave none: one that fails keeps no other from answering."""
     quotes, failed = [], {}
     for source in sources:
         try:
             quotes.append(source.read(now))
         except SourceError as error:
             failed[source.name] = str(error)
-    return agree(quotes, failed, now, rule)
+    return quotes, failed
+
+
+def read_price(sources: Sequence[Source], now: float, rule: Agreement) -> Price:
+    """Ask every source, and return the price that they agree on.
+
+    Raises
+    ------
+    NoPriceError
+        When too few agree.
+    """
+    return agree(*ask(sources, now), now, rule)

@@ -1,4 +1,4 @@
-"""What a strategy stands on: its checks against the chain, its deployment, and what is read back of it."""
+"""Venues, on which strategies stand: their checks against the chain, their deployment, and what is read back."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ class Venue(ABC):
     @property
     @abstractmethod
     def words(self) -> str:
-        """What it is, in a line of the plan."""
+        """Words for a line of the plan."""
 
     @abstractmethod
     def check(self, w3: Web3, asset: ChecksumAddress) -> list[str]:
@@ -71,7 +71,7 @@ class Existing(Venue):
 
     @property
     def words(self) -> str:
-        """What it is."""
+        """Words for a line of the plan."""
         return f"ERC-4626 {self.target}"
 
     def check(self, w3: Web3, asset: ChecksumAddress) -> list[str]:
@@ -105,7 +105,7 @@ class AaveV3(Venue):
 
     @property
     def words(self) -> str:
-        """What it is."""
+        """Words for a line of the plan."""
         return f"new strategy on Aave V3 pool {self.pool}"
 
     def check(self, w3: Web3, asset: ChecksumAddress) -> list[str]:
@@ -152,7 +152,7 @@ class CompoundV2(Venue):
 
     @property
     def words(self) -> str:
-        """What it is."""
+        """Words for a line of the plan."""
         return f"new strategy on Compound V2 market {self.market}"
 
     def check(self, w3: Web3, asset: ChecksumAddress) -> list[str]:
@@ -243,7 +243,7 @@ class Swap(Venue):
 
     @property
     def words(self) -> str:
-        """What it is."""
+        """Words for a line of the plan."""
         inner = f", put into {self.inner.words}" if self.inner else ""
         bound = percent(round(self.max_cost * WAD))
         return f"new strategy that swaps on Uniswap V3 pool {self.pool} within {bound}{inner}"
