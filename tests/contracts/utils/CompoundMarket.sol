@@ -11,7 +11,6 @@ import {Artifacts} from "./Artifacts.sol";
 interface IFullCToken is ICToken {
     function borrow(uint256 amount) external returns (uint256);
     function repayBorrow(uint256 amount) external returns (uint256);
-    function redeemUnderlying(uint256 amount) external returns (uint256);
     function accrueInterest() external returns (uint256);
     function transfer(address to, uint256 units) external returns (bool);
     function borrowBalanceCurrent(address account) external returns (uint256);
@@ -100,10 +99,6 @@ contract CompoundMarket {
 
     function supply(uint256 amount) external {
         _supply(market, asset, amount);
-    }
-
-    function redeem(uint256 units) external {
-        require(market.redeem(units) == 0, "not redeemed");
     }
 
     function borrow(uint256 amount) external {
