@@ -25,7 +25,8 @@ contract HostileKeeper is Promises {
     uint256 private constant HOLD = type(uint256).max;
     bytes32 private constant POLICY = keccak256("policy");
     address private constant GUARDIAN = address(0x6a7d);
-    uint256 private constant ALL_GAS = 1 << 40;
+    /// @dev The most that a transaction may use (EIP-7825). A strategy that wastes gas would take the campaign's own.
+    uint256 private constant TRANSACTION_GAS = 1 << 24;
 
     address public immutable KEEPER;
     uint256 private immutable MOST;
@@ -76,7 +77,7 @@ contract HostileKeeper is Promises {
         }
         if (impact % 2 == 0) _flatter();
         LOSSY.setImpact(impact % 3 == 0 ? 0 : bound(impact, 0, 0.2e18));
-        _rebalance(weights, type(uint256).max, ALL_GAS);
+        _rebalance(weights, type(uint256).max, TRANSACTION_GAS);
         LOSSY.setImpact(0);
         vm.clearMockedCalls();
     }
@@ -138,7 +139,7 @@ contract HostileKeeper is Promises {
         uint256 impact = Math.mulDiv(Math.mulDiv(loss, WAD, moved), share, WAD);
         LOSSY.setImpact(Math.min(impact, 0.5e18));
         _flatter();
-        _rebalance(weights, navBefore, ALL_GAS);
+        _rebalance(weights, navBefore, TRANSACTION_GAS);
         LOSSY.setImpact(_impact);
         vm.clearMockedCalls();
     }
@@ -334,7 +335,7 @@ contract HostileKeeper is Promises {
 
     function _deposit(address depositor, uint256 assets) private booked(depositor) {
         uint256 most = VAULT.maxDeposit(depositor);
-        (bool priced, uint256 expected) = _ask(abi.encodeCall(VAULT.previewDeposit, (assets)), ALL_GAS);
+        (bool priced, uint256 expected) = _ask(abi.encodeCall(VAULT.previewDeposit, (assets)), TRANSACTION_GAS);
         _promise(priced == (VAULT.valuation().broken == address(0)), "previewDeposit has no price, or shows one");
         vm.prank(depositor);
         try VAULT.deposit(assets, depositor) returns (uint256 shares) {
@@ -349,7 +350,7 @@ contract HostileKeeper is Promises {
 
     function mint(uint256 who, uint256 shares) external action("mint", true) {
         shares = bound(shares, 0, MOST * 1e6);
-        (bool priced, uint256 expected) = _ask(abi.encodeCall(VAULT.previewMint, (shares)), ALL_GAS);
+        (bool priced, uint256 expected) = _ask(abi.encodeCall(VAULT.previewMint, (shares)), TRANSACTION_GAS);
         _promise(priced == (VAULT.valuation().broken == address(0)), "previewMint has no price, or shows one");
         if (expected > MOST) return;
         _mint(_fund(_depositor(who), expected), shares, expected);
@@ -375,7 +376,7 @@ contract HostileKeeper is Promises {
     }
 
     function _withdraw(address depositor, uint256 assets, uint256 most) private booked(depositor) {
-        (, uint256 expected) = _ask(abi.encodeCall(VAULT.previewWithdraw, (assets)), ALL_GAS);
+        (, uint256 expected) = _ask(abi.encodeCall(VAULT.previewWithdraw, (assets)), TRANSACTION_GAS);
         vm.prank(depositor);
         try VAULT.withdraw(assets, depositor, depositor) returns (uint256 shares) {
             _halted = _halted || _was.past;
@@ -394,7 +395,7 @@ contract HostileKeeper is Promises {
     }
 
     function _redeem(address depositor, uint256 shares, uint256 most) private booked(depositor) {
-        (, uint256 expected) = _ask(abi.encodeCall(VAULT.previewRedeem, (shares)), ALL_GAS);
+        (, uint256 expected) = _ask(abi.encodeCall(VAULT.previewRedeem, (shares)), TRANSACTION_GAS);
         vm.prank(depositor);
         try VAULT.redeem(shares, depositor, depositor) returns (uint256 assets) {
             _halted = _halted || _was.past;
@@ -522,7 +523,7 @@ contract HostileKeeper is Promises {
             abi.encodeCall(VAULT.valued, ())
         ];
         bytes memory question = questions[which % questions.length];
-        (bool known, uint256 answer) = _ask(question, ALL_GAS);
+        (bool known, uint256 answer) = _ask(question, TRANSACTION_GAS);
         (bool told, uint256 said) = _ask(question, bound(gas_, 50_000, 3_000_000));
         _promise(!told || (known && said == answer), "a wrong answer with little gas");
     }
@@ -536,7 +537,7 @@ contract HostileKeeper is Promises {
         shares = bound(shares, 0, VAULT.balanceOf(depositor));
         _forgone = _costly || _lying || !_was.valued;
         if (which % 3 == 0) return _leaveInKindWithLittleGas(depositor, shares, gas_);
-        (bool priced, uint256 expected) = _ask(abi.encodeCall(VAULT.previewRedeem, (shares)), ALL_GAS);
+        (bool priced, uint256 expected) = _ask(abi.encodeCall(VAULT.previewRedeem, (shares)), TRANSACTION_GAS);
         uint256 others = _others();
         if (which % 3 == 1) {
             vm.prank(depositor);
@@ -575,7 +576,7 @@ contract HostileKeeper is Promises {
         address depositor = _fund(_depositor(who), assets = bound(assets, 0, MOST / 1e3));
         uint256 others = _others();
         uint256 most = VAULT.maxDeposit(depositor);
-        (, uint256 expected) = _ask(abi.encodeCall(VAULT.previewDeposit, (assets)), ALL_GAS);
+        (, uint256 expected) = _ask(abi.encodeCall(VAULT.previewDeposit, (assets)), TRANSACTION_GAS);
         vm.prank(depositor);
         try VAULT.deposit{gas: bound(gas_, 100_000, 3_000_000)}(assets, depositor) returns (uint256 shares) {
             _promise(assets == 0 || (assets <= most && shares == expected), "a deposit with little gas is another");
@@ -647,7 +648,7 @@ contract HostileKeeper is Promises {
         IVaultTypes.Rebalance memory request =
             IVaultTypes.Rebalance(NESTED.epoch(), block.timestamp, 0, weights, POLICY, bytes32(0));
         vm.prank(NESTED.keeper());
-        try NESTED.rebalance(request) {} catch {}
+        try NESTED.rebalance{gas: TRANSACTION_GAS}(request) {} catch {}
     }
 
     function wait(uint256 time) external action("time", true) {
@@ -676,7 +677,7 @@ contract HostileKeeper is Promises {
         bool open = _halted || block.timestamp > VAULT.lastSeen() + _limits.maxSilence;
         uint256 value = claimed(address(s.target), s.shares);
         vm.prank(anyone);
-        try VAULT.unwind(address(s.target), assets) {
+        try VAULT.unwind{gas: TRANSACTION_GAS}(address(s.target), assets) {
             _promise(open, "unwound while the keeper is there");
             _checkUnwound(at, value);
         } catch {
