@@ -6,7 +6,7 @@ Outwards: WAD, rounded so that no weight is ever carried over a limit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -22,6 +22,8 @@ from keeper.snapshot import Snapshot, StrategySnapshot
 HOLD = 2**256 - 1
 """Weight that tells the vault to leave a position as it is."""
 _BELOW_ONE = float(np.nextafter(1.0, 0.0))
+DUST = 1e-12
+"""Share of a price by which rounding may set another apart from it."""
 ROUNDING = 2  # base units that moving a position may lose to rounding, at most
 
 
@@ -120,6 +122,28 @@ def _most_out(strategy: StrategySnapshot) -> float:
     short = strategy.max_withdraw + ROUNDING < strategy.assets
     told = strategy.has_cash or strategy.max_withdraw > 0
     return strategy.max_withdraw if short and told else np.inf
+
+
+def leg_costs(
+    snapshot: Snapshot, named: Mapping[str, tuple[float, float]]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return what entering and leaving each strategy costs, and its haircut, as shares, `(n,)` each.
+
+    Haircuts are those that the strategies show. So are the costs, at their most, where the operator names none.
+    """
+    legs = []
+    for s in snapshot.strategies:
+        haircut = _discount(s.exit_price, s.price)
+        entry, leave = named.get(s.target, named.get(s.label, (_discount(s.price, s.entry_price), haircut)))
+        legs.append((entry, leave, haircut))
+    entries, exits, haircuts = np.array(legs).T
+    return entries, exits, haircuts
+
+
+def _discount(less: int, more: int) -> float:
+    """Return by which share one price is under another; 0 for what is no more than rounding."""
+    discount = 1.0 - less / more if more else 0.0
+    return min(discount, _BELOW_ONE) if discount > DUST else 0.0
 
 
 def enforced_limits(snapshot: Snapshot) -> Limits:

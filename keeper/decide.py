@@ -26,7 +26,7 @@ from agent.units import FloatArray
 from agent.vault import decision as agent_decision
 from agent.vault.portfolio import Costs
 from keeper.chain.abi import encode_call
-from keeper.conversion import View, chain_turnover, chain_weights, share_of_nav
+from keeper.conversion import View, chain_turnover, chain_weights, leg_costs, share_of_nav
 from keeper.errors import ConfigError, StaleBlockError
 from keeper.rates import SPACING, PriceMarks, Rates, read_rates
 from keeper.snapshot import Snapshot
@@ -187,8 +187,8 @@ class Settings:
     rules, costs
         The agent's rules for what is worth sending, and its expected costs.
     legs
-        By a strategy's name or address, the costs of entering and leaving it, as shares of what is moved; none by
-        default.
+        By a strategy's name or address, the real costs of entering and leaving it, as shares of what is moved; by
+        default the most that the strategy says.
     """
 
     native_price: float | None
@@ -207,16 +207,14 @@ class Settings:
         ConfigError
             When costs are named for what is none of them: a misspelt name would be a leg that costs nothing.
         """
-        if not self.legs:
-            return self.costs
         strategies = snapshot.strategies
         names = {name for s in strategies for name in (s.label, s.target)}
         unknown = sorted(self.legs.keys() - names)
         if unknown:
             known = ", ".join(s.label for s in strategies)
             raise ConfigError(f"`costs` names {', '.join(unknown)}, but the vault's strategies are: {known}.")
-        legs = np.array([self.legs.get(s.target, self.legs.get(s.label, (0.0, 0.0))) for s in strategies])
-        return replace(self.costs, entry=legs[:, 0], exit=legs[:, 1])
+        entry, leave, haircut = leg_costs(snapshot, self.legs)
+        return replace(self.costs, entry=entry, exit=leave, haircut=haircut)
 
 
 def decide(

@@ -39,6 +39,8 @@ class StrategySnapshot:
     recorded: int
     recorded_at: int
     price: int
+    entry_price: int
+    exit_price: int
     supply_rate: int
     has_rate: bool
     max_withdraw: int

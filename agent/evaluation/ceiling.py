@@ -142,7 +142,7 @@ def _plan(path: MarketPath, index: int, nav: FloatArray, portfolios: FloatArray,
     growth = _growth(one, nav, portfolios)
     change = portfolios[None] - portfolios[:, None]
     traded = np.abs(change) >= max(setting.rules.min_trade, 1e-9)
-    entry, leave = (_leg(cost, index, path.count) for cost in (setting.costs.entry, setting.costs.exit))
+    entry, leave = (_leg(cost, index, path.count) for cost in (setting.costs.entry_loss, setting.costs.exit_loss))
     loss = (np.maximum(change, 0.0) * entry + np.maximum(-change, 0.0) * leave).sum(-1)
     turnover = np.maximum(np.maximum(change, 0.0).sum(-1), np.maximum(-change, 0.0).sum(-1))
     units = setting.costs.gas_units(traded)
@@ -168,7 +168,7 @@ def _plan(path: MarketPath, index: int, nav: FloatArray, portfolios: FloatArray,
 
 
 def _leg(cost: FloatArray | float, index: int, count: int) -> FloatArray:
-    """Return the `(n,)` entry or exit costs of one vault of the batch."""
+    """Return the `(n,)` losses of entering or leaving of one vault of the batch."""
     array = np.asarray(cost, dtype=np.float64)
     return np.broadcast_to(array[min(index, len(array) - 1)] if array.ndim == 2 else array, (count,))
 

@@ -375,7 +375,7 @@ def _spending(change: FloatArray, costs: Costs) -> tuple[FloatArray, FloatArray]
     """Return the turnover and the loss, `(B,)` each, that changes of weights `(B, n)` take out of the budgets."""
     deposited, withdrawn = np.maximum(change, 0.0), np.maximum(-change, 0.0)
     turnover = np.maximum(total(deposited), total(withdrawn))
-    return turnover, total(deposited * np.asarray(costs.entry) + withdrawn * np.asarray(costs.exit))
+    return turnover, costs.charged(withdrawn, deposited)
 
 
 def _part_way(

@@ -100,18 +100,42 @@ class Costs:
     gas_per_move
         Further units for each strategy deposited to or withdrawn from. Calibrate both from receipts.
     entry, exit
-        Share of a deposit or a withdrawal that is lost on the way: a scalar, `(n,)` per strategy, or `(B, n)` or
-        `(B, 1)` per vault; zero for lending pools, and never less: no gain of one leg pays for the loss of another.
+        Share of a deposit, or of the worth of what is withdrawn, that is really lost on the way: a scalar, `(n,)` per
+        strategy, or `(B, n)` or `(B, 1)` per vault; zero for lending pools. Below zero where a pool paid more than the
+        oracle's price.
+    haircut
+        Share by which a position's value in NAV (what leaving pays at least) is under its worth: a scalar or `(n,)`.
+        NAV loses it on the way in; what leaving does not really cost comes back on the way out.
     """
 
     gas_base: float = 250_000.0
     gas_per_move: float = 250_000.0
     entry: FloatArray | float = 0.0
     exit: FloatArray | float = 0.0
+    haircut: FloatArray | float = 0.0
 
     def __post_init__(self) -> None:
-        if not (np.all(np.asarray(self.entry) >= 0) and np.all(np.asarray(self.exit) >= 0)):
-            raise LimitsError("costs of entering and leaving must be zero or more")
+        if not all(np.all((np.asarray(cost) > -1) & (np.asarray(cost) <= 1)) for cost in (self.entry, self.exit)):
+            raise LimitsError("costs of entering and leaving are shares of what is moved: at most 1, and more than -1")
+        if not (np.all(np.asarray(self.haircut) >= 0) and np.all(np.asarray(self.haircut) < 1)):
+            raise LimitsError("a haircut must be at least 0 and less than 1")
+
+    @property
+    def entry_loss(self) -> FloatArray:
+        """Share of a deposit that NAV loses: the real cost, and the haircut of what arrives."""
+        entry, haircut = np.asarray(self.entry, dtype=np.float64), np.asarray(self.haircut)
+        return np.asarray(entry + haircut - entry * haircut)
+
+    @property
+    def exit_loss(self) -> FloatArray:
+        """Share of what is withdrawn that NAV loses; below zero where leaving costs less than the haircut."""
+        haircut = np.asarray(self.haircut)
+        return np.asarray((np.asarray(self.exit, dtype=np.float64) - haircut) / (1.0 - haircut))
+
+    def charged(self, withdrawn: FloatArray, deposited: FloatArray) -> FloatArray:
+        """Return what the loss budget pays for legs `(..., n)`: no gain of one makes up for another's loss."""
+        leaving, entering = np.maximum(self.exit_loss, 0.0), np.maximum(self.entry_loss, 0.0)
+        return np.asarray(total(withdrawn * leaving + deposited * entering))
 
     def gas_units(self, moves: FloatArray | BoolArray) -> FloatArray:
         """Return the units of gas `(...,)` for `(..., n)` moved flags; zero where nothing moves."""
@@ -278,14 +302,18 @@ class PortfolioState:
             return None
         return Records.of(self.assets, self.nav) if self.records is None else self.records
 
-    def flow(self, assets: FloatArray | float) -> PortfolioState:
-        """Deposit (above zero) at NAV per share, or withdraw (below zero) at the share price, through idle."""
+    def flow(self, assets: FloatArray | float, haircut: FloatArray | float = 0.0) -> PortfolioState:
+        """Deposit (above zero) at the ask per share, or withdraw (below zero) at the share price, through idle.
+
+        The ask is NAV with the positions at their worth: without their haircut, as in `Costs`.
+        """
         amount = rows(assets, len(self.idle))
         if (self.idle + amount < 0).any():
             raise ShapeError("a withdrawal is larger than the idle assets it is paid from")
         price, records = self.share_price, self.records
+        ask = np.asarray(self.idle + total(self.assets / (1.0 - np.asarray(haircut))))
+        price = np.where(amount > 0, self._per_share(ask), price)
         if records is not None:
-            price = np.where(amount > 0, self._per_share(self.nav), price)
             records = replace(records, whole=self.bid + amount)
         return replace(self, idle=self.idle + amount, supply=self.supply + amount / price, records=records)
 
@@ -377,11 +405,10 @@ def rebalance(
     shut = state.halted | (limits.cooldown - state.rested > 0)
     change = np.where(traded & ~shut[:, None], weights * nav[:, None] - state.assets, 0.0)
     withdrawn, deposited = np.maximum(-change, 0.0), np.maximum(change, 0.0)
-    entry, leave = np.asarray(costs.entry), np.asarray(costs.exit)
-    cash, need = np.asarray(state.idle + total(withdrawn * (1.0 - leave))), total(deposited)
+    cash, need = np.asarray(state.idle + total(withdrawn * (1.0 - costs.exit_loss))), total(deposited)
     deposited *= np.divide(cash, need, out=np.ones_like(need), where=need > cash)[:, None]
 
-    amount, lost = np.maximum(total(withdrawn), total(deposited)), total(withdrawn * leave + deposited * entry)
+    amount, lost = np.maximum(total(withdrawn), total(deposited)), costs.charged(withdrawn, deposited)
     turnover = share(amount, nav)
     spent = turnover if state.bid is nav else share(amount, state.bid)
     turnover_used, turnover_fits = limits.turnover_budget.spend(state.turnover_used, spent)
@@ -397,7 +424,7 @@ def rebalance(
     records = state.recorded(limits)
     after = replace(
         state,
-        assets=state.assets - withdrawn + deposited * (1.0 - entry),
+        assets=state.assets - withdrawn + deposited * (1.0 - costs.entry_loss),
         idle=np.where(done, np.maximum(cash - total(deposited), 0.0), state.idle),
         gas_paid=state.gas_paid + gas,
         rested=np.where(done, 0.0, state.rested),
@@ -454,7 +481,7 @@ def unwind(
     """
     paid = state.assets if liquidity is None else np.minimum(state.assets, liquidity)
     withdrawn = np.where(which[:, None], paid, 0.0)
-    cash = (withdrawn * (1.0 - np.asarray(costs.exit))).sum(-1)
+    cash = (withdrawn * (1.0 - costs.exit_loss)).sum(-1)
     records = state.records
     if records is not None:
         moved = records.moved(state.bid, state.assets, withdrawn, np.zeros_like(withdrawn))

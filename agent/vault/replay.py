@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ def replay(
     *,
     flows: FloatArray | None = None,
     assets: FloatArray | None = None,
+    costs: Sequence[Costs] | None = None,
 ) -> FloatArray:
     """Return the NAV `(T,)` at each row, before its flow and rebalance.
 
@@ -30,7 +32,7 @@ def replay(
     Parameters
     ----------
     share_prices
-        `(T, n)` assets per share of each strategy, any scale; a strategy with a price of zero stays at zero.
+        `(T, n)` worth of a share of each strategy in assets, any scale; one with a price of zero stays at zero.
     weights
         `(T, n)` shares of NAV sent at each row; read only where `traded`.
     traded
@@ -41,6 +43,9 @@ def replay(
         `(T,)` net deposits between the NAV and the rebalance of each row; none by default.
     assets
         `(n,)` positions held at the first row, part of `nav`; all idle by default.
+    costs
+        `T` costs of the legs of each row's rebalance; none by default. Their haircut is the strategies' own: one for
+        all rows.
 
     Raises
     ------
@@ -52,6 +57,8 @@ def replay(
     prices = np.asarray(share_prices, dtype=np.float64)
     if prices.ndim != 2 or weights.shape != prices.shape or traded.shape != prices.shape:
         raise ShapeError("share_prices, weights and traded must all have the shape (rows, strategies)")
+    if costs is not None and len(costs) != len(prices):
+        raise ShapeError(f"costs must be {len(prices)}, one per row, not {len(costs)}")
     if not np.isfinite(prices).all() or (prices < 0).any():
         raise NotFiniteError("share prices must be finite and not below zero")
     length, count = prices.shape
@@ -60,7 +67,7 @@ def replay(
         held = np.asarray(assets, dtype=np.float64)[None]
         state = replace(state, assets=held, idle=state.idle - held.sum(-1))
     unlimited = Limits.uniform(count, 1.0, idle_floor=0.0, max_drawdown=1.0, max_growth_rate=sys.float_info.max)
-    free = Costs(gas_base=0.0, gas_per_move=0.0)
+    paid = [Costs()] * length if costs is None else costs
     path = np.empty(length)
     for index in range(length):
         if index:
@@ -69,6 +76,6 @@ def replay(
             state = accrue(state, growth[None], 0.0, unlimited)
         path[index] = state.nav[0]
         if flows is not None and flows[index] != 0:
-            state = state.flow(float(flows[index]))
-        state = rebalance(state, weights[[index]], traded[[index]], np.zeros(1), free, unlimited).state
+            state = state.flow(float(flows[index]), paid[index].haircut)
+        state = rebalance(state, weights[[index]], traded[[index]], np.zeros(1), paid[index], unlimited).state
     return path

@@ -8,6 +8,8 @@ interface IVaultLens {
     /// @param assets What leaving the vault's position pays (`previewRedeem`).
     /// @param recorded What the bid believes of the position at most, but for growth since `recordedAt`.
     /// @param price Assets per 1e27 shares-in-whole-units of the strategy, i.e. `convertToAssets(1e27)`; precise to 1e-18.
+    /// @param entryPrice Assets that so many shares cost at most (`previewMint`); the price where the strategy does not say.
+    /// @param exitPrice Assets that they pay at least (`previewRedeem`); the price where the strategy does not say.
     /// @param supplyRate APR (WAD); 0 and `hasRate` false where the strategy does not publish one.
     /// @param maxWithdraw Assets that the vault could withdraw now.
     /// @param maxDeposit Assets that the vault could deposit now.
@@ -21,6 +23,8 @@ interface IVaultLens {
         uint256 recorded;
         uint256 recordedAt;
         uint256 price;
+        uint256 entryPrice;
+        uint256 exitPrice;
         uint256 supplyRate;
         bool hasRate;
         uint256 maxWithdraw;

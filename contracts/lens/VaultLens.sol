@@ -111,12 +111,19 @@ contract VaultLens is IVaultLens {
         s.live = true;
         s.assets = assets;
         s.price = price;
+        s.entryPrice = _askOr(price, target, abi.encodeCall(IERC4626.previewMint, (PRICED_SHARES)));
+        s.exitPrice = _askOr(price, target, abi.encodeCall(IERC4626.previewRedeem, (PRICED_SHARES)));
         // The strategy also counts shares that were sent to the vault; the vault can only use those in its books.
         s.maxWithdraw = Math.min(mostOut, assets);
         s.maxDeposit = mostIn;
         (, s.name) = target.readText(STRATEGY_GAS, abi.encodeCall(IERC20Metadata.name, ()), MAX_NAME_LENGTH);
         (s.hasCash, s.cash) = _ask(target, abi.encodeCall(ILiquiditySource.availableLiquidity, ()));
         (s.hasRate, s.supplyRate) = _ask(target, abi.encodeCall(IRateSource.supplyRate, ()));
+    }
+
+    function _askOr(uint256 otherwise, address target, bytes memory question) internal view returns (uint256) {
+        (bool ok, uint256 answer) = _ask(target, question);
+        return ok ? answer : otherwise;
     }
 
     function _ask(address target, bytes memory question) internal view returns (bool, uint256) {

@@ -38,14 +38,14 @@ def rpc(w3: Web3, method: str, *params: Any) -> Any:
 
 
 def number_before(w3: Web3, call: ContractFunction, block: int) -> int:
-    """Return a number that a view gave at the start of a block: on the state of the block before, at this one's time.
+    """Return the first number that a view gave at the start of a block: on the state before it, at its time and height.
 
     A share price read after a block's trade is not the one that the trade was made at: of a strategy that was left
     altogether, it is that of a unit of dust.
     """
     transaction = {"to": call.address, "data": call._encode_transaction_data()}
-    time = {"time": hex(w3.eth.get_block(block)["timestamp"])}
-    return int(rpc(w3, "eth_call", transaction, hex(block - 1), {}, time), 16)
+    moment = {"time": hex(w3.eth.get_block(block)["timestamp"]), "number": hex(block)}
+    return int(rpc(w3, "eth_call", transaction, hex(block - 1), {}, moment)[:66], 16)
 
 
 def connect(url: str, timeout: float = 60.0) -> Web3:

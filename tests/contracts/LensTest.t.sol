@@ -96,6 +96,25 @@ abstract contract LensTest is BaseTest {
         assertGt(s.navPrice, s.sharePrice);
     }
 
+    /// @dev What shares cost, are worth and pay: the same but for rounding, unless entering or leaving costs something.
+    function test_snapshot_entryAndExitPrice() public {
+        FeeStrategy fee = new FeeStrategy(asset);
+        _add(address(fee), 0.5e18, type(uint128).max);
+        a.gain(50 * UNIT);
+        bytes memory call = abi.encodeCall(a.previewMint, (1e27));
+        vm.mockCall(address(b), call, abi.encode(1.002e27));
+        vm.mockCallRevert(address(c), call, "");
+        IVaultLens.StrategySnapshot[] memory s = lens.snapshot(address(vault)).strategies;
+        assertApproxEqAbs(s[0].entryPrice, s[0].price, 1);
+        assertApproxEqAbs(s[0].exitPrice, s[0].price, 1);
+        assertEq(s[1].entryPrice, 1.002e27);
+        assertEq(s[2].entryPrice, s[2].price);
+        assertTrue(s[2].live);
+        assertApproxEqAbs(s[3].entryPrice, s[3].price, 1);
+        assertEq(s[3].exitPrice, fee.previewRedeem(1e27));
+        assertApproxEqRel(s[3].exitPrice, s[3].price * 10_000 / 10_030, 1e12);
+    }
+
     function test_snapshot_groups() public {
         assertEq(lens.snapshot(address(vault)).groups.length, 0);
         vm.startPrank(GOVERNANCE);

@@ -114,6 +114,33 @@ def test_decide__costly_leg__lowers_the_least_share_price_by_what_it_costs() -> 
     assert costly.request.min_share_price == pytest.approx(WAD * (0.999 - 0.004 * moved), rel=1e-12)
 
 
+def test_decide__costs_that_a_strategy_shows__are_reckoned_with_until_measured_ones_are_named() -> None:
+    swap = strategy(name="swap", entry_price=10**27 * 1000 // 995, exit_price=10**27 * 99 // 100)
+    state = snapshot(strategy(), swap)
+    shown = SETTINGS.costs_at(state)
+    assert np.asarray(shown.entry).tolist() == pytest.approx([0.0, 0.005])
+    assert np.asarray(shown.exit).tolist() == pytest.approx([0.0, 0.01])
+    assert np.asarray(shown.haircut).tolist() == pytest.approx([0.0, 0.01])
+    named = replace(SETTINGS, legs={"swap": (0.001, 0.002)}).costs_at(state)
+    assert np.asarray(named.entry).tolist() == [0.0, 0.001]
+    assert np.asarray(named.exit).tolist() == [0.0, 0.002]
+    assert np.asarray(named.haircut).tolist() == pytest.approx([0.0, 0.01])
+
+    plan = decide(state, None, EqualWeight(), SETTINGS)
+    assert plan.request is not None
+    lost = (1 - 0.995 * 0.99) * plan.target[1]
+    assert plan.request.min_share_price == pytest.approx(WAD * (0.999 - lost), rel=1e-12)
+
+
+def test_decide__prices_that_differ_by_rounding__cost_nothing() -> None:
+    state = snapshot(
+        strategy(entry_price=10**27 + 1, exit_price=10**27 - 1),
+        strategy(live=False, price=0, entry_price=0, exit_price=0),
+    )
+    costs = SETTINGS.costs_at(state)
+    assert np.concatenate([costs.entry, costs.exit, costs.haircut]).tolist() == [0.0] * 6
+
+
 def test_decide__costs_that_the_loss_budget_has_no_room_for__are_cut() -> None:
     state = snapshot(strategy(name="dear"), loss_budget=WAD // 2000)
     plan = decide(state, None, EqualWeight(), replace(SETTINGS, legs={"dear": (0.002, 0.0)}))

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.errors import LimitsError
 from agent.units import DAY, WAD, YEAR
 from agent.vault.bucket import Budget
 from agent.vault.decision import DecisionRules, decide
@@ -280,9 +279,3 @@ def test_step__bounded__equals_unbounded_but_for_the_bid() -> None:
         assert np.array_equal(one.idle, other.idle)
         assert (other.bid <= other.nav).all()
     assert (other.bid < other.nav).any()
-
-
-def test_costs__below_zero__refused() -> None:
-    for costs in ({"entry": -0.001}, {"exit": np.array([0.0, -0.001])}, {"exit": np.nan}):
-        with pytest.raises(LimitsError, match="zero or more"):
-            Costs(**costs)  # type: ignore[arg-type]

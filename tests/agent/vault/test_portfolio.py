@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.errors import NotFiniteError, ShapeError
+from agent.errors import LimitsError, NotFiniteError, ShapeError
 from agent.units import YEAR
 from agent.vault.bucket import Budget
 from agent.vault.limits import Limits
@@ -85,6 +85,34 @@ def test_rebalance__entry_and_exit_costs__each_counted_once() -> None:
     assert after.assets.tolist() == [[100.0, 400.0 * 0.99]]
     assert after.idle[0] == pytest.approx(500 + 400 * 0.98 - 400)
     assert 1000 - after.nav[0] == pytest.approx(400 * 0.02 + 400 * 0.01)
+
+
+def test_rebalance__haircut__lost_on_the_way_in_and_back_on_the_way_out() -> None:
+    costs = Costs(0.0, 0.0, entry=0.001, exit=0.002, haircut=np.array([0.01, 0.0]))
+    move = np.ones((1, 2), dtype=bool)
+    entered = rebalance(PortfolioState.open(1000.0, 2), np.array([[0.4, 0.3]]), move, np.zeros(1), costs, WIDE).state
+    worth = 400 * 0.999
+    assert entered.assets[0] == pytest.approx([worth * 0.99, 300 * 0.999])
+    left = rebalance(entered, np.zeros((1, 2)), move, np.zeros(1), costs, WIDE).state
+    assert left.idle[0] == pytest.approx(300 + worth * 0.998 + 300 * 0.999 * 0.998)
+
+
+def test_rebalance__haircut_that_comes_back__hides_no_loss_from_the_budget() -> None:
+    limits = Limits.uniform(2, 1.0, idle_floor=0.0, loss_budget=Budget(0.1, 0.0))
+    costs = Costs(0.0, 0.0, exit=np.array([0.0, 0.05]), haircut=np.array([0.2, 0.0]))
+    held = replace(PortfolioState.open(1000.0, 2), assets=np.array([[400.0, 600.0]]), idle=np.zeros(1))
+    after = rebalance(held, np.zeros((1, 2)), np.ones((1, 2), dtype=bool), np.zeros(1), costs, limits).state
+    assert after.idle[0] == pytest.approx(400 / 0.8 + 600 * 0.95)
+    assert after.loss_used[0] == pytest.approx(600 * 0.05 / 1000)
+
+
+def test_flow__positions_with_a_haircut__who_enters_pays_their_worth() -> None:
+    state = replace(PortfolioState.open(1000.0, 1), assets=np.array([[400.0]]), idle=np.array([500.0]))
+    ask, price = 500 + 400 / 0.8, state.share_price[0]
+    entered = state.flow(100.0, haircut=0.2)
+    assert entered.supply[0] == pytest.approx(1000 * (1 + 100 / ask))
+    assert entered.share_price[0] > price
+    assert state.flow(-100.0, haircut=0.2).share_price[0] == pytest.approx(price)
 
 
 def test_rebalance__exit_costs_eat_the_cash__deposits_shrink() -> None:
@@ -202,6 +230,8 @@ def test_replay__wrong_shapes_or_prices__refused() -> None:
         replay(good, np.ones((3, 2)), good.astype(bool), 1.0)
     with pytest.raises(NotFiniteError):
         replay(good * np.nan, good, good.astype(bool), 1.0)
+    with pytest.raises(ShapeError, match="one per row"):
+        replay(good, good, good.astype(bool), 1.0, costs=[Costs()])
 
 
 # --- cooldown and budgets ----------------------------------------------------------------------------------------
@@ -346,6 +376,15 @@ def test_step__costs_depth_and_liquidity_per_vault__equal_one_at_a_time(seed: in
             parts[i] = alone.state
             assert alone.refused[0] == result.refused[i]
             _assert_same(alone.state, whole, i)
+
+
+def test_costs__no_share_of_what_is_moved__refused() -> None:
+    for costs in ({"entry": -1.0}, {"exit": np.array([0.0, 1.1])}, {"exit": np.nan}, {"entry": np.nan}):
+        with pytest.raises(LimitsError, match="at most 1"):
+            Costs(**costs)  # type: ignore[arg-type]
+    for haircut in (-0.1, 1.0, np.nan):
+        with pytest.raises(LimitsError, match="a haircut must be"):
+            Costs(haircut=haircut)
 
 
 def test_costs__switch__mean_of_entering_and_leaving() -> None:
