@@ -118,6 +118,7 @@ class Exchange:
     ticker: dict[str, Any] = field(default_factory=dict)
     status: int = 200
     delay: float = 0.0
+    since: int = 0
 
     def answer(self, path: str) -> Any:
         if path.startswith("/products/ETH-USDC/ticker"):
@@ -132,7 +133,8 @@ class Exchange:
 @pytest.fixture
 def exchange() -> Iterator[Exchange]:
     state = Exchange()
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
+    state.since = int(time.time())
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(state.since))
     state.ticker = {"bid": "1999", "ask": "2001", "price": "1998", "time": stamp, "trade_id": 1, "volume": "1"}
 
     class Handler(BaseHTTPRequestHandler):
@@ -162,7 +164,7 @@ def test_exchange__the_middle_of_bid_and_offer_with_its_time(exchange: Exchange)
     found = source_of(exchange).read(time.time())
     assert found.price == 2000
     assert found.source == "coinbaseexchange ETH/USDC"
-    assert abs(found.time - time.time()) < 5
+    assert found.time == exchange.since
 
 
 def test_exchange__without_an_offer__the_last_trade(exchange: Exchange) -> None:
