@@ -202,7 +202,16 @@ def compiled(root: Path) -> Iterator[tuple[str, str]]:
         env={**os.environ, "FOUNDRY_PROFILE": "deployed"},
         check=True,
     )
-    yield LENS_CODE, json.dumps(_artifact(folder / "out", "VaultLens")["deployedBytecode"]["object"]) + "\n"
+    code = _artifact(folder / "out", "VaultLens")["deployedBytecode"]["object"]
+    yield LENS_CODE, json.dumps(_without_metadata(code)) + "\n"
+
+
+def _without_metadata(code: str) -> str:
+    """Return 0x hex without the digest that the compiler appends: it changes with the packages that are installed.
+
+    Its length stands in the last two bytes. Source: the Solidity documentation, "Contract Metadata".
+    """
+    return code[: -2 * (int(code[-4:], 16) + 2)]
 
 
 def _with_names(entries: list[Entry], interface: list[Entry]) -> list[Entry]:
