@@ -147,7 +147,7 @@ def status(config: Path, as_json: bool, cycles: int) -> None:
 @_common
 @_handled
 def price(config: Path, as_json: bool) -> None:
-    """Show the native coin's price: what each source says, and what they agree on. Exit code 1 when they do not."""
+    """Show the native coin's price, what its sources say, and what the policy is shown. Exit code 1 if one fails."""
     from keeper import prices as report
 
     found = report.gather(_load(config, as_json, "error"))
@@ -155,8 +155,10 @@ def price(config: Path, as_json: bool) -> None:
         click.echo(json.dumps(found))
     else:
         report.show(found)
-    if found["price"] is None:
-        click.secho(f"error: {found['error']}", fg="red", err=True)
+    errors = [line["error"] for line in (found, *found["quotes"]) if line["error"] is not None]
+    for error in errors:
+        click.secho(f"error: {error}", fg="red", err=True)
+    if errors:
         sys.exit(1)
 
 

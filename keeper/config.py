@@ -33,11 +33,12 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from agent.observation.quotes import QUOTES
 from agent.vault.decision import DecisionRules
 from keeper.chain.address import Address
 from keeper.chain.transaction import MAX_TRANSACTION_GAS
 from keeper.errors import ConfigError
-from keeper.feeds.config import PriceConfig
+from keeper.feeds.config import PriceConfig, QuoteConfig
 
 PASSWORD_VARIABLE = "BULKHEAD_KEYSTORE_PASSWORD"  # noqa: S105  the name of a variable, not a password
 ENVIRONMENT = {"rpc_url": "BULKHEAD_RPC_URL", "journal": "BULKHEAD_JOURNAL"}
@@ -76,6 +77,8 @@ class KeeperConfig(BaseModel):
 
     native_price: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     prices: PriceConfig | None = None
+    quotes: dict[str, QuoteConfig] = {}
+    rates: dict[str, QuoteConfig] = {}
     min_trade: Fraction = DecisionRules.min_trade
     max_gas_share: Fraction = DecisionRules.max_gas_share
     max_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
@@ -114,6 +117,15 @@ class KeeperConfig(BaseModel):
                 "(`keeper init --stdout` shows both)"
             )
         return self
+
+    @field_validator("quotes")
+    @classmethod
+    def _known_quotes(cls, value: dict[str, QuoteConfig]) -> dict[str, QuoteConfig]:
+        known = sorted({name for names in QUOTES.values() for name in names})
+        unknown = sorted(value.keys() - set(known))
+        if unknown:
+            raise ValueError(f"no policy sees {', '.join(unknown)}; quotes are {', '.join(known)}")
+        return value
 
     @property
     def gas_cap(self) -> int | None:

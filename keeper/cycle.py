@@ -11,15 +11,16 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import structlog
 
 from agent.errors import ObservationError
 from agent.observation.memory import RateMemory
+from agent.observation.quotes import QuoteMemory
 from agent.policies.memory import Recall
 from agent.vault.decision import DecisionRules
 from keeper.chain.rpc import CallRevertedError, Rpc
@@ -27,10 +28,11 @@ from keeper.chain.signer import Signer, open_keystore
 from keeper.chain.transaction import GWEI, FeeRules, check_funds, gas_limit
 from keeper.config import KeeperConfig, read_password
 from keeper.conversion import HOLD
-from keeper.decide import NO_PRICE, Plan, Rebalance, Settings, deadline, decide
+from keeper.decide import NO_PRICE, NO_QUOTES, Plan, Rebalance, Settings, deadline, decide
 from keeper.delivery import Courier, settle
 from keeper.errors import AttentionError, JournalError, KeeperError, NoPriceError, TransientError
 from keeper.feeds.price import Agreement, Price, read_price
+from keeper.feeds.quotes import Quotes, read_quotes
 from keeper.journal import Intent, Journal, Kind, State, open_journal
 from keeper.policy import load_served
 from keeper.rates import PriceMarks
@@ -95,6 +97,35 @@ class CycleResult:
         return data
 
 
+@dataclass(frozen=True)
+class _Memory:
+    """What the journal keeps between cycles: of the rates, of a policy with memory, of share prices and of quotes."""
+
+    rates: RateMemory | None = None
+    recall: Recall | None = None
+    marks: PriceMarks = field(default_factory=PriceMarks)
+    past: QuoteMemory | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **({} if self.rates is None else self.rates.to_json()),
+            **({} if self.recall is None else {"policy": self.recall.to_json()}),
+            "marks": self.marks.to_json(),
+            **({} if self.past is None else {"quotes": self.past.to_json()}),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], count: int) -> Self:
+        """Return the memory over `count` strategies that was stored; journals of before have less of it."""
+        policy, marks, quotes = (data.get(key) for key in ("policy", "marks", "quotes"))
+        return cls(
+            RateMemory.from_json(data) if "fast" in data else None,
+            None if policy is None else Recall.from_json(policy),
+            PriceMarks() if marks is None else PriceMarks.from_json(marks, count),
+            None if quotes is None else QuoteMemory.from_json(quotes),
+        )
+
+
 class Keeper:
     """A vault's keeper: configuration, policy, node and journal. Close it, or use it in a `with` statement.
 
@@ -137,6 +168,8 @@ class Keeper:
         prices = config.prices
         self._sources = () if prices is None else prices.build(self._rpc)
         self._agreement = Agreement() if prices is None else prices.agreement
+        self._quotes = {name: quote.feed(name, self._rpc) for name, quote in config.quotes.items()}
+        self._rates = {name: rate.feed(f"the rate of {name}", self._rpc) for name, rate in config.rates.items()}
         self.journal: Journal = open_journal(config.journal, config.chain_id, config.vault)
 
     def __enter__(self) -> Keeper:
@@ -207,13 +240,24 @@ class Keeper:
                 max_silence=snapshot.limits.max_silence,
             )
         policy = self._served.at(snapshot)
-        memory, recall, marks = self._memory(snapshot)
-        price = self.native_price()
+        memory = self._memory(snapshot)
+        price, quotes = self.native_price(), self.quotes()
         settings = replace(self.settings, native_price=price.value if isinstance(price, Price) else None)
-        plan = decide(snapshot, memory, policy, settings, signer.address if signer else None, recall, marks)
-        if isinstance(price, NoPriceError) and plan.reason == NO_PRICE:
-            plan = replace(plan, reason=str(price))
-        self._note_plan(cycle, snapshot, policy.digest, plan, price)
+        plan = decide(
+            snapshot,
+            memory.rates,
+            policy,
+            settings,
+            signer.address if signer else None,
+            memory.recall,
+            memory.marks,
+            quotes if isinstance(quotes, Quotes) else None,
+            memory.past,
+        )
+        for known, blank in ((price, NO_PRICE), (quotes, NO_QUOTES)):
+            if isinstance(known, NoPriceError) and plan.reason == blank:
+                plan = replace(plan, reason=str(known))
+        self._note_plan(cycle, snapshot, policy.digest, plan, price, quotes)
         result = _result_of(cycle, live, snapshot, plan)
         sender, data = snapshot.keeper, plan.call_data
         if data is None:
@@ -262,6 +306,13 @@ class Keeper:
         except NoPriceError as error:
             return error
 
+    def quotes(self) -> Quotes | NoPriceError:
+        """Return what the policy is shown besides the vault, or why it is not known."""
+        try:
+            return read_quotes(self._quotes, self._rates, self._clock())
+        except NoPriceError as error:
+            return error
+
     # --- parts ---------------------------------------------------------------------------------------------------
 
     def _open_signer(self) -> Signer:
@@ -282,23 +333,24 @@ class Keeper:
             sleep=self._sleep,
         )
 
-    def _memory(self, snapshot: Snapshot) -> tuple[RateMemory | None, Recall | None, PriceMarks]:
-        """Read from the journal the memory of rates and prices and, for a policy that has one, the policy's own."""
+    def _memory(self, snapshot: Snapshot) -> _Memory:
+        """Read from the journal what was kept of the last cycle."""
         stored = self.journal.memory(snapshot.strategies_digest)
         if stored is None:
-            return None, None, PriceMarks()
+            return _Memory()
         try:
-            data = json.loads(stored)
-            rates = RateMemory.from_json(data) if "fast" in data else None
-            recall = Recall.from_json(data["policy"]) if data.get("policy") is not None else None
-            kept = data.get("marks")
-            marks = PriceMarks() if kept is None else PriceMarks.from_json(kept, len(snapshot.strategies))
+            return _Memory.from_json(json.loads(stored), len(snapshot.strategies))
         except (ObservationError, ValueError) as error:
             raise JournalError(f"The journal's rate memory is damaged ({error}). Start a new journal.") from error
-        return rates, recall, marks
 
     def _note_plan(
-        self, cycle: int, snapshot: Snapshot, policy_digest: str, plan: Plan, price: Price | NoPriceError
+        self,
+        cycle: int,
+        snapshot: Snapshot,
+        policy_digest: str,
+        plan: Plan,
+        price: Price | NoPriceError,
+        quotes: Quotes | NoPriceError,
     ) -> None:
         decision = {
             "observation": plan.vector,
@@ -307,12 +359,9 @@ class Keeper:
             "sent": [str(weight) for weight in plan.request.weights] if plan.request else None,
             "decision_hash": plan.request.decision_hash if plan.request else None,
             "native_price": price.to_json(self._clock()) if isinstance(price, Price) else None,
+            "quotes": dict(quotes.told) if isinstance(quotes, Quotes) else None,
         }
-        memory = {
-            **({} if plan.memory is None else plan.memory.to_json()),
-            **({} if plan.recall is None else {"policy": plan.recall.to_json()}),
-            "marks": plan.marks.to_json(),
-        }
+        memory = _Memory(plan.memory, plan.recall, plan.marks, plan.past).to_json()
         self.journal.note(
             cycle,
             memory=(snapshot.strategies_digest, json.dumps(memory)),

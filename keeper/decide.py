@@ -13,21 +13,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from eth_utils.crypto import keccak
 
 from agent.errors import AgentError
 from agent.observation.memory import RateMemory
-from agent.observation.observe import Observation, observe
-from agent.policies.load import Policy
+from agent.observation.observe import Observation, observe, version_of
+from agent.observation.quotes import BlockFacts, QuoteMemory, features_of
+from agent.policies.load import Policy, observation_of
 from agent.policies.memory import Recall, act_and_recall
-from agent.units import FloatArray
+from agent.units import DAY, FloatArray
 from agent.vault import decision as agent_decision
 from agent.vault.portfolio import Costs
 from keeper.chain.abi import encode_call
 from keeper.conversion import View, chain_turnover, chain_weights, leg_costs, share_of_nav
 from keeper.errors import ConfigError, StaleBlockError
+from keeper.feeds.quotes import Quotes
 from keeper.rates import SPACING, PriceMarks, Rates, read_rates
 from keeper.snapshot import Snapshot
 
@@ -82,6 +85,8 @@ class Plan:
         Per strategy, whether the policy wanted more than its cap.
     recall
         State of a policy with memory; the journal keeps it.
+    past
+        The past of the quotes including this block's; the journal keeps it.
     """
 
     action: Action
@@ -94,6 +99,7 @@ class Plan:
     target: tuple[float, ...] = ()
     at_cap: tuple[bool, ...] = ()
     recall: Recall | None = None
+    past: QuoteMemory | None = None
 
     @property
     def call_data(self) -> bytes | None:
@@ -167,6 +173,8 @@ def _with_number(reason: agent_decision.Reason, snapshot: Snapshot) -> str:
 
 
 NO_PRICE = "the price of the native coin is not known"
+NO_QUOTES = "what the policy is shown besides the vault is not known"
+NOTHING_ELSE = Quotes()
 
 
 @dataclass(frozen=True)
@@ -207,14 +215,17 @@ class Settings:
         ConfigError
             When costs are named for what is none of them: a misspelt name would be a leg that costs nothing.
         """
-        strategies = snapshot.strategies
-        names = {name for s in strategies for name in (s.label, s.target)}
-        unknown = sorted(self.legs.keys() - names)
-        if unknown:
-            known = ", ".join(s.label for s in strategies)
-            raise ConfigError(f"`costs` names {', '.join(unknown)}, but the vault's strategies are: {known}.")
+        _check_names("costs", self.legs, snapshot)
         entry, leave, haircut = leg_costs(snapshot, self.legs)
         return replace(self.costs, entry=entry, exit=leave, haircut=haircut)
+
+
+def _check_names(table: str, named: Mapping[str, object], snapshot: Snapshot) -> None:
+    """Refuse names of strategies that the vault has not."""
+    unknown = sorted(named.keys() - {name for s in snapshot.strategies for name in (s.label, s.target)})
+    if unknown:
+        known = ", ".join(s.label for s in snapshot.strategies)
+        raise ConfigError(f"`{table}` names {', '.join(unknown)}, but the vault's strategies are: {known}.")
 
 
 def decide(
@@ -225,6 +236,8 @@ def decide(
     sender: str | None = None,
     recall: Recall | None = None,
     marks: PriceMarks | None = None,
+    quotes: Quotes | None = NOTHING_ELSE,
+    past: QuoteMemory | None = None,
 ) -> Plan:
     """Decide what to do about a vault at a block.
 
@@ -240,6 +253,11 @@ def decide(
         State of the policy's memory after the last cycle, if it has one.
     marks
         Share prices from the last cycle; `None` starts anew.
+    quotes
+        What the policy is shown besides the vault; nothing by default. `None` where a source failed: then nothing is
+        traded.
+    past
+        The past of the quotes, from the last cycle; `None` starts anew.
 
     Raises
     ------
@@ -247,11 +265,15 @@ def decide(
         When the block is older than the last one that the rate memory has seen.
     """
     marks = marks or PriceMarks()
-    rates = read_rates(snapshot, marks, memory, settings.max_rate)
+    told = {} if quotes is None else quotes.rates
+    _check_names("rates", told, snapshot)
+    rates = read_rates(snapshot, marks, memory, settings.max_rate, told)
     view = View.of(snapshot, rates)
     remembered = memory if rates.unknown else _remember(view, snapshot, memory)
     present = _tuple(view.weights)
-    idle = Plan(Action.HOLD, "", remembered, marks.update(snapshot), weights=present, target=present, recall=recall)
+    idle = Plan(
+        Action.HOLD, "", remembered, marks.update(snapshot), weights=present, target=present, recall=recall, past=past
+    )
     refused = refusal(snapshot, policy, sender)
     if refused is not None:
         return replace(idle, action=Action.REFUSE, reason=refused)
@@ -259,9 +281,13 @@ def decide(
         return replace(idle, reason=_watched(rates))
     if settings.native_price is None:
         return replace(idle, reason=NO_PRICE)
+    if quotes is None:
+        return replace(idle, reason=NO_QUOTES)
     gas_cost, costs = snapshot.block.base_fee / 1e18 * settings.native_price, settings.costs_at(snapshot)
     try:
-        seen = observe(view, view.rates, remembered, gas_cost, costs)
+        past = _remember_quotes(quotes, snapshot, past)
+        idle = replace(idle, past=past)
+        seen = observe(view, view.rates, remembered, gas_cost, costs, **_shown(policy, quotes, past, snapshot))
         wanted, recall = act_and_recall(policy, seen, snapshot.block.timestamp, recall)
         decided = agent_decision.decide(
             wanted,
@@ -336,6 +362,23 @@ def _remember(view: View, snapshot: Snapshot, memory: RateMemory | None) -> Rate
             f"{memory.timestamp}). The node lags, or the chain was reset: then start a new journal."
         )
     return memory.update(view.rates, timestamp)
+
+
+def _remember_quotes(quotes: Quotes, snapshot: Snapshot, past: QuoteMemory | None) -> QuoteMemory | None:
+    if not quotes.values:
+        return past
+    timestamp = snapshot.block.timestamp
+    return QuoteMemory.start(quotes.values, timestamp) if past is None else past.update(quotes.values, timestamp)
+
+
+def _shown(policy: Policy, quotes: Quotes, past: QuoteMemory | None, snapshot: Snapshot) -> dict[str, Any]:
+    """Return what the policy's observation version has besides the vault. Its day is that of UTC."""
+    block, version = snapshot.block, observation_of(policy)
+    if not version_of(version).features or past is None:
+        return {"version": version}
+    facts = BlockFacts(block.timestamp, block.base_fee / 1e9, block.gas_used / block.gas_limit)
+    features = features_of(version, quotes.values, past, facts)
+    return {"version": version, "features": features, "elapsed": float(block.timestamp % DAY)}
 
 
 def _with_heartbeat(plan: Plan, snapshot: Snapshot) -> Plan:

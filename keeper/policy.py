@@ -23,8 +23,8 @@ from dataclasses import dataclass
 import structlog
 
 from agent.errors import AgentError
-from agent.observation.observe import CHAIN
-from agent.policies.load import Policy, load_policy
+from agent.observation.quotes import QUOTES
+from agent.policies.load import Policy, load_policy, observation_of
 from agent.policies.rules import BASELINES, Rule, as_committed
 from agent.vault.limits import Difference, Limits
 from keeper.config import KeeperConfig
@@ -96,15 +96,23 @@ def load_served(config: KeeperConfig) -> ServedPolicy:
     Raises
     ------
     PolicyError
-        When it cannot be loaded or verified, or was not promoted.
+        When it cannot be loaded or verified, sees what the configuration does not quote, or was not promoted.
     """
     try:
-        policy = load_policy(config.policy, version=CHAIN)
+        policy = load_policy(config.policy)
         verdict = getattr(policy, "manifest", {}).get("promotion", {"promoted": True})
         limits = verdict.get("limits")
         judged = None if limits is None else Limits.from_record(limits)
     except AgentError as error:
         raise PolicyError(f"`policy`: {error}. Nothing is traded without it.") from error
+    version = observation_of(policy)
+    lacking = [name for name in QUOTES[version] if name not in config.quotes]
+    if lacking:
+        tables = ", ".join(f"[quotes.{name}]" for name in lacking)
+        raise PolicyError(
+            f"`policy`: {config.policy} sees observation {version}, for which the configuration needs the tables "
+            f"{tables}. `keeper init --stdout` shows one."
+        )
     if not verdict["promoted"]:
         serve = verdict["serve"]
         file = "" if serve in BASELINES else f" (its file, which `agent promote` and `agent export {serve}` write)"

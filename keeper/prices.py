@@ -1,4 +1,4 @@
-"""`keeper price`: what each source says, and what they agree on."""
+"""`keeper price`: what each source of the native coin's price says, what they agree on, and the quotes beside it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from keeper.feeds.price import agree, ask
 
 
 def gather(config: KeeperConfig) -> dict[str, Any]:
-    """Ask every source, and return plain data: the price or None, the error, and a line for each source."""
-    if config.prices is None:
-        return {"price": config.native_price, "error": None, "sources": []}
+    """Ask every source, and return plain data: the price or None, errors, and a line for each source and quote."""
     rpc = Rpc(config.rpc_url.get_secret_value(), config.rpc_timeout_seconds, config.safe_rpc_url)
-    rpc.check_chain(config.chain_id)
+    if config.prices is not None or config.quotes or config.rates:
+        rpc.check_chain(config.chain_id)
+    shown = _shown(config, rpc)
+    if config.prices is None:
+        return {"price": config.native_price, "error": None, "sources": [], "quotes": shown}
     now, sources = time.time(), config.prices.build(rpc)
     quotes, failed = ask(sources, now)
     value: float | None = None
@@ -41,12 +43,27 @@ def gather(config: KeeperConfig) -> dict[str, Any]:
         }
         for source in sources
     ]
-    return {"price": value, "error": trouble, "sources": lines}
+    return {"price": value, "error": trouble, "sources": lines, "quotes": shown}
+
+
+def _shown(config: KeeperConfig, rpc: Rpc) -> list[dict[str, Any]]:
+    """Return a line for each quote and each rate: its value, or why there is none."""
+    tables = {**config.quotes, **{f"the rate of {name}": table for name, table in config.rates.items()}}
+    lines = []
+    for about, table in tables.items():
+        line: dict[str, Any] = {"about": about, "value": None, "error": None}
+        try:
+            line["value"] = table.feed(about, rpc).read(time.time()).value
+        except NoPriceError as error:
+            line["error"] = str(error)
+        lines.append(line)
+    return lines
 
 
 def show(found: dict[str, Any]) -> None:
     """Print what `gather` found."""
     console = Console()
+    _show_quotes(found["quotes"], console)
     if not found["sources"]:
         console.print(f"The configuration has a fixed price, {found['price']:,.6g}: nothing else is asked.")
         return
@@ -62,3 +79,15 @@ def show(found: dict[str, Any]) -> None:
     console.print(table)
     if found["price"] is not None:
         console.print(f"The native coin costs {found['price']:,.6g} of the asset.")
+
+
+def _show_quotes(lines: list[dict[str, Any]], console: Console) -> None:
+    if not lines:
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("the policy is shown", overflow="fold")
+    table.add_column("value", justify="right")
+    table.add_column("", overflow="fold")
+    for line in lines:
+        table.add_row(line["about"], "" if line["value"] is None else f"{line['value']:,.6g}", line["error"] or "")
+    console.print(table)

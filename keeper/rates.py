@@ -105,12 +105,29 @@ class Rates:
     absurd: tuple[bool, ...]
 
 
-def read_rates(snapshot: Snapshot, marks: PriceMarks, memory: RateMemory | None, most: float) -> Rates:
-    """Return the rates at a block; `most` is the largest plausible one, APR, up or down."""
+def read_rates(
+    snapshot: Snapshot,
+    marks: PriceMarks,
+    memory: RateMemory | None,
+    most: float,
+    told: Mapping[str, float] | None = None,
+) -> Rates:
+    """Return the rates at a block.
+
+    Parameters
+    ----------
+    most
+        The largest plausible rate, APR, up or down.
+    told
+        By a strategy's name or address, its rate where the operator has a better source: the share price of one that
+        holds a volatile token grows and falls with the token.
+    """
+    known = {} if told is None else told
     usual = np.zeros(len(snapshot.strategies)) if memory is None else memory.slow[0]
     values, unknown, absurd = [], [], []
     for index, (s, grown) in enumerate(zip(snapshot.strategies, marks.growth(snapshot), strict=True)):
-        rate = s.supply_rate / WAD if s.has_rate else grown
+        shown = s.supply_rate / WAD if s.has_rate else grown
+        rate = known.get(s.target, known.get(s.label, shown))
         if rate is None and s.live:
             unknown.append(s.label)
         absurd.append(rate is not None and abs(rate) > most)

@@ -8,9 +8,9 @@ from typing import Protocol, cast
 import numpy as np
 
 from agent.errors import PolicyDigestError, PolicyShapeError, PolicyVersionError, UnknownPolicyError
-from agent.observation.observe import Observation
+from agent.observation.observe import CHAIN, Observation
 from agent.policies.files import load_any
-from agent.policies.rules import BASELINES, as_committed
+from agent.policies.rules import BASELINES, Rule, as_committed
 from agent.units import FloatArray
 
 
@@ -69,6 +69,11 @@ def act(
     if memory is None:
         memory = np.zeros((len(observation), size))
     return cast(RecurrentPolicy, policy).act_with_memory(observation, memory)
+
+
+def observation_of(policy: Policy) -> str:
+    """Return the observation version that a policy is made for; a rule takes any, and gets what a chain shows."""
+    return CHAIN if isinstance(policy, Rule) else str(getattr(policy, "version", CHAIN))
 
 
 def load_policy(

@@ -42,6 +42,7 @@ class Block:
     timestamp: int
     base_fee: int
     gas_limit: int
+    gas_used: int
 
 
 @dataclass(frozen=True)
@@ -283,6 +284,7 @@ def _block(answer: Any) -> Block | None:
         timestamp=_number(answer["timestamp"]),
         base_fee=_number(answer.get("baseFeePerGas") or "0x0"),
         gas_limit=_number(answer["gasLimit"]),
+        gas_used=_number(answer["gasUsed"]),
     )
 
 

@@ -1,4 +1,4 @@
-"""Prices on the chain: feeds of Chainlink's kind, and the time-weighted mean of a Uniswap V3 pool."""
+"""Prices on the chain: feeds of Chainlink's kind, the mean of a Uniswap V3 pool over a time, and any view's number."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
 
 from keeper.chain.rpc import UNREADABLE, Rpc
 from keeper.errors import SourceError
@@ -13,13 +14,14 @@ from keeper.feeds.price import Quote
 
 TICK = 1.0001
 """Ratio of the prices of neighbouring ticks (Uniswap V3 whitepaper, section 6.1)."""
-MAX_POOL_AGE = 300.0
-"""Seconds that the newest block may be old where a pool's mean is read."""
+MAX_BLOCK_AGE = 300.0
+"""Seconds that the newest block may be old where a pool's mean, or a view, is read at it."""
+WORD = 32
 
 
 @dataclass(frozen=True)
 class ChainlinkSource:
-    """A feed of the native coin and, unless that is in the asset, one of the asset in the same currency."""
+    """A feed of a coin and, unless that is in the asset, one of the asset in the same currency."""
 
     rpc: Rpc
     base: str
@@ -53,12 +55,12 @@ class ChainlinkSource:
 
 @dataclass(frozen=True)
 class UniswapSource:
-    """The geometric mean of a Uniswap V3 pool of the wrapped native coin and the asset, over a time.
+    """The geometric mean of a Uniswap V3 pool of a token and another, over a time: the token's price in the other.
 
     Attributes
     ----------
     token
-        The wrapped native coin.
+        Of which the price is.
     window
         Seconds: the longer, the dearer it is to move the mean, and the later it sees a move.
     """
@@ -90,7 +92,42 @@ class UniswapSource:
         ratio = TICK ** ((ticks[1] - ticks[0]) / self.window)
         first, second = (_read(self.rpc, "Vault", address, "decimals") for address in tokens)
         price = ratio * 10.0 ** (first - second)
-        return Quote(self.name, price if token == tokens[0] else 1.0 / price, float(block.timestamp), MAX_POOL_AGE)
+        return Quote(self.name, price if token == tokens[0] else 1.0 / price, float(block.timestamp), MAX_BLOCK_AGE)
+
+
+@dataclass(frozen=True)
+class CallSource:
+    """The first number that a view without arguments returns: an exchange rate, an issuer's price, a lending rate.
+
+    Attributes
+    ----------
+    signature
+        As in Solidity: `getPrice()`.
+    decimals
+        Of the number.
+    """
+
+    rpc: Rpc
+    address: str
+    signature: str
+    decimals: int = 18
+
+    @property
+    def name(self) -> str:
+        """Address and function."""
+        return f"{self.address} {self.signature}"
+
+    def read(self, now: float) -> Quote:
+        """Call it at the newest block."""
+        block = self.rpc.block()
+        try:
+            answer = self.rpc.call(self.address, keccak(text=self.signature)[:4], block)
+        except UNREADABLE as error:
+            raise SourceError(f"{self.address} does not answer {self.signature}: is it the right address?") from error
+        if len(answer) < WORD:
+            raise SourceError(f"{self.address} answers {self.signature} with nothing: is it the right address?")
+        number = int.from_bytes(answer[:WORD], "big") / 10**self.decimals
+        return Quote(self.name, number, float(block.timestamp), MAX_BLOCK_AGE)
 
 
 def _read(rpc: Rpc, contract: str, address: str, function: str) -> Any:

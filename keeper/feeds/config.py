@@ -1,4 +1,4 @@
-"""The `[native_price]` table of the configuration, and the sources that it names."""
+"""The tables `prices`, `quotes` and `rates` of the configuration, and the sources that they name."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from keeper.chain.address import Address
 from keeper.chain.rpc import Rpc
 from keeper.errors import ConfigError
-from keeper.feeds.chain import ChainlinkSource, UniswapSource
+from keeper.feeds.chain import CallSource, ChainlinkSource, UniswapSource
 from keeper.feeds.exchange import ExchangeSource, exchanges
 from keeper.feeds.price import Agreement, Source
+from keeper.feeds.quotes import Part, QuoteFeed
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -34,7 +35,7 @@ class _Table(BaseModel):
 
 
 class ChainlinkConfig(_Table):
-    """A feed of the native coin; `quote` is the asset's in the same currency, unless the feed is in the asset."""
+    """A feed of a coin; `quote` is the asset's in the same currency, unless the feed is in the asset."""
 
     kind: Literal["chainlink"]
     address: Address
@@ -48,7 +49,7 @@ class ChainlinkConfig(_Table):
 
 
 class UniswapConfig(_Table):
-    """A Uniswap V3 pool of the wrapped native coin, `token`, and the asset."""
+    """A Uniswap V3 pool of a token (for `prices` the wrapped native coin) and another, in which its price is."""
 
     kind: Literal["uniswap-v3"]
     pool: Address
@@ -75,11 +76,24 @@ class ExchangeConfig(_Table):
         return ExchangeSource(self.exchange, self.symbol, self.max_age_seconds, self.timeout_seconds, self.url)
 
 
-AnySource = Annotated[ChainlinkConfig | UniswapConfig | ExchangeConfig, Field(discriminator="kind")]
+class CallConfig(_Table):
+    """A number that a view without arguments returns."""
+
+    kind: Literal["call"]
+    address: Address
+    signature: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\(\)$")]
+    decimals: Annotated[int, Field(ge=0, le=36)] = 18
+
+    def source(self, rpc: Rpc) -> Source:
+        """Return the source."""
+        return CallSource(rpc, self.address, self.signature, self.decimals)
+
+
+AnySource = Annotated[ChainlinkConfig | UniswapConfig | ExchangeConfig | CallConfig, Field(discriminator="kind")]
 
 
 class PriceConfig(_Table):
-    """The native coin's price, from sources that must agree.
+    """A price (by itself the native coin's) from sources that must agree.
 
     Attributes
     ----------
@@ -102,8 +116,47 @@ class PriceConfig(_Table):
     @property
     def agreement(self) -> Agreement:
         """When they are a price."""
-        return Agreement(self.least or len(self.sources) // 2 + 1, self.max_spread)
+        return self.agreement_about(Agreement.about)
+
+    def agreement_about(self, what: str) -> Agreement:
+        """Return when they are a price of something else."""
+        return Agreement(self.least or len(self.sources) // 2 + 1, self.max_spread, what)
 
     def build(self, rpc: Rpc) -> Sequence[Source]:
         """Return the sources, in their order."""
         return [source.source(rpc) for source in self.sources]
+
+
+class QuoteConfig(_Table):
+    """Anything that a policy is shown besides the vault: a fixed number, or one from sources that must agree.
+
+    Attributes
+    ----------
+    value
+        The number. It grows old: for what hardly moves, or is not told by anybody.
+    price
+        Sources of it.
+    divided_by
+        Sources of what `price` is divided by: the redemption value under a peg, a currency.
+    """
+
+    value: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    price: PriceConfig | None = None
+    divided_by: PriceConfig | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.value is None) == (self.price is None):
+            raise ValueError("give either `value`, a number, or `price`, a table with sources")
+        if self.divided_by is not None and self.price is None:
+            raise ValueError("`divided_by` divides a `price`, and there is none")
+        return self
+
+    def feed(self, about: str, rpc: Rpc) -> QuoteFeed:
+        """Return the feed of something."""
+        parts = tuple(
+            Part(part.build(rpc), part.agreement_about(about))
+            for part in (self.price, self.divided_by)
+            if part is not None
+        )
+        return QuoteFeed(about, self.value, parts)

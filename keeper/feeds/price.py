@@ -23,7 +23,7 @@ class Quote:
     source
         Its name, for messages and the journal.
     price
-        Asset units per native coin.
+        What it says: a price, or another number above zero.
     time
         When that was so, Unix seconds.
     max_age
@@ -66,10 +66,13 @@ class Agreement:
         Fewest quotes that must agree.
     max_spread
         How far from the median a quote may be, as a share of it; one that is farther is an outlier.
+    about
+        What is quoted, for messages.
     """
 
     least: int = 1
     max_spread: float = 0.02
+    about: str = "the native coin's price"
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Price:
     Attributes
     ----------
     value
-        Asset units per native coin.
+        Of the native coin, asset units; otherwise what is quoted.
     quotes
         Those that agree.
     left_out
@@ -130,8 +133,8 @@ def agree(quotes: Sequence[Quote], failed: Mapping[str, str], now: float, rule: 
     if len(kept) < rule.least:
         why = "; ".join(f"{source}: {reason}" for source, reason in left_out.items()) or "no source is configured"
         raise NoPriceError(
-            f"{len(kept)} of the native coin's price sources agree, and {rule.least} must ({why}). Nothing is traded "
-            "until they do. Check them with: keeper price"
+            f"{len(kept)} of the sources of {rule.about} agree, and {rule.least} must ({why}). Nothing is traded until "
+            "they do. Check them with: keeper price"
         )
     return Price(median(quote.price for quote in kept), tuple(kept), left_out)
 

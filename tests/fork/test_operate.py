@@ -79,12 +79,13 @@ def test_document__every_section_with_commands__has_a_test() -> None:
 
 def test_document__what_is_to_be_set__is_a_configuration_of_the_keeper(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "operate.md").read_text()
-    first, prices, costs = (
+    first, prices, quotes, costs = (
         tomllib.loads(block) for block in re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     )
     address = "0x" + "11" * 20
     first = {key: value for key, value in first.items() if key != "deployment"} | {"vault": address, "lens": address}
-    config = build_config({**first, **costs}, tmp_path)
+    config = build_config({**first, **costs, **quotes}, tmp_path)
+    assert config.quotes["meth_peg"].divided_by is not None
     assert config.native_price == 3000
     assert next(iter(config.costs.values())).entry == 0.0006
     del first["native_price"]

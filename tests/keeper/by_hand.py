@@ -14,7 +14,7 @@ from keeper.snapshot import GroupSnapshot, LimitsSnapshot, Snapshot, StrategySna
 
 UNIT = 10**6
 ADDRESS = "0x" + "11" * 20
-BLOCK = Block(100, "0x" + "aa" * 32, "0x" + "ab" * 32, 1_800_000_000, 10**9, 30_000_000)
+BLOCK = Block(100, "0x" + "aa" * 32, "0x" + "ab" * 32, 1_800_000_000, 10**9, 30_000_000, 12_000_000)
 
 LIMITS = LimitsSnapshot(
     idle_floor=WAD // 50,

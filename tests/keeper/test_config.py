@@ -141,7 +141,7 @@ def test_example__is_valid_and_names_every_key(tmp_path: Path) -> None:
     (tmp_path / "keeper.toml").write_text(text)
     config = load_config(tmp_path / "keeper.toml")
     for key, value in config.model_dump().items():
-        assert f"{key} = " in text or f"[{key}]" in text, key
+        assert any(form in text for form in (f"{key} = ", f"[{key}]", f"[{key}.")), key
         default = KeeperConfig.model_fields[key].default
         if isinstance(default, float):
             assert value == default, f"the example's {key} is not the default"

@@ -59,7 +59,7 @@ def test_agree__from_the_future__does_not_count() -> None:
 
 
 def test_agree__two_that_differ__are_no_price() -> None:
-    with pytest.raises(NoPriceError, match="0 of the native coin's price sources agree, and 1 must"):
+    with pytest.raises(NoPriceError, match="0 of the sources of the native coin's price agree, and 1 must"):
         agree([quote("a", 2000), quote("b", 2200)], {}, NOW, Agreement(1, 0.02))
 
 
@@ -245,7 +245,8 @@ def test_config__wrong_sources__are_named(tmp_path: Path, changes: dict[str, Any
 def test_keeper__sources_agree__trades_at_their_price_and_notes_it(world: World, exchange: Exchange) -> None:
     table = exchange_table(exchange="coinbaseexchange", url=exchange.url)
     keeper = world.keeper(native_price=None, prices={"sources": [table]})
-    assert keeper.cycle(live=True).outcome == "mined"
+    done = keeper.cycle(live=True)
+    assert done.outcome == "mined", done.reason
     price = keeper.native_price()
     assert isinstance(price, Price)
     assert price.value == 2000
@@ -263,10 +264,11 @@ def test_keeper__sources_do_not_agree__does_not_trade_nor_say_that_it_could(worl
     world.pass_time(7000)  # a sign of life would be due
     result = keeper.cycle(live=True)
     assert result.outcome == "no-trade"
-    assert "0 of the native coin's price sources agree" in result.reason
+    assert "0 of the sources of the native coin's price agree" in result.reason
     assert world.nonce() == 0
     exchange.status = 200
-    assert keeper.cycle(live=True).outcome == "mined"
+    done = keeper.cycle(live=True)
+    assert done.outcome == "mined", done.reason
 
 
 @pytest.mark.chain
@@ -288,6 +290,6 @@ def test_command__shows_every_source_and_the_price(world: World, exchange: Excha
     exchange.status = 500
     failed = CliRunner().invoke(main, ["price", "--config", str(path)])
     assert failed.exit_code == 1
-    assert "price sources agree" in failed.output
+    assert "the native coin's price agree" in failed.output
     fixed = CliRunner().invoke(main, ["price", "--config", str(world.config_file())])
     assert "fixed price, 3,000" in fixed.output
