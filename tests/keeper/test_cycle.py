@@ -11,7 +11,7 @@ import pytest
 from web3 import HTTPProvider, Web3
 
 from agent.observation.memory import RateMemory
-from agent.observation.observe import RWA, vector_size
+from agent.observation.observe import vector_size
 from agent.policies.files import save_integer, save_policy
 from agent.policies.quantise import quantise
 from agent.policies.rules import Greedy
@@ -303,13 +303,6 @@ def test_integer_policy_that_the_gate_refused__no_keeper_at_all(world: World) ->
     save_integer(world.folder / "refused.npz", judged)
     with pytest.raises(PolicyError, match="not promoted: out of sample greedy did better"):
         world.keeper(policy=str(world.folder / "refused.npz"))
-
-
-def test_policy_of_an_observation_that_no_chain_shows__no_keeper_at_all(world: World) -> None:
-    layers = [(np.zeros((vector_size(3, RWA), 3)), np.zeros(3))]
-    save_policy(world.folder / "rwa.npz", layers, {"name": "x", "strategies": ["a", "b", "c"]}, RWA)
-    with pytest.raises(PolicyError, match="'rwa-1' but 'chain-2' is observed"):
-        world.keeper(policy=str(world.folder / "rwa.npz"))
 
 
 def test_snapshot_and_simulation__are_one_call_each_at_one_block(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
