@@ -14,6 +14,7 @@ import {TickMath} from "@uniswap/v4-core/src/libraries/TickMath.sol";
 
 import {ILiquiditySource} from "../interfaces/ILiquiditySource.sol";
 import {IOracle} from "../interfaces/IOracle.sol";
+import {IAgniSwapCallback} from "../interfaces/uniswap/IAgniSwapCallback.sol";
 import {IUniswapV3Pool} from "../interfaces/uniswap/IUniswapV3Pool.sol";
 import {IUniswapV3SwapCallback} from "../interfaces/uniswap/IUniswapV3SwapCallback.sol";
 import {BoundedCall} from "../libraries/BoundedCall.sol";
@@ -24,7 +25,8 @@ import {UniswapV3Depth} from "./libraries/UniswapV3Depth.sol";
 ///
 /// WHAT IT IS
 /// An ERC-4626 vault that buys a token for its asset, and keeps it or puts it into an inner ERC-4626 vault of that token. It
-/// has no owner, no fee and no setting; anybody may use it.
+/// has no owner, no fee and no setting; anybody may use it. The pool may be one of Agni's, a fork that asks for its money by
+/// another name.
 ///
 /// THE PRICE
 /// The oracle's, and never the pool's: nothing in one transaction moves it. `convertToAssets` is the value at the oracle's
@@ -42,7 +44,15 @@ import {UniswapV3Depth} from "./libraries/UniswapV3Depth.sol";
 /// - `MAX_COST` is more than the pool's fee and what the oracle may be off while all is well (a feed's deviation threshold).
 /// - Who withdraws may trade against the pool around it. It costs the strategy at most what `previewRedeem` has taken off.
 /// - The oracle, the inner vault and both tokens are trusted as a strategy is: a lie is a lie about this strategy's value.
-contract SwapStrategy is ERC4626, ReentrancyGuardTransient, ILiquiditySource, IUniswapV3SwapCallback {
+/// - A token that its issuer can freeze, or keeps to a list of holders, can be refused to this contract at any time. It keeps its
+///   value then, and `max*` do not see that nothing goes in or out.
+contract SwapStrategy is
+    ERC4626,
+    ReentrancyGuardTransient,
+    ILiquiditySource,
+    IUniswapV3SwapCallback,
+    IAgniSwapCallback
+{
     using BoundedCall for address;
     using Math for uint256;
     using SafeCast for uint256;
@@ -291,6 +301,17 @@ contract SwapStrategy is ERC4626, ReentrancyGuardTransient, ILiquiditySource, IU
 
     /// @notice Pays the pool. It alone may call, and only while this contract trades.
     function uniswapV3SwapCallback(int256 amount0, int256 amount1, bytes calldata) external {
+        _payPool(amount0, amount1);
+    }
+
+    /// @notice The same for a pool of Agni's.
+    function agniSwapCallback(int256 amount0, int256 amount1, bytes calldata) external {
+        _payPool(amount0, amount1);
+    }
+
+    /* INTERNAL: MONEY */
+
+    function _payPool(int256 amount0, int256 amount1) private {
         require(msg.sender == address(POOL) && _reentrancyGuardEntered(), NotThePool(msg.sender));
         bool inFirst = amount0 > 0;
         uint256 owed = uint256(inFirst ? amount0 : amount1);
@@ -303,8 +324,6 @@ contract SwapStrategy is ERC4626, ReentrancyGuardTransient, ILiquiditySource, IU
         if (here < owed) INNER.withdraw(owed - here, address(this), address(this));
         TOKEN.safeTransfer(msg.sender, owed);
     }
-
-    /* INTERNAL: MONEY */
 
     function _enter(address receiver, uint256 assets, uint256 shares, uint256 booked) private {
         _booked = booked;

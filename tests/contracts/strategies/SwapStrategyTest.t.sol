@@ -11,6 +11,7 @@ import {CompoundV2Strategy} from "../../../contracts/strategies/CompoundV2Strate
 import {IUniswapV3Pool} from "../../../contracts/interfaces/uniswap/IUniswapV3Pool.sol";
 import {SwapStrategy} from "../../../contracts/strategies/SwapStrategy.sol";
 import {BaseTest} from "../BaseTest.sol";
+import {AgniPool} from "../mocks/AgniPool.sol";
 import {SettableOracle} from "../mocks/SettableOracle.sol";
 import {Token} from "../mocks/Token.sol";
 import {CompoundMarket} from "../utils/CompoundMarket.sol";
@@ -42,7 +43,7 @@ abstract contract SwapStrategyTest is StrategyTest {
         oracle = new SettableOracle();
         oracle.setPrice(price);
         market = new UniswapMarket(asset, token);
-        pool = market.pool();
+        pool = _poolOf(market);
         market.start(price);
         (lower, upper, liquidity) = market.provide(400_000_000 * UNIT, 100);
         if (_hasInner()) {
@@ -57,6 +58,10 @@ abstract contract SwapStrategyTest is StrategyTest {
 
     function _hasInner() internal pure virtual returns (bool) {
         return false;
+    }
+
+    function _poolOf(UniswapMarket market_) internal virtual returns (IFullPool) {
+        return market_.pool();
     }
 
     /* HELPERS */
@@ -495,9 +500,13 @@ abstract contract SwapStrategyTest is StrategyTest {
         _put(ALICE, 1000 * UNIT);
         vm.expectRevert(abi.encodeWithSelector(SwapStrategy.NotThePool.selector, address(this)));
         strategy.uniswapV3SwapCallback(1, 0, "");
-        vm.prank(address(pool));
+        vm.expectRevert(abi.encodeWithSelector(SwapStrategy.NotThePool.selector, address(this)));
+        strategy.agniSwapCallback(1, 0, "");
+        vm.startPrank(address(pool));
         vm.expectRevert(abi.encodeWithSelector(SwapStrategy.NotThePool.selector, pool));
         strategy.uniswapV3SwapCallback(1, 0, "");
+        vm.expectRevert(abi.encodeWithSelector(SwapStrategy.NotThePool.selector, pool));
+        strategy.agniSwapCallback(1, 0, "");
     }
 
     /* UNDER THE VAULT */
@@ -552,6 +561,19 @@ contract SwapStrategyTest18 is SwapStrategyTest {
 
     function _tokenIsFirst() internal pure override returns (bool) {
         return false;
+    }
+}
+
+/// @notice The pool is one of Agni's.
+contract SwapStrategyAgniTest6 is SwapStrategyTest {
+    constructor() BaseTest(6) {}
+
+    function _tokenIsFirst() internal pure override returns (bool) {
+        return true;
+    }
+
+    function _poolOf(UniswapMarket market_) internal override returns (IFullPool) {
+        return IFullPool(address(new AgniPool(market_.pool())));
     }
 }
 
