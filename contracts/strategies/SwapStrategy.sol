@@ -44,8 +44,8 @@ import {UniswapV3Depth} from "./libraries/UniswapV3Depth.sol";
 /// - `MAX_COST` is more than the pool's fee and what the oracle may be off while all is well (a feed's deviation threshold).
 /// - Who withdraws may trade against the pool around it. It costs the strategy at most what `previewRedeem` has taken off.
 /// - The oracle, the inner vault and both tokens are trusted as a strategy is: a lie is a lie about this strategy's value.
-/// - A token that its issuer can freeze, or keeps to a list of holders, can be refused to this contract at any time. It keeps its
-///   value then, and `max*` do not see that nothing goes in or out.
+/// - A token that its issuer can freeze, or keeps to a list of holders, can be refused to this contract at any time. It keeps
+///   its value then, and `max*` do not see that nothing goes in or out.
 contract SwapStrategy is
     ERC4626,
     ReentrancyGuardTransient,
