@@ -27,7 +27,8 @@ DEFAULT_BOOK = Path("out/devnet.json")
     type=click.Choice(PRESETS),
     default=PRESETS[0],
     show_default=True,
-    help="lending: Aave V3 markets. defi: a Compound V2 market and a feed of ETH besides.",
+    help="lending: Aave V3 markets. defi: a Compound V2 market and a feed of ETH besides. rwa: that feed, USDY, mETH "
+    "and an index token besides.",
 )
 @click.option("--rpc", metavar="URL", help="Deploy onto the Anvil that already runs there, and return.")
 @click.option(
@@ -100,6 +101,12 @@ def _finish(devnet: Devnet, url: str, out: Path) -> None:
         others.add_row(f"Compound V2 market of USDC, {rate}; accrues by block", devnet.compound.market.address)
     if devnet.eth_feed is not None:
         others.add_row("Feed of ETH in dollars, free to set", devnet.eth_feed.address)
+    if devnet.rwa is not None:
+        others.add_row("USDY, by a stand-in: holders on the deployer's list only", devnet.rwa.usdy.address)
+        others.add_row("mETH, by a stand-in", devnet.rwa.meth.address)
+        others.add_row("MI4, by an index token of Set V2", devnet.rwa.mi4.address)
+        for name, pool in devnet.rwa.pools.items():
+            others.add_row(f"Uniswap pool of USDC and {name}", pool.address)
     for index, (role, address) in enumerate(devnet.accounts.items()):
         money = f", {DEPOSITOR_USDC:,} USDC" if role in DEPOSITORS else ""
         others.add_row(f"{index} {role}{money}", address)

@@ -14,7 +14,7 @@ import {ISetToken} from "../interfaces/set/ISetToken.sol";
 /// - the basket has other parts than at deployment, or more of one: the manager has traded. One unit that rises while another
 ///   falls could be seen halfway,
 /// - a part is held elsewhere, or owed: what that is worth is not known here.
-/// Every part's oracle has the same quote token. A strategy gives its oracle 200,000 gas: enough for about six parts.
+/// Every part's oracle has the same quote token. A strategy gives its oracle 200,000 gas: enough for four parts with feeds.
 contract BasketOracle is IOracle {
     /* TYPES AND STORAGE */
 

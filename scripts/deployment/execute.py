@@ -19,7 +19,7 @@ from keeper.inspect.report import plain_limit
 from keeper.inspect.roles import ADMIN, GOVERNOR, GUARDIAN, ROLE_NAMES, function_roles, memberships
 from keeper.inspect.state import VaultState, inspect_vault
 from scripts.deployment.plan import DeploymentPlan
-from scripts.deployment.venues import Check
+from scripts.deployment.prices import Check
 from scripts.errors import PlanRefusedError, VerificationError
 from scripts.protocols.artifacts import access_manager, load_contract
 from scripts.protocols.chain import Chain, node_of

@@ -7,6 +7,7 @@ from typing import Any
 
 from eth_typing import ChecksumAddress
 from web3 import Web3
+from web3.contract import Contract
 
 from agent.units import DAY, WAD, YEAR, span
 from agent.vault.limits import NO_CAP, to_wad
@@ -17,17 +18,23 @@ from keeper.inspect.report import SAFE_UNWIND_LOSS
 from keeper.inspect.words import money, percent
 from keeper.snapshot import LimitsSnapshot
 from scripts.deployment.limits import check_limits
-from scripts.deployment.venues import AaveV3, CompoundV2, Existing, PriceFeed, Swap, Venue
+from scripts.deployment.prices import Basket, Feeds, Price, PriceFeed, Rate
+from scripts.deployment.venues import AaveV3, CompoundV2, Existing, Swap, Venue
 from scripts.errors import PlanRefusedError
 from scripts.protocols.aave import ZERO
 from scripts.protocols.chain import node_of
 from scripts.protocols.devnet import FEED_DECIMALS, Devnet
+from scripts.protocols.rwa import Rwa
 
 DEPLOYMENT_GAS = 15_000_000  # AccessManager, vault, lens, groups and the calls between them; measured, rounded up
 STRATEGY_GAS = 2_500_000
 DEFAULT_DELAY = 2 * DAY
 MIN_DELAY = DAY  # off a local chain
 MAX_DELAY = 30 * DAY
+DEVNET_COST = 0.01
+"""Most that a trade may cost in a devnet's pools."""
+DEVNET_GROWTH = 0.1
+"""Most that an issuer's rate grows in a year there."""
 
 
 @dataclass(frozen=True)
@@ -259,15 +266,38 @@ def plan_on(devnet: Devnet, limits: LimitsFile, policy_hash: str, **changes: Any
 
 
 def venues_of(devnet: Devnet) -> dict[str, Venue]:
-    """Return the venues of a devnet by name: its Aave markets, and with the preset `defi` `compound` and `eth`."""
+    """Return the venues of a devnet by name: its Aave markets, and what its preset has besides."""
     found: dict[str, Venue] = {name: AaveV3(market.pool.address) for name, market in devnet.markets.items()}
     if devnet.compound is not None:
         found["compound"] = CompoundV2(devnet.compound.market.address, devnet.compound.blocks_per_year)
     if devnet.eth_feed is not None:
-        # Nobody answers anew on a devnet, so an answer is good for a year.
-        feed = PriceFeed(devnet.eth_feed.address, FEED_DECIMALS, round(YEAR), 10, 100_000)
-        found["eth"] = Swap(devnet.uniswap.pool.address, 0.01, feed)
+        eth = _devnet_feed(devnet.eth_feed, 10, 100_000)
+        found["eth"] = Swap(devnet.uniswap.pool.address, DEVNET_COST, eth)
+        if devnet.rwa is not None:
+            found |= _rwa_venues(devnet.rwa, devnet.weth.address, eth, issuer=devnet.accounts["deployer"])
     return found
+
+
+def _rwa_venues(rwa: Rwa, weth: ChecksumAddress, eth: Price, issuer: ChecksumAddress) -> dict[str, Venue]:
+    """Return the venues of tokenised assets; the issuer's rates have 18 decimals, as the tokens."""
+    dollars = bytes.fromhex(rwa.usdy_oracle.encode_abi("getPrice").removeprefix("0x"))
+    ether = bytes.fromhex(rwa.meth.encode_abi("mETHToETH", args=[WAD]).removeprefix("0x"))
+    meth = Rate(rwa.meth.address, ether, 18, DEVNET_GROWTH, eth)
+    btc = _devnet_feed(rwa.btc_feed, 100, 10_000_000)
+    prices: dict[str, Price] = {
+        "usdy": Rate(rwa.usdy_oracle.address, dollars, 18, DEVNET_GROWTH),
+        "meth": meth,
+        "mi4": Basket(rwa.mi4.address, ((rwa.wbtc.address, btc), (weth, eth), (rwa.meth.address, meth))),
+    }
+    return {
+        name: Swap(pool.address, DEVNET_COST, prices[name], issuer=issuer if name == "usdy" else None)
+        for name, pool in rwa.pools.items()
+    }
+
+
+def _devnet_feed(feed: Contract, lowest: float, highest: float) -> Feeds:
+    """Nobody answers anew on a devnet, so an answer is good for a year."""
+    return Feeds(PriceFeed(feed.address, FEED_DECIMALS, round(YEAR), lowest, highest))
 
 
 def _check_delay(delay: int, local: bool, allow_none: bool) -> list[str]:

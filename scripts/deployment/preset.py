@@ -16,7 +16,8 @@ from web3 import Web3
 from agent.vault.limits_file import describe
 from keeper.chain.address import Address
 from keeper.chain.rpc import UNREADABLE
-from scripts.deployment.venues import AaveV3, CompoundV2, Existing, PriceFeed, Swap, Venue
+from scripts.deployment.prices import Feeds, PriceFeed
+from scripts.deployment.venues import AaveV3, CompoundV2, Existing, Swap, Venue
 from scripts.errors import PresetError
 from scripts.protocols.chain import node_of
 
@@ -168,14 +169,12 @@ class Preset(_Table):
             return Existing(address)
         if isinstance(venue, CompoundVenue):
             return CompoundV2(address, venue.blocks_per_year)
-        return Swap(
-            address,
-            venue.max_cost,
+        price = Feeds(
             self._feed(venue.base),
             self._feed(venue.quote) if venue.quote else None,
-            self._build(self.venues[venue.inner]) if venue.inner else None,
             Web3.to_checksum_address(self.feeds[venue.sequencer].address) if venue.sequencer else None,
         )
+        return Swap(address, venue.max_cost, price, self._build(self.venues[venue.inner]) if venue.inner else None)
 
     def _feed(self, name: str) -> PriceFeed:
         feed = self.feeds[name]

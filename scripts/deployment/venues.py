@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from eth_typing import ChecksumAddress
+from eth_typing import ChecksumAddress, HexStr
 from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import Web3Exception
@@ -13,15 +13,15 @@ from web3.exceptions import Web3Exception
 from agent.units import WAD
 from keeper.chain.rpc import UNREADABLE
 from keeper.inspect.words import percent
+from scripts.deployment.prices import Check, Price
 from scripts.protocols.aave import POOL, ZERO
 from scripts.protocols.artifacts import load_contract
-from scripts.protocols.chain import Chain, contract_at, node_of
+from scripts.protocols.chain import Chain, Unlocked, contract_at, describe_revert, node_of
 
-Check = tuple[str, Any, Any]
-"""What, as it is, and as it was planned."""
 MIN_MARKET_SUPPLY = 10**10
 """As `CompoundV2Strategy.MIN_MARKET_SUPPLY`."""
-NO_FEED = (ZERO, 0, 0, 0)
+ANYBODY = Web3.to_checksum_address("0x" + "b0" * 20)
+"""An address that is on nobody's list."""
 
 
 class Venue(ABC):
@@ -188,52 +188,26 @@ class CompoundV2(Venue):
 
 
 @dataclass(frozen=True)
-class PriceFeed:
-    """A feed of Chainlink's kind, and the answers of it that are believed.
-
-    Attributes
-    ----------
-    heartbeat
-        Seconds within which it answers again.
-    lowest, highest
-        Least and largest plausible price.
-    """
-
-    aggregator: ChecksumAddress
-    decimals: int
-    heartbeat: int
-    lowest: float
-    highest: float
-
-    def struct(self) -> tuple[Any, ...]:
-        """Return the struct as `ChainlinkOracle` takes it."""
-        bounds = (round(price * 10**self.decimals) for price in (self.lowest, self.highest))
-        return (self.aggregator, self.heartbeat, *bounds)
-
-
-@dataclass(frozen=True)
 class Swap(Venue):
-    """Another token, bought and sold in a Uniswap V3 pool at the price of feeds, through a new `SwapStrategy`.
+    """Another token, bought and sold in a Uniswap V3 pool at an oracle's price, through a new `SwapStrategy`.
 
     Attributes
     ----------
     max_cost
-        Most that a trade may cost against the feeds' price, its fee included, as a share.
-    base, quote
-        Feeds of the token and of the asset; without the latter the former is in the asset.
+        Most that a trade may cost against the oracle's price, its fee included, as a share.
+    price
+        Of the token in the asset.
     inner
         What the token is put into: an ERC-4626 vault of it that stands, or one that is deployed over a venue.
-    sequencer, grace
-        Feed of a rollup's sequencer, and the seconds that it must have been up.
+    issuer
+        Who puts the strategy on the token's list of holders, an account that the node has unlocked: for a devnet.
     """
 
     pool: ChecksumAddress
     max_cost: float
-    base: PriceFeed
-    quote: PriceFeed | None = None
+    price: Price
     inner: Venue | None = None
-    sequencer: ChecksumAddress | None = None
-    grace: int = 3600
+    issuer: ChecksumAddress | None = None
     kind: ClassVar[str] = "swap"
 
     @property
@@ -249,7 +223,7 @@ class Swap(Venue):
         return f"new strategy that swaps on Uniswap V3 pool {self.pool} within {bound}{inner}"
 
     def check(self, w3: Web3, asset: ChecksumAddress) -> list[str]:
-        """Whether it is a pool of the asset, its feeds answer, and their price is near the pool's."""
+        """Whether it is a pool of the asset, there is a price, and the token goes to whoever buys it there."""
         pool = contract_at(w3, self.pool, load_contract("IUniswapV3Pool")).functions
         try:
             tokens, fee = (pool.token0().call(), pool.token1().call()), pool.fee().call()
@@ -260,26 +234,25 @@ class Swap(Venue):
         reasons = []
         if not fee / 1e6 < self.max_cost < 1:
             reasons.append(f"max_cost {self.max_cost:.2%} must be more than the pool's fee of {fee / 1e6:.2%}")
-        reasons += [reason for feed in (self.base, self.quote) if feed for reason in self._check_feed(w3, feed)]
+        token = tokens[1 - tokens.index(asset)]
+        reasons += self.price.check(w3)
         if self.inner:
-            reasons += self.inner.check(w3, tokens[1 - tokens.index(asset)])
-        return reasons
+            reasons += self.inner.check(w3, token)
+        return reasons + self._check_holders(w3, token)
 
-    @staticmethod
-    def _check_feed(w3: Web3, feed: PriceFeed) -> list[str]:
-        functions = contract_at(w3, feed.aggregator, load_contract("IAggregator")).functions
-        try:
-            decimals, (_, answer, _, updated, _) = functions.decimals().call(), functions.latestRoundData().call()
-        except Web3Exception:
-            return [f"{feed.aggregator} is not a price feed on chain {w3.eth.chain_id}"]
-        if decimals != feed.decimals:
-            return [f"the feed {feed.aggregator} has {decimals} decimals, not {feed.decimals}"]
-        age = w3.eth.get_block("latest")["timestamp"] - updated
-        if age > feed.heartbeat:
-            return [f"the feed {feed.aggregator} answered {age:,} s ago, and its heartbeat is {feed.heartbeat:,} s"]
-        price = answer / 10**decimals
-        if not feed.lowest <= price <= feed.highest:
-            return [f"the feed {feed.aggregator} says {price:g}, outside {feed.lowest:g} to {feed.highest:g}"]
+    def _check_holders(self, w3: Web3, token: ChecksumAddress) -> list[str]:
+        """Let the pool pay out of the token, without sending it: first to itself, then to a new address."""
+        contract = contract_at(w3, token, load_contract("StandInUsdy"))
+        if contract.functions.balanceOf(self.pool).call() == 0:
+            return [f"the pool {self.pool} has none of the token {token}"]
+        new = [] if self.issuer else [(ANYBODY, "a strategy that its issuer has not listed")]
+        for receiver, who in ((self.pool, "its pool"), *new):
+            data = contract.encode_abi("transfer", args=[receiver, 1])
+            try:
+                w3.eth.call({"from": self.pool, "to": token, "data": HexStr(data)})
+            except Web3Exception as error:
+                why = describe_revert(error, contract.abi)
+                return [f"the token {token} refuses {who}, and a vault could not hold it: {why}"]
         return []
 
     def deploy(self, chain: Chain, asset: ChecksumAddress, title: str, symbol: str) -> Contract:
@@ -288,25 +261,24 @@ class Swap(Venue):
         first, second = pool.token0().call(), pool.token1().call()
         token = second if first == asset else first
         decimals = [node_of(chain.w3).read("Vault", each, "decimals") for each in (token, asset)]
-        oracle = chain.deploy(
-            load_contract("ChainlinkOracle"),
-            *(self.base.struct(), self.quote.struct() if self.quote else NO_FEED, *decimals),
-            *(self.sequencer or ZERO, self.grace),
-        )
+        oracle = self.price.deploy(chain, *decimals)
         inner = self.inner.deploy(chain, token, f"{title} (inner)", f"{symbol}-inner").address if self.inner else ZERO
         cost = round(self.max_cost * WAD)
-        return chain.deploy(load_contract("SwapStrategy"), asset, self.pool, inner, oracle.address, cost, title, symbol)
+        made = chain.deploy(load_contract("SwapStrategy"), asset, self.pool, inner, oracle, cost, title, symbol)
+        if self.issuer:
+            listed = chain.at(token, load_contract("StandInUsdy")).functions.setAllowed(made.address, True)
+            chain.send(listed, sender=Unlocked(chain.w3, self.issuer))
+        return made
 
     def facts(self, w3: Web3, strategy: ChecksumAddress) -> Iterator[Check]:
-        """Yield the pool, the bound, and the oracle's feeds."""
+        """Yield the pool, the bound, what the price comes from, and whether the strategy may hold the token."""
         functions = contract_at(w3, strategy, load_contract("SwapStrategy")).functions
-        oracle = contract_at(w3, functions.ORACLE().call(), load_contract("ChainlinkOracle")).functions
         yield "pool", functions.POOL().call(), self.pool
         yield "max cost", functions.MAX_COST().call(), round(self.max_cost * WAD)
-        yield "feed", oracle.BASE_FEED().call(), self.base.aggregator
-        yield "heartbeat", oracle.BASE_HEARTBEAT().call(), self.base.heartbeat
-        yield "feed of the asset", oracle.QUOTE_FEED().call(), self.quote.aggregator if self.quote else ZERO
-        yield "sequencer", oracle.SEQUENCER().call(), self.sequencer or ZERO
+        yield from self.price.facts(w3, functions.ORACLE().call())
+        if self.issuer:
+            token = contract_at(w3, functions.TOKEN().call(), load_contract("StandInUsdy")).functions
+            yield "on the token's list", token.isAllowed(strategy).call(), True
         inner = functions.INNER().call()
         if self.inner is None:
             yield "inner vault", inner, ZERO

@@ -1,6 +1,7 @@
 """The whole devnet in one call: tokens, three Aave V3 markets, Uniswap V3, funded accounts, and its address book.
 
-The preset `defi` adds a Compound V2 market and a price feed of ETH, so that a vault can hold ETH by a swap.
+The preset `defi` adds a Compound V2 market and a price feed of ETH, so that a vault can hold ETH by a swap; `rwa` adds
+that feed and tokenised assets as on Mantle.
 """
 
 import json
@@ -21,6 +22,7 @@ from scripts.protocols.anvil import MNEMONIC, require_anvil, rpc
 from scripts.protocols.artifacts import USDC, USDC_UNIT, WETH, WETH_UNIT, load_contract
 from scripts.protocols.chain import Chain, Unlocked
 from scripts.protocols.compound import CompoundMarket
+from scripts.protocols.rwa import BTC_PRICE, MINT, Rwa, deploy_rwa
 from scripts.protocols.uniswap import Uniswap
 
 DEPOSITORS = ("alice", "bob", "carol")
@@ -33,7 +35,7 @@ OUTSIDE_BORROW = 50_000_000
 COLLATERAL = 500_000  # WETH in each market; at the oracle's price it carries eight times the outside supply
 PRINTING_PRESS = 10**12  # USDC for the borrower, who pays interest for years
 MARKET_MAKER_WETH = 20_000
-PRESETS = ("lending", "defi")
+PRESETS = ("lending", "defi", "rwa")
 BLOCKS_PER_YEAR = 365 * 24 * 60 * 5  # one in twelve seconds, as on Ethereum
 FEED_DECIMALS = 8
 
@@ -52,8 +54,9 @@ class Devnet:
         Role -> address; all are unlocked in the Anvil: its accounts in the order of `ROLES`, and `guardian`.
     markets
         Name (`aave-a` ...) -> market.
-    compound, eth_feed
-        A Compound V2 market of USDC, and a feed of ETH in dollars that anybody may set; with the preset `defi` only.
+    compound, eth_feed, rwa
+        A Compound V2 market of USDC, with the preset `defi`; tokenised assets, with `rwa`; and with either a feed of
+        ETH in dollars that anybody may set.
     """
 
     chain: Chain
@@ -64,6 +67,7 @@ class Devnet:
     uniswap: Uniswap
     compound: CompoundMarket | None = None
     eth_feed: Contract | None = None
+    rwa: Rwa | None = None
 
     @property
     def w3(self) -> Web3:
@@ -87,6 +91,7 @@ class Devnet:
             "uniswap": self.uniswap.to_book(),
             **({} if self.compound is None else {"compound": self.compound.to_book()}),
             **({} if self.eth_feed is None else {"feeds": {"ETH/USD": self.eth_feed.address}}),
+            **({} if self.rwa is None else {"rwa": self.rwa.to_book()}),
             "accounts": dict(self.accounts),
         }
 
@@ -106,7 +111,7 @@ class Devnet:
         if not w3.eth.get_code(book["tokens"]["USDC"]["address"]):
             raise AddressBookError("The node has no devnet: it was restarted. Run `ape run devnet` again.")
         chain = Chain(w3, Unlocked(w3, book["accounts"]["deployer"]))
-        market, feeds = book.get("compound"), book.get("feeds", {})
+        market, feeds, assets = book.get("compound"), book.get("feeds", {}), book.get("rwa")
         return cls(
             chain=chain,
             accounts=book["accounts"],
@@ -116,6 +121,7 @@ class Devnet:
             uniswap=Uniswap.from_book(chain, book["uniswap"]),
             compound=CompoundMarket.from_book(chain, market) if market else None,
             eth_feed=chain.at(feeds["ETH/USD"], load_contract("StandInFeed")) if "ETH/USD" in feeds else None,
+            rwa=Rwa.from_book(chain, assets) if assets else None,
         )
 
 
@@ -179,7 +185,7 @@ def deploy_devnet(w3: Web3, say: Progress = lambda line: None, preset: str = PRE
         "market_maker": MARKET_MAKER_WETH * aave.ETH_PRICE,
         **dict.fromkeys(DEPOSITORS, DEPOSITOR_USDC),
     }
-    mint = usdc.get_function_by_signature("mint(address,uint256)")  # two functions have this name
+    mint = usdc.get_function_by_signature(MINT)
     for role, amount in money.items():
         chain.send(mint(accounts[role], amount * USDC_UNIT))
     for role, amount in {"borrower": len(markets) * COLLATERAL, "market_maker": MARKET_MAKER_WETH}.items():
@@ -192,7 +198,9 @@ def deploy_devnet(w3: Web3, say: Progress = lambda line: None, preset: str = PRE
     say("Uniswap V3")
     exchange = uniswap.deploy_uniswap(chain, usdc, weth, aave.ETH_PRICE, people["market_maker"], MARKET_MAKER_WETH)
     devnet = Devnet(chain, accounts, usdc, weth, markets, exchange)
-    return devnet if preset == PRESETS[0] else _with_defi(devnet, say)
+    if preset == "defi":
+        return _with_defi(devnet, say)
+    return with_rwa(devnet, say) if preset == "rwa" else devnet
 
 
 def _with_defi(devnet: Devnet, say: Progress) -> Devnet:
@@ -200,16 +208,30 @@ def _with_defi(devnet: Devnet, say: Progress) -> Devnet:
     supplier, borrower = devnet.sender("supplier"), devnet.sender("borrower")
     say("Compound V2")
     market = compound.deploy_market(chain, usdc, weth, aave.ETH_PRICE, BLOCKS_PER_YEAR, supplier, borrower)
-    mint = usdc.get_function_by_signature("mint(address,uint256)")
+    mint = usdc.get_function_by_signature(MINT)
     chain.send(mint(supplier.address, OUTSIDE_SUPPLY * USDC_UNIT))
     rpc(devnet.w3, "anvil_setBalance", borrower.address, hex((COLLATERAL + 10_000) * WETH_UNIT))
     chain.send(weth.functions.deposit(), sender=borrower, value=COLLATERAL * WETH_UNIT)
     compound.fill_market(market, usdc, weth, OUTSIDE_SUPPLY, OUTSIDE_BORROW, COLLATERAL)
     say("price feed")
+    return replace(devnet, compound=market, eth_feed=_deploy_feed(chain, aave.ETH_PRICE))
+
+
+def with_rwa(devnet: Devnet, say: Progress = lambda line: None) -> Devnet:
+    """Add USDY, mETH and an index token, their pools, and feeds of ETH and bitcoin."""
+    say("price feeds")
+    chain, maker = devnet.chain, devnet.sender("market_maker")
+    eth_feed, btc_feed = _deploy_feed(chain, aave.ETH_PRICE), _deploy_feed(chain, BTC_PRICE)
+    say("USDY, mETH and an index token")
+    assets = deploy_rwa(chain, devnet.usdc, devnet.weth, devnet.uniswap, aave.ETH_PRICE, btc_feed, maker)
+    return replace(devnet, eth_feed=eth_feed, rwa=assets)
+
+
+def _deploy_feed(chain: Chain, price: int) -> Contract:
     feed = chain.deploy(load_contract("StandInFeed"), FEED_DECIMALS)
-    now = devnet.w3.eth.get_block("latest")["timestamp"]
-    chain.send(feed.functions.set(aave.ETH_PRICE * 10**FEED_DECIMALS, now))
-    return replace(devnet, compound=market, eth_feed=feed)
+    now = chain.w3.eth.get_block("latest")["timestamp"]
+    chain.send(feed.functions.set(price * 10**FEED_DECIMALS, now))
+    return feed
 
 
 def _unlock_guardian(w3: Web3) -> ChecksumAddress:

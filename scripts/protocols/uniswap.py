@@ -1,6 +1,6 @@
 """Uniswap V3 from the bytecode of its npm packages, with one USDC/WETH 0.05 % pool that is liquid at every price."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from typing import Any, Self
@@ -70,16 +70,31 @@ def deploy_uniswap(chain: Chain, usdc: Contract, weth: Contract, price: int, pro
     router = chain.deploy(ROUTER, factory.address, weth.address)
     quoter = chain.deploy(QUOTER, factory.address, weth.address)
 
-    amounts = {usdc.address: depth * price * USDC_UNIT, weth.address: depth * WETH_UNIT}
-    token0, token1 = sorted(amounts, key=lambda address: int(address, 16))
-    sqrt_price = isqrt((amounts[token1] << 192) // amounts[token0])  # Q64.96
-    chain.send(manager.functions.createAndInitializePoolIfNecessary(token0, token1, FEE, sqrt_price))
-    for token in (usdc, weth):
+    sides = ((usdc, depth * price * USDC_UNIT), (weth, depth * WETH_UNIT))
+    pool = create_pool(chain, factory, sides)
+    provide(chain, manager, sides, provider)
+    return Uniswap(factory, manager, router, quoter, pool)
+
+
+def create_pool(chain: Chain, factory: Contract, sides: Sequence[tuple[Contract, int]]) -> Contract:
+    """Create a pool of two tokens, which opens at the price at which these amounts of them are worth the same."""
+    (token0, amount0), (token1, amount1) = _sorted(sides)
+    chain.send(factory.functions.createPool(token0.address, token1.address, FEE))
+    pool = chain.at(factory.functions.getPool(token0.address, token1.address, FEE).call(), POOL)
+    chain.send(pool.functions.initialize(isqrt((amount1 << 192) // amount0)))  # Q64.96
+    return pool
+
+
+def provide(chain: Chain, manager: Contract, sides: Sequence[tuple[Contract, int]], provider: Sender) -> None:
+    """Put these amounts into the pool of the two tokens, as a full-range position of `provider`, who must hold them."""
+    (token0, amount0), (token1, amount1) = _sorted(sides)
+    for token in (token0, token1):
         chain.approve(token, manager.address, provider)
     deadline = chain.w3.eth.get_block("latest")["timestamp"] + 86_400
-    pair, ticks, minimum = (token0, token1, FEE), (-MAX_TICK, MAX_TICK), (0, 0)
-    wanted = (amounts[token0], amounts[token1])
-    position = (*pair, *ticks, *wanted, *minimum, provider.address, deadline)
+    pair, ticks, minimum = (token0.address, token1.address, FEE), (-MAX_TICK, MAX_TICK), (0, 0)
+    position = (*pair, *ticks, amount0, amount1, *minimum, provider.address, deadline)
     chain.send(manager.functions.mint(position), sender=provider)
-    pool = chain.at(factory.functions.getPool(token0, token1, FEE).call(), POOL)
-    return Uniswap(factory, manager, router, quoter, pool)
+
+
+def _sorted(sides: Sequence[tuple[Contract, int]]) -> list[tuple[Contract, int]]:
+    return sorted(sides, key=lambda side: int(side[0].address, 16))

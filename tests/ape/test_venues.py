@@ -1,6 +1,5 @@
 """Venues beside Aave: a Compound V2 market and a swap on Uniswap V3, from plan to redemption, on real bytecode."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,27 +10,23 @@ import pytest
 from web3.contract import Contract
 from web3.exceptions import ContractLogicError
 
-from agent.policies.load import load_policy
-from agent.vault.limits_file import LimitsFile
 from agent.vault.portfolio import Costs
 from agent.vault.replay import replay
-from keeper.chain.signer import write_keystore
-from keeper.config import build_config
-from keeper.cycle import CycleResult, Keeper
-from keeper.snapshot import Snapshot, read_snapshot
 from scripts.deployment.execute import deploy_vault, verify
 from scripts.deployment.plan import plan_on, venues_of
 from scripts.deployment.preset import Preset
-from scripts.deployment.venues import AaveV3, CompoundV2, Existing, PriceFeed, Swap, Venue
+from scripts.deployment.prices import Feeds, PriceFeed
+from scripts.deployment.venues import AaveV3, CompoundV2, Existing, Swap, Venue
 from scripts.errors import PlanRefusedError, VerificationError
 from scripts.protocols import compound
 from scripts.protocols.aave import ETH_PRICE
 from scripts.protocols.anvil import Anvil, connect, free_port, number_before, rpc
 from scripts.protocols.artifacts import USDC_UNIT, WETH_UNIT, load_contract
-from scripts.protocols.chain import describe_revert, node_of
+from scripts.protocols.chain import describe_revert
 from scripts.protocols.compound import CompoundMarket
 from scripts.protocols.devnet import Devnet, deploy_devnet, read_book
 from tests.ape.house import HOLD, House
+from tests.ape.steered import Steered, answer, limits_of, pass_hours, snapshot_of
 
 POLICY = "0x" + "ab" * 32
 BLOCKS_PER_YEAR = 365 * 24 * 60
@@ -60,32 +55,8 @@ def feed(devnet: Devnet) -> PriceFeed:
     return PriceFeed(made.address, 8, 3600, 10, 100_000)
 
 
-def answer(devnet: Devnet, feed: str, price: float, age: int = 0) -> None:
-    now = devnet.w3.eth.get_block("latest")["timestamp"]
-    functions = devnet.chain.at(feed, load_contract("StandInFeed")).functions
-    devnet.chain.send(functions.set(round(price * 10**8), now - age))
-
-
-def swap_of(devnet: Devnet, feed: PriceFeed, **changes: Any) -> Swap:
-    return replace(Swap(devnet.uniswap.pool.address, 0.01, feed), **changes)
-
-
-def limits_of(names: Sequence[str], cap: float = 0.98, loss: float = 0.02) -> LimitsFile:
-    return LimitsFile.model_validate(
-        {
-            "idle_floor": 0.02,
-            "max_drawdown": 0.1,
-            "max_growth_rate": 0.5,
-            "loss_budget": {"capacity": loss},
-            "strategies": [{"name": name, "relative_cap": cap} for name in names],
-        }
-    )
-
-
-def snapshot_of(house: House) -> Snapshot:
-    """Read the vault as its keeper does. An inspection reads old blocks, which Anvil forgets where many are mined."""
-    node = node_of(house.w3)
-    return read_snapshot(node, lens=house.lens.address, vault=house.vault.address, max_block_age=1e12, clock=time.time)
+def swap_of(devnet: Devnet, feed: PriceFeed, quote: PriceFeed | None = None, **changes: Any) -> Swap:
+    return replace(Swap(devnet.uniswap.pool.address, 0.01, Feeds(feed, quote)), **changes)
 
 
 def test_vault_over_all_kinds__planned_deployed_filled_and_left(
@@ -178,49 +149,6 @@ def costs_of(house: House, worth: Sequence[float], block: int) -> Costs:
 
 
 # --- steered by the keeper ---------------------------------------------------------------------------------------
-
-
-class Steered:
-    """A vault over venues with a keeper of its own, and 100,000 USDC in it."""
-
-    def __init__(self, devnet: Devnet, venues: dict[str, Venue], policy: str, folder: Path, cap: float) -> None:
-        self.devnet = devnet
-        self.address = write_keystore(folder / "keystore.json", "secret")
-        (folder / "password").write_text("secret")
-        rpc(devnet.w3, "anvil_setBalance", self.address, hex(WETH_UNIT))
-        digest = load_policy(policy).digest
-        plan = plan_on(devnet, limits_of(list(venues), cap), digest, venues=venues, seed=0, keeper=self.address)
-        self.house = House(devnet, deploy_vault(devnet.chain, plan))
-        self.house.deposit("alice", 100_000 * USDC_UNIT)
-        self._raw = {
-            "rpc_url": str(getattr(devnet.w3.provider, "endpoint_uri", "")),
-            "chain_id": plan.chain_id,
-            "vault": self.house.vault.address,
-            "lens": self.house.lens.address,
-            "policy": policy,
-            "journal": str(folder / "journal.sqlite"),
-            "keystore": str(folder / "keystore.json"),
-            "password_file": str(folder / "password"),
-            "native_price": float(ETH_PRICE),
-        }
-        self._folder = folder
-
-    def cycle(self, **changes: Any) -> CycleResult:
-        """Run a keeper that was just started through one cycle, live."""
-        config = build_config({**self._raw, **changes}, self._folder)
-        with Keeper(config, clock=lambda: float(self.devnet.w3.eth.get_block("latest")["timestamp"])) as keeper:
-            return keeper.cycle(live=True)
-
-    def weights(self) -> list[float]:
-        """Return the shares of NAV."""
-        state = snapshot_of(self.house)
-        return [strategy.assets / state.nav for strategy in state.strategies]
-
-
-def pass_hours(devnet: Devnet, hours: int, feed: PriceFeed | None = None) -> None:
-    rpc(devnet.w3, "anvil_mine", hex(hours * 60), hex(60))
-    if feed is not None:
-        answer(devnet, feed.aggregator, ETH_PRICE)
 
 
 def test_keeper__over_all_kinds_of_venues__goes_where_its_policy_wants(
@@ -414,18 +342,21 @@ def test_compound_market__survives_its_address_book(devnet: Devnet, market: Comp
     assert 0.005 < again.supply_rate() < 0.02  # 40 % lent out at 2.5 %, less the reserve factor
 
 
-def test_devnet_preset_defi__its_book_names_every_venue(devnet: Devnet, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("preset", "added"), [("defi", ["compound", "eth"]), ("rwa", ["eth", "usdy", "meth", "mi4"])])
+def test_devnet_preset__its_book_names_every_venue(
+    devnet: Devnet, tmp_path: Path, preset: str, added: list[str]
+) -> None:
     anvil = Anvil(port=free_port())
     anvil.start()
     try:
-        made = deploy_devnet(connect(anvil.url), preset="defi")
+        made = deploy_devnet(connect(anvil.url), preset=preset)
         made.save(tmp_path / "devnet.json")
         again = Devnet.from_book(connect(anvil.url), read_book(tmp_path / "devnet.json"))
         assert again.to_book() == made.to_book()
         venues = venues_of(again)
-        assert list(venues) == [*devnet.markets, "compound", "eth"]
-        plan = plan_on(again, limits_of(["compound", "eth"]), POLICY)
-        assert len(deploy_vault(again.chain, plan).strategies) == 2
+        assert list(venues) == [*devnet.markets, *added]
+        plan = plan_on(again, limits_of(added), POLICY)
+        assert len(deploy_vault(again.chain, plan).strategies) == len(added)
     finally:
         anvil.stop()
     assert list(venues_of(devnet)) == list(devnet.markets)
