@@ -56,6 +56,8 @@ def test_presets__say_what_stays_out_and_why() -> None:
     for name in ("MI4", "usdy"):
         with pytest.raises(PresetError, match="only holders on the issuer's list"):
             mantle.refuse(["aave", name])
+    with pytest.raises(PresetError, match="its pool on Agni"):
+        mantle.refuse(["meth"])
     mantle.refuse(["aave"])
     circle = load_preset("sepolia").resolve("usdc-circle")
     assert load_preset("sepolia").venues_of(circle) == {}  # Aave lends its own USDC there
