@@ -102,7 +102,7 @@ def _finish(devnet: Devnet, url: str, out: Path) -> None:
     if devnet.eth_feed is not None:
         others.add_row("Feed of ETH in dollars, free to set", devnet.eth_feed.address)
     if devnet.rwa is not None:
-        others.add_row("USDY, by a stand-in: holders on the deployer's list only", devnet.rwa.usdy.address)
+        others.add_row("USDY, by a stand-in, for listed holders", devnet.rwa.usdy.address)
         others.add_row("mETH, by a stand-in", devnet.rwa.meth.address)
         others.add_row("MI4, by an index token of Set V2", devnet.rwa.mi4.address)
         for name, pool in devnet.rwa.pools.items():

@@ -11,10 +11,10 @@ import {ISetToken} from "../interfaces/set/ISetToken.sol";
 /// @notice A token stands for set units of each part. Who issues or redeems tokens, or sends something to them, does not change
 /// those; only the manager's modules do. A unit that falls (a fee, a loss) counts at once. There is no price where
 /// - a part has none,
-/// - the basket has other parts than at deployment, or more of one: the manager has traded. One unit that rises while another
-///   falls could be seen halfway,
+/// - the basket has other parts than at deployment, or more of one: the manager has traded,
 /// - a part is held elsewhere, or owed: what that is worth is not known here.
-/// Every part's oracle has the same quote token. A strategy gives its oracle 200,000 gas: enough for four parts with feeds.
+/// The manager and its modules are trusted to keep what the units say. Every part's oracle has the same quote token. A strategy
+/// gives its oracle 200,000 gas: enough for four parts with feeds.
 contract BasketOracle is IOracle {
     /* TYPES AND STORAGE */
 

@@ -62,7 +62,7 @@ contract StandInUsdyOracle is Ownable {
     function _power(uint256 base, uint256 exponent) private pure returns (uint256 result) {
         result = RAY;
         for (; exponent != 0; exponent >>= 1) {
-            if (exponent & 1 == 1) result = Math.mulDiv(result, base, RAY);
+            if (exponent & 1 != 0) result = Math.mulDiv(result, base, RAY);
             base = Math.mulDiv(base, base, RAY);
         }
     }

@@ -85,7 +85,13 @@ def test_keeper__over_tokenised_assets__goes_where_its_policy_wants(land: Devnet
     house = steered.house
     assert steered.cycle().outcome == "no-trade"  # it has not watched the share price yet
     pass_hours(land, 2)
-    done = steered.cycle(costs={strategy.address: {"entry": 0.0125} for strategy in house.strategies})
+    costs = {strategy.address: {"entry": 0.0125} for strategy in house.strategies}
+    strike_off(land, house.strategies[0].address)
+    barred = steered.cycle(costs=costs)
+    assert barred.outcome == "refused"
+    assert "TF" in barred.reason, barred.reason  # all that a pool says when the token refuses
+    strike_off(land, house.strategies[0].address, allowed=True)
+    done = steered.cycle(costs=costs)
     assert done.outcome == "mined", done.reason
     assert steered.weights() == pytest.approx([0.98 / 3] * 3, abs=0.005)
 
