@@ -85,7 +85,7 @@ def test_keeper__over_tokenised_assets__goes_where_its_policy_wants(land: Devnet
     house = steered.house
     assert steered.cycle().outcome == "no-trade"  # it has not watched the share price yet
     pass_hours(land, 2)
-    costs = {strategy.address: {"entry": 0.0125} for strategy in house.strategies}
+    costs = {strategy.address: {"entry": 0.003, "exit": 0.003} for strategy in house.strategies}
     strike_off(land, house.strategies[0].address)
     barred = steered.cycle(costs=costs)
     assert barred.outcome == "refused"
