@@ -16,7 +16,10 @@ interface IUniswapV3Pool {
         external
         view
         returns (int56[] memory tickCumulatives, uint160[] memory secondsPerLiquidityCumulatives);
-    function ticks(int24 tick) external view returns (uint128 liquidityGross, int128 liquidityNet);
+    function ticks(int24 tick)
+        external
+        view
+        returns (uint128 liquidityGross, int128 liquidityNet, uint256 growthOutside0, uint256 growthOutside1);
 
     /// @param amount What is paid in where it is positive, or what comes out where it is negative.
     /// @return amount0 What the pool is owed of its first token; negative where it pays.

@@ -18,6 +18,13 @@ library UniswapV3Depth {
     /// lower bound. It bounds the gas.
     uint256 private constant MAX_STEPS = 24;
 
+    /// @notice Liquidity of the pool that is not there for a trade, because it is taken out first.
+    struct Removed {
+        int24 lower;
+        int24 upper;
+        uint128 liquidity;
+    }
+
     /// @dev What a walk through the ticks carries along.
     struct Walk {
         uint160 price;
@@ -25,6 +32,7 @@ library UniswapV3Depth {
         uint128 liquidity;
         int24 spacing;
         uint256 fee;
+        Removed removed;
     }
 
     /// @notice What goes in, with the fee, and comes out until the price is `limit`; nothing where it is past that already.
@@ -35,9 +43,28 @@ library UniswapV3Depth {
         view
         returns (uint256 amountIn, uint256 amountOut)
     {
+        return depth(pool, zeroForOne, limit, Removed({lower: 0, upper: 0, liquidity: 0}));
+    }
+
+    /// @notice The same once some liquidity has been taken out.
+    function depth(IUniswapV3Pool pool, bool zeroForOne, uint160 limit, Removed memory removed)
+        internal
+        view
+        returns (uint256 amountIn, uint256 amountOut)
+    {
         Walk memory walk;
         (walk.price, walk.tick) = pool.slot0();
         (walk.liquidity, walk.spacing, walk.fee) = (pool.liquidity(), pool.tickSpacing(), pool.fee());
+        walk.removed = removed;
+        if (removed.lower <= walk.tick && walk.tick < removed.upper) walk.liquidity -= removed.liquidity;
+        return _walk(pool, zeroForOne, limit, walk);
+    }
+
+    function _walk(IUniswapV3Pool pool, bool zeroForOne, uint160 limit, Walk memory walk)
+        private
+        view
+        returns (uint256 amountIn, uint256 amountOut)
+    {
         for (uint256 i; i < MAX_STEPS && _isBefore(walk.price, limit, zeroForOne); ++i) {
             (int24 next, bool initialised) = _nextTick(pool, walk, zeroForOne);
             uint160 end = TickMath.getSqrtPriceAtTick(next);
@@ -72,7 +99,9 @@ library UniswapV3Depth {
     }
 
     function _cross(IUniswapV3Pool pool, Walk memory walk, int24 tick, bool zeroForOne) private view {
-        (, int128 net) = pool.ticks(tick);
+        (, int128 net,,) = pool.ticks(tick);
+        if (tick == walk.removed.lower) net -= int128(walk.removed.liquidity);
+        if (tick == walk.removed.upper) net += int128(walk.removed.liquidity);
         int256 liquidity = int256(uint256(walk.liquidity)) + (zeroForOne ? -int256(net) : int256(net));
         walk.liquidity = uint128(uint256(liquidity)); // as in the pool, which holds it in 128 bits
     }

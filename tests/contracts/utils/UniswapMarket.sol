@@ -3,7 +3,7 @@ pragma solidity 0.8.30;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
-import {IUniswapV3Pool} from "../../../contracts/interfaces/uniswap/IUniswapV3Pool.sol";
+import {IUniswapV3LiquidityPool} from "../../../contracts/interfaces/uniswap/IUniswapV3LiquidityPool.sol";
 import {Token} from "../mocks/Token.sol";
 import {Artifacts} from "./Artifacts.sol";
 
@@ -11,12 +11,9 @@ interface IUniswapV3Factory {
     function createPool(address a, address b, uint24 fee) external returns (address);
 }
 
-interface IFullPool is IUniswapV3Pool {
+interface IFullPool is IUniswapV3LiquidityPool {
     function initialize(uint160 sqrtPriceX96) external;
-    function mint(address recipient, int24 lower, int24 upper, uint128 amount, bytes calldata data)
-        external
-        returns (uint256, uint256);
-    function burn(int24 lower, int24 upper, uint128 amount) external returns (uint256, uint256);
+    function flash(address recipient, uint256 amount0, uint256 amount1, bytes calldata data) external;
 }
 
 /// @title A real Uniswap V3 pool of two tokens, and an outsider who provides liquidity and trades
