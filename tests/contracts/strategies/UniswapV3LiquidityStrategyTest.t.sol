@@ -176,7 +176,7 @@ abstract contract UniswapV3LiquidityStrategyTest is StrategyTest {
         assertEq(strategy.decimals(), DECIMALS + 6);
         assertEq(strategy.asset(), address(asset));
         assertEq(strategy.totalAssets(), 0);
-        assertEq(strategy.availableLiquidity() > 0, true);
+        assertGt(strategy.availableLiquidity(), 0);
     }
 
     /// @dev Gamma, 2024: a threshold of 50 to 200 % is none. Nor is one that costs more than what the price takes off.
@@ -530,6 +530,21 @@ abstract contract UniswapV3LiquidityStrategyTest is StrategyTest {
         oracle.setPrice(price);
     }
 
+    /// @dev Who pushes the pool and then collects loses us no more than adding idle fees off the price costs.
+    function test_collect_behindAPush(uint256 off) public booksCovered {
+        _put(ALICE, 5_000_000 * UNIT);
+        _trade(50_000_000 * UNIT);
+        strategy.collect();
+        _wait();
+        uint256 value = strategy.totalAssets();
+        uint256 idle = _idle();
+        assertGt(idle, 10 * UNIT);
+        _setOff(_boundOff(off));
+        strategy.collect();
+        assertLt(_idle(), idle * 3 / 5, "it was added");
+        assertGe(strategy.totalAssets() + _unit() + idle / 10_000, value);
+    }
+
     /// @dev Who enters in the block before a collection gets nothing of the fees that were earned before, nor later.
     function test_fees_notForTheJustInTime(uint256 assets, uint256 wait, bool collected) public booksCovered {
         _put(BOB, 2_000_000 * UNIT);
@@ -613,6 +628,39 @@ abstract contract UniswapV3LiquidityStrategyTest is StrategyTest {
         );
         strategy.deposit(1_000_000 * UNIT, MALLORY);
         vm.stopPrank();
+    }
+
+    /// @dev A trade of any size in front of an entry or an exit, and back behind it: it reverts, or costs within the bound. Whoever
+    /// stays loses nothing, and gets fees.
+    function test_sandwich(uint256 assets, uint256 size, bool up, bool out) public {
+        _put(ALICE, 2_000_000 * UNIT);
+        _put(BOB, 2_000_000 * UNIT);
+        market.push(price);
+        uint256 others = _worth(BOB);
+        size = bound(size, 1_000_000 * UNIT, (size % 2 == 0 ? 20_000_000 : 300_000_000) * UNIT);
+        Trader mallory = new Trader(market, pool);
+        uint256 start = mallory.worth(price);
+        mallory.trade(up != _tokenIsFirst(), up ? size : size * 1e36 / price);
+        assets = bound(assets, UNIT, 1_000_000 * UNIT);
+        asset.mint(ALICE, assets);
+        uint256 cost;
+        vm.startPrank(ALICE);
+        asset.approve(address(strategy), assets);
+        if (!out) {
+            try strategy.deposit(assets, ALICE) returns (uint256 shares) {
+                cost = assets - Math.min(assets, strategy.convertToAssets(shares));
+            } catch {}
+        } else {
+            uint256 worth = strategy.convertToAssets(strategy.balanceOf(ALICE));
+            try strategy.withdraw(assets, ALICE, ALICE) {
+                cost = worth - assets - Math.min(worth - assets, strategy.convertToAssets(strategy.balanceOf(ALICE)));
+            } catch {}
+        }
+        vm.stopPrank();
+        mallory.push(market.sqrtPrice(price));
+        assertLe(cost, assets / 100 + 2 * _unit());
+        assertLe(mallory.worth(price), start + cost + _unit(), "she takes no more than that");
+        assertGe(_worth(BOB) + _unit(), others);
     }
 
     /// @dev Bounds do not rest on what `max*` saw: a worse price than the oracle allows is refused.
@@ -710,6 +758,20 @@ abstract contract UniswapV3LiquidityStrategyTest is StrategyTest {
         assertGt(strategy.availableLiquidity(), 10_000 * UNIT);
         vm.prank(ALICE);
         strategy.withdraw(most, ALICE, ALICE);
+    }
+
+    /// @dev It says how large a position could leave now, ours or another's.
+    function test_availableLiquidity_isWhatCouldLeave(uint256 depth, uint256 off) public {
+        _put(ALICE, 1_000_000 * UNIT);
+        _drain();
+        market.provide(bound(depth, 1_000_000 * UNIT, 50_000_000 * UNIT), 100);
+        _setOff(_boundOff(off));
+        uint256 cash = strategy.availableLiquidity();
+        uint256 worth = _worth(ALICE);
+        if (worth + worth / 1000 < cash) assertEq(strategy.maxRedeem(ALICE), strategy.balanceOf(ALICE));
+        if (worth > cash + cash / 1000) assertLt(strategy.maxRedeem(ALICE), strategy.balanceOf(ALICE));
+        _moveTo(price * 2600 / 2000);
+        assertEq(strategy.availableLiquidity(), type(uint128).max, "there is no token to sell");
     }
 
     /// @dev Reads stay within what the vault gives them, among as many ticks as the walk takes.
@@ -888,6 +950,11 @@ contract Trader {
     function push(uint160 goal) external {
         (uint160 spot,) = POOL.slot0();
         if (spot != goal) POOL.swap(address(this), goal < spot, type(int128).max, goal, "");
+    }
+
+    function trade(bool zeroForOne, uint256 amount) external {
+        (uint160 lowest, uint160 highest) = (TickMath.MIN_SQRT_PRICE + 1, TickMath.MAX_SQRT_PRICE - 1);
+        POOL.swap(address(this), zeroForOne, int256(amount), zeroForOne ? lowest : highest, "");
     }
 
     function enter(UniswapV3LiquidityStrategy strategy, uint256 assets) external {
