@@ -18,8 +18,9 @@ from keeper.inspect.report import SAFE_UNWIND_LOSS
 from keeper.inspect.words import money, percent
 from keeper.snapshot import LimitsSnapshot
 from scripts.deployment.limits import check_limits
+from scripts.deployment.pools import Swap
 from scripts.deployment.prices import Basket, Feeds, Price, PriceFeed, Rate
-from scripts.deployment.venues import AaveV3, CompoundV2, Existing, Swap, Venue
+from scripts.deployment.venues import AaveV3, CompoundV2, Existing, Venue
 from scripts.errors import PlanRefusedError
 from scripts.protocols.aave import ZERO
 from scripts.protocols.chain import node_of

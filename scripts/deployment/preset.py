@@ -16,8 +16,9 @@ from web3 import Web3
 from agent.vault.limits_file import describe
 from keeper.chain.address import Address
 from keeper.chain.rpc import UNREADABLE
+from scripts.deployment.pools import Liquidity, Swap
 from scripts.deployment.prices import Feeds, PriceFeed
-from scripts.deployment.venues import AaveV3, CompoundV2, Existing, Swap, Venue
+from scripts.deployment.venues import AaveV3, CompoundV2, Existing, Venue
 from scripts.errors import PresetError
 from scripts.protocols.chain import node_of
 
@@ -61,34 +62,52 @@ class CompoundVenue(_Table):
     blocks_per_year: Annotated[int, Field(gt=0)]
 
 
-class SwapVenue(_Table):
-    """Another token, swapped in the Uniswap V3 pool at `address`; `base` and `quote` name feeds of the preset.
+class PricedPoolVenue(_Table):
+    """A Uniswap V3 pool at `address`; `base` and `quote` name feeds of the preset.
 
     Attributes
     ----------
     base, quote
         The token's feed, and the asset's: without the latter the former is in the asset.
-    inner
-        Name of a venue of the token, which it is put into.
     sequencer
         Feed of the rollup's sequencer.
     """
 
-    kind: Literal["swap"]
     asset: str
     address: Address
     max_cost: Annotated[float, Field(gt=0, lt=1)]
     base: str
     quote: str | None = None
-    inner: str | None = None
     sequencer: str | None = None
 
 
-AnyVenue = Annotated[AaveVenue | VaultVenue | CompoundVenue | SwapVenue, Field(discriminator="kind")]
+class SwapVenue(PricedPoolVenue):
+    """Another token, swapped in the pool.
+
+    Attributes
+    ----------
+    inner
+        Name of a venue of the token, which it is put into.
+    """
+
+    kind: Literal["swap"]
+    inner: str | None = None
+
+
+class LiquidityVenue(PricedPoolVenue):
+    """Liquidity between two prices of a whole token in whole assets."""
+
+    kind: Literal["uniswap-v3-liquidity"]
+    low: Annotated[float, Field(gt=0)]
+    high: Annotated[float, Field(gt=0)]
+    max_deviation: Annotated[float, Field(gt=0, lt=1)]
+
+
+AnyVenue = Annotated[AaveVenue | VaultVenue | CompoundVenue | SwapVenue | LiquidityVenue, Field(discriminator="kind")]
 
 
 class Feed(_Table):
-    """A price feed of Chainlink's kind. A swap needs its heartbeat, and the prices that are plausible."""
+    """A price feed of Chainlink's kind. A pool's needs its heartbeat, and the prices that are plausible."""
 
     address: Address
     decimals: Annotated[int, Field(ge=0, le=36)] = 8
@@ -128,9 +147,9 @@ class Preset(_Table):
         return self
 
     @model_validator(mode="after")
-    def _swaps_complete(self) -> Self:
+    def _feeds_complete(self) -> Self:
         for name, venue in self.venues.items():
-            if not isinstance(venue, SwapVenue):
+            if not isinstance(venue, PricedPoolVenue):
                 continue
             for feed in filter(None, (venue.base, venue.quote, venue.sequencer)):
                 if feed not in self.feeds:
@@ -139,9 +158,10 @@ class Preset(_Table):
                     )
             for feed in filter(None, (venue.base, venue.quote)):
                 if None in (self.feeds[feed].heartbeat, self.feeds[feed].lowest, self.feeds[feed].highest):
-                    raise ValueError(f"feeds.{feed}: the swap {name} needs its heartbeat, lowest and highest")
-            if venue.inner is not None and isinstance(self.venues.get(venue.inner), SwapVenue | None):
-                raise ValueError(f"venues.{name}: inner must name a venue that is no swap, but is {venue.inner!r}")
+                    raise ValueError(f"feeds.{feed}: the venue {name} needs its heartbeat, lowest and highest")
+            inner = venue.inner if isinstance(venue, SwapVenue) else None
+            if inner is not None and isinstance(self.venues.get(inner), PricedPoolVenue | None):
+                raise ValueError(f"venues.{name}: inner must name a venue without a pool, but is {inner!r}")
         return self
 
     def resolve(self, asset: str | None) -> str:
@@ -174,6 +194,8 @@ class Preset(_Table):
             self._feed(venue.quote) if venue.quote else None,
             Web3.to_checksum_address(self.feeds[venue.sequencer].address) if venue.sequencer else None,
         )
+        if isinstance(venue, LiquidityVenue):
+            return Liquidity(address, venue.max_cost, price, venue.low, venue.high, venue.max_deviation)
         return Swap(address, venue.max_cost, price, self._build(self.venues[venue.inner]) if venue.inner else None)
 
     def _feed(self, name: str) -> PriceFeed:

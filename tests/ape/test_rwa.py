@@ -10,8 +10,9 @@ from web3.contract import Contract
 from agent.units import DAY, HOUR
 from scripts.deployment.execute import deploy_vault, verify
 from scripts.deployment.plan import plan_on, venues_of
+from scripts.deployment.pools import Swap
 from scripts.deployment.prices import Basket, Feeds, Price, Rate
-from scripts.deployment.venues import Swap, Venue
+from scripts.deployment.venues import Venue
 from scripts.errors import PlanRefusedError, TransactionFailedError, VerificationError
 from scripts.protocols import uniswap
 from scripts.protocols.aave import ETH_PRICE

@@ -1,4 +1,4 @@
-"""Venues beside Aave: a Compound V2 market and a swap on Uniswap V3, from plan to redemption, on real bytecode."""
+"""Venues beside Aave: a Compound V2 market, a swap and liquidity on Uniswap V3, from plan to redemption."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,9 +14,10 @@ from agent.vault.portfolio import Costs
 from agent.vault.replay import replay
 from scripts.deployment.execute import deploy_vault, verify
 from scripts.deployment.plan import plan_on, venues_of
+from scripts.deployment.pools import Liquidity, Swap
 from scripts.deployment.preset import Preset
 from scripts.deployment.prices import Feeds, PriceFeed
-from scripts.deployment.venues import AaveV3, CompoundV2, Existing, Swap, Venue
+from scripts.deployment.venues import AaveV3, CompoundV2, Existing, Venue
 from scripts.errors import PlanRefusedError, VerificationError
 from scripts.protocols import compound
 from scripts.protocols.aave import ETH_PRICE
@@ -57,6 +58,11 @@ def feed(devnet: Devnet) -> PriceFeed:
 
 def swap_of(devnet: Devnet, feed: PriceFeed, quote: PriceFeed | None = None, **changes: Any) -> Swap:
     return replace(Swap(devnet.uniswap.pool.address, 0.01, Feeds(feed, quote)), **changes)
+
+
+def liquidity_of(devnet: Devnet, feed: PriceFeed, **changes: Any) -> Liquidity:
+    made = Liquidity(devnet.uniswap.pool.address, 0.01, Feeds(feed), low=1_700, high=2_350, max_deviation=0.005)
+    return replace(made, **changes)
 
 
 def test_vault_over_all_kinds__planned_deployed_filled_and_left(
@@ -225,6 +231,36 @@ def test_swap__into_a_compound_market_of_the_token(devnet: Devnet, market: Compo
     assert house.redeem_all("alice") / USDC_UNIT == pytest.approx(10_000 - 5_000 * 0.01, rel=1e-3)
 
 
+def test_liquidity__planned_deployed_filled_and_left(devnet: Devnet, feed: PriceFeed) -> None:
+    venues: dict[str, Venue] = {"lp": liquidity_of(devnet, feed)}
+    plan = plan_on(devnet, limits_of(["lp"]), POLICY, venues=venues, seed=0)
+    assert [line for line in plan.lines() if "with liquidity of 1700 to 2350 on Uniswap V3 pool" in line]
+    since = devnet.w3.eth.block_number
+    made = deploy_vault(devnet.chain, plan)
+    (entry,) = made.to_book()["strategies"]
+    assert (entry["kind"], entry["range"]) == ("uniswap-v3-liquidity", [1_700, 2_350])
+
+    house = House(devnet, made)
+    house.deposit("alice", 10_000 * USDC_UNIT)
+    house.rebalance([MANTISSA // 2])
+    (state,) = snapshot_of(house).strategies
+    assert state.assets / USDC_UNIT == pytest.approx(5_000 * 0.99, rel=0.001)
+    assert state.has_cash
+    functions = made.strategies[0].functions
+    low, high = (1.0001 ** -functions.TICK_UPPER().call(), 1.0001 ** -functions.TICK_LOWER().call())
+    if devnet.weth.address < devnet.usdc.address:
+        low, high = 1 / high, 1 / low
+    assert [low * 10**12, high * 10**12] == pytest.approx([1_700, 2_350], rel=0.001)
+    assert house.redeem_all("alice") / USDC_UNIT == pytest.approx(10_000 - 5_000 * 0.01, rel=1e-3)
+
+    (planned,) = plan.strategies
+    targets = tuple(contract.address for contract in made.strategies)
+    for changes, told in (({"low": 1_600}, "lp: range"), ({"max_deviation": 0.004}, "lp: max deviation")):
+        other = replace(plan, strategies=(replace(planned, venue=liquidity_of(devnet, feed, **changes)),))
+        with pytest.raises(VerificationError, match=told):
+            verify(devnet.w3, other, made.vault.address, made.lens.address, targets, since)
+
+
 def test_verify__another_venue_than_planned__is_noticed(
     devnet: Devnet, market: CompoundMarket, feed: PriceFeed
 ) -> None:
@@ -267,6 +303,9 @@ def test_plan__venues_that_are_not_what_they_should_be__are_refused(
         (swap_of(devnet, replace(feed, aggregator=old)), "its heartbeat is 3,600 s"),
         (swap_of(devnet, replace(feed, lowest=3_000)), "says 2000, outside 3000 to 100000"),
         (swap_of(devnet, feed, inner=Existing(usdc)), "is not an ERC-4626"),
+        (liquidity_of(devnet, feed, low=2_350), "the range 2350 to 2350 is none"),
+        (liquidity_of(devnet, feed, max_deviation=0.01), "must be more than 1.07%"),
+        (liquidity_of(devnet, feed, max_cost=0.06), "5% at most"),
     ):
         with pytest.raises(PlanRefusedError, match=told):
             plan_on(devnet, limits_of(["it"]), POLICY, venues={"it": venue})
@@ -305,6 +344,16 @@ def preset_of(devnet: Devnet, market: CompoundMarket, feed: PriceFeed, **changes
                 "base": "eth-usd",
                 "inner": "compound-eth",
             },
+            "lp": {
+                "kind": "uniswap-v3-liquidity",
+                "asset": "usdc",
+                "address": devnet.uniswap.pool.address,
+                "max_cost": 0.01,
+                "max_deviation": 0.005,
+                "low": 1_700,
+                "high": 2_350,
+                "base": "eth-usd",
+            },
         },
         "feeds": {"eth-usd": {"address": feed.aggregator, "heartbeat": 3600, "lowest": 10, "highest": 100_000}},
     }
@@ -317,8 +366,10 @@ def test_preset__builds_the_same_venues(devnet: Devnet, market: CompoundMarket, 
     assert venues == {
         "compound": CompoundV2(market.market.address, BLOCKS_PER_YEAR),
         "eth": swap_of(devnet, feed, inner=inner),
+        "lp": liquidity_of(devnet, feed),
     }
-    plan_on(devnet, limits_of(list(venues)), POLICY, venues=venues)
+    plan_on(devnet, limits_of(["compound", "eth"]), POLICY, venues=venues)
+    plan_on(devnet, limits_of(["lp"]), POLICY, venues=venues)
 
 
 def test_preset__swap_that_is_incomplete__is_refused_by_name(
@@ -327,7 +378,7 @@ def test_preset__swap_that_is_incomplete__is_refused_by_name(
     good = preset_of(devnet, market, feed)
     for changes, told in (
         ({"feeds": {}}, "venues.eth: there is no feed 'eth-usd'"),
-        ({"feeds": {"eth-usd": {"address": feed.aggregator}}}, "feeds.eth-usd: the swap eth needs its heartbeat"),
+        ({"feeds": {"eth-usd": {"address": feed.aggregator}}}, "feeds.eth-usd: the venue eth needs its heartbeat"),
         ({"venues": {**good["venues"], "eth": {**good["venues"]["eth"], "inner": "nobody"}}}, "names? a venue"),
         ({"venues": {**good["venues"], "eth": {**good["venues"]["eth"], "max_cost": 1.0}}}, "max_cost"),
     ):

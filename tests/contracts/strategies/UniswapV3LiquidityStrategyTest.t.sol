@@ -73,6 +73,15 @@ abstract contract UniswapV3LiquidityStrategyTest is StrategyTest {
         (p.lower, p.upper, p.liquidity) = market.provide(assets, width);
     }
 
+    function _mint(address who, uint256 shares) internal returns (uint256 paid) {
+        uint256 most = strategy.previewMint(shares);
+        asset.mint(who, most);
+        vm.startPrank(who);
+        asset.approve(address(strategy), most);
+        paid = strategy.mint(shares, who);
+        vm.stopPrank();
+    }
+
     /// @dev All liquidity but the strategy's leaves.
     function _drain() internal {
         for (uint256 i; i < outsiders.length; ++i) {
@@ -290,11 +299,7 @@ abstract contract UniswapV3LiquidityStrategyTest is StrategyTest {
         shares = bound(shares, 0, strategy.maxMint(ALICE));
         uint256 others = _sharePrice();
         uint256 most = strategy.previewMint(shares);
-        asset.mint(ALICE, most);
-        vm.startPrank(ALICE);
-        asset.approve(address(strategy), most);
-        uint256 paid = strategy.mint(shares, ALICE);
-        vm.stopPrank();
+        uint256 paid = _mint(ALICE, shares);
         assertLe(paid, most);
         assertEq(asset.balanceOf(ALICE), most - paid, "the rest comes back");
         assertEq(strategy.balanceOf(ALICE), shares);
@@ -555,7 +560,8 @@ abstract contract UniswapV3LiquidityStrategyTest is StrategyTest {
         uint256 others = strategy.convertToAssets(strategy.balanceOf(BOB));
         assertGt(fees, others / 20_000);
         assets = bound(assets, 1_000 * UNIT, strategy.maxDeposit(MALLORY));
-        _put(MALLORY, assets);
+        if (wait % 2 == 0) _put(MALLORY, assets);
+        else assets = _mint(MALLORY, strategy.previewDeposit(assets));
         market.push(price);
         strategy.collect();
         (uint256 left, uint256 leftTokens) = strategy.lockedFees();
