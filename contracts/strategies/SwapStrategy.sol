@@ -10,7 +10,6 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
-import {TickMath} from "@uniswap/v4-core/src/libraries/TickMath.sol";
 
 import {ILiquiditySource} from "../interfaces/ILiquiditySource.sol";
 import {IOracle} from "../interfaces/IOracle.sol";
@@ -19,6 +18,7 @@ import {IUniswapV3Pool} from "../interfaces/uniswap/IUniswapV3Pool.sol";
 import {IUniswapV3SwapCallback} from "../interfaces/uniswap/IUniswapV3SwapCallback.sol";
 import {BoundedCall} from "../libraries/BoundedCall.sol";
 import {UniswapV3Depth} from "./libraries/UniswapV3Depth.sol";
+import {UniswapV3Trade} from "./libraries/UniswapV3Trade.sol";
 
 /// @title A strategy that holds another token, bought and sold in one Uniswap V3 pool
 /// @notice
@@ -58,6 +58,7 @@ contract SwapStrategy is
     using SafeCast for uint256;
     using SafeERC20 for IERC20;
     using UniswapV3Depth for IUniswapV3Pool;
+    using UniswapV3Trade for IUniswapV3Pool;
 
     /* CONSTANTS AND IMMUTABLES */
 
@@ -338,13 +339,9 @@ contract SwapStrategy is
 
     /// @param amount What is paid in, or, negative, what comes out.
     function _swap(bool zeroForOne, int256 amount) private returns (uint256 paid, uint256 received) {
-        if (amount == 0) return (0, 0);
-        uint160 end = zeroForOne ? TickMath.MIN_SQRT_PRICE + 1 : TickMath.MAX_SQRT_PRICE - 1;
-        (int256 amount0, int256 amount1) = POOL.swap(address(this), zeroForOne, amount, end, "");
-        (int256 in_, int256 out) = zeroForOne ? (amount0, amount1) : (amount1, amount0);
-        // A pool that runs out pays less than it was asked for.
-        require(amount > 0 ? in_ == amount : out == amount, TooDear(uint256(in_), uint256(-out)));
-        (paid, received) = (uint256(in_), uint256(-out));
+        bool whole;
+        (whole, paid, received) = POOL.trade(zeroForOne, amount);
+        require(whole, TooDear(paid, received));
     }
 
     /* INTERNAL: PRICES */
@@ -393,9 +390,7 @@ contract SwapStrategy is
 
     /// @dev A price of the token in the asset as the pool writes it, within the pool's range.
     function _limit(uint256 price) private view returns (uint160) {
-        uint256 ratio =
-            TOKEN_IS_FIRST ? Math.mulDiv(price, 1 << 192, PRICE_UNIT) : Math.mulDiv(PRICE_UNIT, 1 << 192, price);
-        return uint160(Math.max(Math.min(Math.sqrt(ratio), TickMath.MAX_SQRT_PRICE - 1), TickMath.MIN_SQRT_PRICE + 1));
+        return UniswapV3Trade.sqrtPrice(price, TOKEN_IS_FIRST);
     }
 
     /// @dev Whether the token costs less at one price of the pool than at another.

@@ -19,6 +19,7 @@ import {IUniswapV3SwapCallback} from "../interfaces/uniswap/IUniswapV3SwapCallba
 import {BoundedCall} from "../libraries/BoundedCall.sol";
 import {UniswapV3Depth} from "./libraries/UniswapV3Depth.sol";
 import {UniswapV3Liquidity} from "./libraries/UniswapV3Liquidity.sol";
+import {UniswapV3Trade} from "./libraries/UniswapV3Trade.sol";
 
 /// @title A strategy that provides liquidity in one range of one Uniswap V3 pool
 /// @notice
@@ -29,27 +30,28 @@ import {UniswapV3Liquidity} from "./libraries/UniswapV3Liquidity.sol";
 ///
 /// THE PRICE
 /// The oracle's, and never the pool's: the position is worth the amounts that it would hold if the pool stood at the oracle's
-/// price, which is the least that it holds at any price of the pool's. Nothing in one transaction moves that: not a trade, not a
-/// gift, not fees. `previewRedeem`, what leaving pays at least, is `MAX_COST` less.
-/// Whoever enters gets shares for the value that was added, and whoever leaves what their part brought, but each within
-/// `MAX_COST`, or the call reverts. A withdrawal of an exact amount takes shares for what it took, and no fewer than the amount is
-/// worth. Nobody enters or leaves while the pool's price is more than `MAX_DEVIATION` off the oracle's. `max*` follow the pool's
-/// depth, without the liquidity that is about to leave it. They are 0 while there is no price.
+/// price, which is the least that it holds at any price of the pool's. Nothing in one transaction moves that: not a trade, not
+/// a gift, not fees. `previewRedeem`, what leaving pays at least, is `MAX_COST` less. Whoever enters gets shares for the value
+/// that was added, and whoever leaves what their part brought, but each within `MAX_COST`, or the call reverts. A withdrawal of
+/// an exact amount takes shares for what it took, and no fewer than the amount is worth. Nobody enters or leaves while the
+/// pool's price is more than `MAX_DEVIATION` off the oracle's. `max*` follow the pool's depth, without the liquidity that is
+/// about to leave it. They are 0 while there is no price.
 ///
 /// FEES
-/// They are collected whenever somebody enters or leaves, and by `collect`, which also adds what is idle to the position. What was
-/// collected counts bit by bit over `UNLOCK_PERIOD`. Whoever enters pays for all fees that have been earned, collected or not;
-/// whoever leaves takes those that count. The last holder takes all.
+/// They are collected whenever somebody enters or leaves, and by `collect`, which also adds what is idle to the position. What
+/// was collected counts bit by bit over `UNLOCK_PERIOD`. Whoever enters pays for all fees that have been earned, collected or
+/// not; whoever leaves takes those that count. The last holder takes all.
 ///
 /// THE WAY OUT WITHOUT A PRICE
 /// `redeemInKind` pays in both tokens. It needs neither an oracle nor a pool that agrees with it.
 ///
 /// ASSUMPTIONS
-/// - The range is for good. Nobody moves it, so no keeper and no thief can have it moved: outside of it the position holds one token
-///   and earns nothing, until the vault leaves.
+/// - The range is for good. Nobody moves it, so no keeper and no thief can have it moved: outside of it the position holds one
+///   token and earns nothing, until the vault leaves.
 /// - `MAX_DEVIATION` is more than what pool and oracle are apart while all is well (the fee, and a feed's deviation threshold).
-/// - Somebody calls `collect` now and then. Fees that were not collected do not count, also not for the vault's own price of entry.
-///   Every collection lets what is locked start its period anew: at worst a part of 1/e of it stays locked after a period.
+/// - Somebody calls `collect` now and then. Fees that were not collected do not count, also not for the vault's own price of
+///   entry. Every collection lets what is locked start its period anew: at worst 1/e of it stays locked after a period. Who
+///   pushes the pool within `MAX_DEVIATION` and then collects makes what is added lose what that costs, next to nothing.
 /// - Both tokens move the amount that they are told to. The oracle is trusted as a strategy is.
 contract UniswapV3LiquidityStrategy is
     ERC4626,
@@ -64,6 +66,7 @@ contract UniswapV3LiquidityStrategy is
     using SafeERC20 for IERC20;
     using UniswapV3Depth for IUniswapV3LiquidityPool;
     using UniswapV3Liquidity for IUniswapV3LiquidityPool;
+    using UniswapV3Trade for IUniswapV3LiquidityPool;
 
     /* TYPES */
 
@@ -103,8 +106,8 @@ contract UniswapV3LiquidityStrategy is
     uint256 private constant READ_GAS = 200_000;
     uint8 private constant OFFSET = 6;
     uint256 private constant VIRTUAL_SHARES = 10 ** OFFSET;
-    /// @dev Roundings of one entry or exit, each of a unit of the asset or of the token: of the liquidity (which is worth less than
-    /// one of each), of both amounts of it, of both idle amounts, of the trade, and of the value itself.
+    /// @dev Roundings of one entry or exit, each of a unit of the asset or of the token: of the liquidity (which is worth less
+    /// than one of each), of both amounts of it, of both idle amounts, of the trade, and of the value itself.
     uint256 private constant ROUNDINGS = 8;
     /// @dev Halvings after which the amount to swap is near enough.
     uint256 private constant HALVINGS = 16;
@@ -179,9 +182,9 @@ contract UniswapV3LiquidityStrategy is
         require(oracle.price() != 0, BadOracle(address(oracle)));
     }
 
-    /// @dev The most that an entry costs while the pool is within a deviation: the swap's fee and price, and that liquidity which is
-    /// added off the oracle's price takes more than it is worth there. The latter is the square of half the deviation, over the part
-    /// of the range that liquidity is spread over: narrow ranges cost more.
+    /// @dev The most that an entry costs while the pool is within a deviation: the swap's fee and price, and that liquidity
+    /// which is added off the oracle's price takes more than it is worth there. The latter is the square of half the deviation,
+    /// over the part of the range that liquidity is spread over: narrow ranges cost more.
     function _costWithin(uint256 deviation) private view returns (uint256) {
         if (deviation >= WAD / 2) return type(uint256).max;
         uint256 squared = deviation.mulDiv(deviation * (WAD + 2 * deviation), 4 * WAD * WAD, Math.Rounding.Ceil);
@@ -191,7 +194,8 @@ contract UniswapV3LiquidityStrategy is
 
     /* VIEWS */
 
-    /// @notice Value of the holders' part at the oracle's price, before the cost of leaving and without fees that do not count yet.
+    /// @notice Value of the holders' part at the oracle's price, before the cost of leaving and without fees that do not count
+    /// yet.
     function totalAssets() public view override returns (uint256) {
         return _worth(_unlocked(), _price(), false);
     }
@@ -386,8 +390,8 @@ contract UniswapV3LiquidityStrategy is
         TOKEN.safeTransfer(receiver, tokens);
     }
 
-    /// @notice Collects the fees, which then come to count, and adds to the position what counts and is idle, as far as both tokens
-    /// are there for it. Anybody may call.
+    /// @notice Collects the fees, which then come to count, and adds to the position what counts and is idle, as far as both
+    /// tokens are there for it. Anybody may call.
     function collect() external nonReentrant {
         _collect();
         (bool ok, uint256 price) = _tryPrice();
@@ -483,8 +487,8 @@ contract UniswapV3LiquidityStrategy is
         emit Collected(assets, tokens);
     }
 
-    /// @dev The part of an amount of the asset that, swapped, leaves both tokens as the range takes them. It foresees the price as if
-    /// the pool's present liquidity went on for ever: where it does not, more is left over.
+    /// @dev The part of an amount of the asset that, swapped, leaves both tokens as the range takes them. It foresees the price
+    /// as if the pool's present liquidity went on for ever: where it does not, more is left over.
     function _toSwap(uint256 assets) private view returns (uint256 least) {
         uint160 spot = _spot();
         uint128 liquidity = POOL.liquidity();
@@ -546,13 +550,9 @@ contract UniswapV3LiquidityStrategy is
 
     /// @param amount What is paid in, or, negative, what comes out.
     function _swap(bool zeroForOne, int256 amount) private returns (uint256 paid, uint256 received) {
-        if (amount == 0) return (0, 0);
-        uint160 end = zeroForOne ? TickMath.MIN_SQRT_PRICE + 1 : TickMath.MAX_SQRT_PRICE - 1;
-        (int256 amount0, int256 amount1) = POOL.swap(address(this), zeroForOne, amount, end, "");
-        (int256 in_, int256 out) = zeroForOne ? (amount0, amount1) : (amount1, amount0);
-        // A pool that runs out pays less than it was asked for.
-        require(amount > 0 ? in_ == amount : out == amount, TooDear(uint256(in_), uint256(-out)));
-        (paid, received) = (uint256(in_), uint256(-out));
+        bool whole;
+        (whole, paid, received) = POOL.trade(zeroForOne, amount);
+        require(whole, TooDear(paid, received));
     }
 
     /// @dev The first and the second token's as the asset's and the token's, or the other way.
@@ -637,9 +637,7 @@ contract UniswapV3LiquidityStrategy is
 
     /// @dev A price of the token in the asset as the pool writes it, within the pool's range.
     function _sqrtPrice(uint256 price) private view returns (uint160) {
-        uint256 ratio =
-            TOKEN_IS_FIRST ? Math.mulDiv(price, 1 << 192, PRICE_UNIT) : Math.mulDiv(PRICE_UNIT, 1 << 192, price);
-        return uint160(Math.max(Math.min(Math.sqrt(ratio), TickMath.MAX_SQRT_PRICE - 1), TickMath.MIN_SQRT_PRICE + 1));
+        return UniswapV3Trade.sqrtPrice(price, TOKEN_IS_FIRST);
     }
 
     /// @dev Tokens that are sold until the pool pays the bid at the margin, once some of our liquidity has left it.

@@ -17,8 +17,8 @@ import {Token} from "../mocks/Token.sol";
 import {IFullPool, UniswapMarket} from "../utils/UniswapMarket.sol";
 import {StrategyTest} from "./StrategyTest.sol";
 
-/// @notice The strategy on Uniswap's own bytecode: a token at 2000 of the asset, provided for from 1700 to 2350, in a pool of 400M
-/// within 10 % and of 400M far beyond.
+/// @notice The strategy on Uniswap's own bytecode: a token at 2000, liquidity from 1700 to 2350, in a pool of 400M within 10 %
+/// on each side, and of 400M more far beyond.
 abstract contract UniswapV3LiquidityStrategyTest is StrategyTest {
     uint256 internal constant MAX_COST = 0.01e18;
     uint256 internal constant MAX_DEVIATION = 0.005e18;
@@ -636,8 +636,8 @@ abstract contract UniswapV3LiquidityStrategyTest is StrategyTest {
         vm.stopPrank();
     }
 
-    /// @dev A trade of any size in front of an entry or an exit, and back behind it: it reverts, or costs within the bound. Whoever
-    /// stays loses nothing, and gets fees.
+    /// @dev A trade of any size in front of an entry or an exit, and back behind it: it reverts, or costs within the bound.
+    /// Whoever stays loses nothing, and gets fees.
     function test_sandwich(uint256 assets, uint256 size, bool up, bool out) public {
         _put(ALICE, 2_000_000 * UNIT);
         _put(BOB, 2_000_000 * UNIT);
