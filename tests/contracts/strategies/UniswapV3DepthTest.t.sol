@@ -58,6 +58,23 @@ contract UniswapV3DepthTest is Test {
         }
     }
 
+    /// @dev Without liquidity that is still there it is what it will be once that has left, but for the rounding of its ticks.
+    function test_depth_withoutWhatLeaves(uint256 width, uint256 part, uint256 off, uint256 goal, bool zeroForOne)
+        public
+    {
+        market.provide(1e24, 100);
+        UniswapV3Depth.Removed memory removed;
+        (removed.lower, removed.upper, removed.liquidity) = market.provide(1e24, int24(int256(bound(width, 1, 50))));
+        market.push(PRICE * bound(off, 9_700, 10_300) / 10_000);
+        removed.liquidity = uint128(bound(part, 0, removed.liquidity));
+        uint160 limit = market.sqrtPrice(PRICE * bound(goal, 9_600, 10_400) / 10_000);
+        (uint256 paid, uint256 received) = UniswapV3Depth.depth(pool, zeroForOne, limit, removed);
+        market.remove(removed.lower, removed.upper, removed.liquidity);
+        (uint256 paidThen, uint256 receivedThen) = UniswapV3Depth.depth(pool, zeroForOne, limit);
+        assertApproxEqAbs(paid, paidThen, 4);
+        assertApproxEqAbs(received, receivedThen, 4);
+    }
+
     /// @dev On ticks exactly, in both directions, and with the price moved in between.
     function test_depth_endsOnATick(uint256 first, uint256 second) public {
         market.provide(1e24, 10);
