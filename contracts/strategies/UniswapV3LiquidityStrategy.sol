@@ -51,7 +51,7 @@ import {UniswapV3Trade} from "./libraries/UniswapV3Trade.sol";
 /// - `MAX_DEVIATION` is more than what pool and oracle are apart while all is well (the fee, and a feed's deviation threshold).
 /// - Somebody calls `collect` now and then. Fees that were not collected do not count, also not for the vault's own price of
 ///   entry. Every collection lets what is locked start its period anew: at worst 1/e of it stays locked after a period. Who
-///   pushes the pool within `MAX_DEVIATION` and then collects makes what is added lose what that costs, next to nothing.
+///   pushes the pool within `MAX_DEVIATION` and then collects makes what is added lose what that costs (`_costWithin`).
 /// - Both tokens move the amount that they are told to. The oracle is trusted as a strategy is.
 contract UniswapV3LiquidityStrategy is
     ERC4626,
