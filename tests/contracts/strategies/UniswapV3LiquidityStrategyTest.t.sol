@@ -272,12 +272,15 @@ abstract contract UniswapV3LiquidityStrategyTest is StrategyTest {
         token.mint(address(strategy), gift * 1e36 / price);
         new Giver(pool).give(address(strategy), range, gift / 1000, gift);
         assertEq(strategy.totalAssets(), mid, "before they are collected");
+        (uint256 dueAssets, uint256 dueTokens) = strategy.lockedFees();
         strategy.collect();
         // Adding to the position rounds.
         assertApproxEqAbs(strategy.totalAssets(), mid, _unit(), "and after");
         assertEq(strategy.totalSupply(), supply);
         (uint256 assets, uint256 tokens) = strategy.lockedFees();
         assertGt(assets + tokens, 0);
+        assertEq(assets, dueAssets, "what the pool has counted already is due too");
+        assertEq(tokens, dueTokens);
         (uint256 liquidity,,) = strategy.holdings();
         assertLt(liquidity, _liquidity(), "liquidity that others paid for is nobody's");
         _wait();
