@@ -5,7 +5,7 @@ from pathlib import Path
 
 from scripts.protocols.artifacts import ROOT
 
-NAMED = re.compile(r"`(\w+)\.((?:test|invariant)_\w+)`")
+NAMED = re.compile(r"`(\w+)\.((?:test|testFuzz|invariant)_\w+)`")
 FILES: dict[str, str] = {}
 for path in (ROOT / "tests").rglob("*"):
     if path.suffix in (".py", ".sol"):  # two rooms may have a file of the same name

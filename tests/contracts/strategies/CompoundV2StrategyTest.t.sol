@@ -12,6 +12,7 @@ import {ICToken} from "../../../contracts/interfaces/compound/ICToken.sol";
 import {IInterestRateModel} from "../../../contracts/interfaces/compound/IInterestRateModel.sol";
 import {CompoundV2Strategy} from "../../../contracts/strategies/CompoundV2Strategy.sol";
 import {BaseTest} from "../BaseTest.sol";
+import {HookToken, ReenteringDepositor} from "../mocks/HookToken.sol";
 import {Token} from "../mocks/Token.sol";
 import {CompoundMarket, IFullCToken} from "../utils/CompoundMarket.sol";
 import {StrategyTest} from "./StrategyTest.sol";
@@ -22,40 +23,6 @@ contract CompoundV2StrategyHarness is CompoundV2Strategy {
 
     function booked() external view returns (uint256) {
         return _booked;
-    }
-}
-
-/// @notice A token that calls its sender while it moves, as no asset of a vault should.
-contract HookToken is Token {
-    address public hook;
-
-    constructor(uint8 decimals) Token(decimals) {}
-
-    function setHook(address hook_) external {
-        hook = hook_;
-    }
-
-    function _update(address from, address to, uint256 amount) internal override {
-        super._update(from, to, amount);
-        if (from == hook && hook != address(0)) ReenteringDepositor(from).moved();
-    }
-}
-
-/// @notice Enters a strategy once more while it pays.
-contract ReenteringDepositor {
-    CompoundV2Strategy private immutable STRATEGY;
-
-    constructor(CompoundV2Strategy strategy) {
-        STRATEGY = strategy;
-        IERC20(strategy.asset()).approve(address(strategy), type(uint256).max);
-    }
-
-    function enter(uint256 assets) external {
-        STRATEGY.deposit(assets, address(this));
-    }
-
-    function moved() external {
-        STRATEGY.deposit(0, address(this));
     }
 }
 
