@@ -405,9 +405,11 @@ abstract contract StablePoolStrategy is ERC4626, ReentrancyGuardTransient, ILiqu
         view
         returns (bool)
     {
-        return entering
-            ? _buys(pool, rate, amount, _leastBought(amount, price_))
-            : _sells(pool, rate, amount, _bid(amount, price_));
+        if (entering) return _buys(pool, rate, amount, _leastBought(amount, price_));
+        uint256 assets = _bid(amount, price_);
+        if (assets == 0) return _sells(pool, rate, amount, assets);
+        // A withdrawal of so much may take no more, with the pool's rounding in it.
+        return _sells(pool, rate, Math.min(amount, _mostSold(assets, price_)) - DUST, assets);
     }
 
     /// @dev For `max*`, which must not revert.

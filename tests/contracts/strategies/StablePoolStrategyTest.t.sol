@@ -512,6 +512,11 @@ abstract contract StablePoolStrategyTest is StrategyTest {
         assertGe(asset.balanceOf(ALICE), most);
     }
 
+    /// @dev Where a limit ends within a unit of what the pool pays.
+    function test_depeg__a_pool_of_crumbs__pays_what_is_promised() public {
+        testFuzz_depeg__a_drained_pool__pays_what_is_promised(31, 12963);
+    }
+
     /// @dev A rate that is lifted is believed no further than it may have grown.
     function test_rate__lifted__believed_up_to_its_bound() public {
         _put(ALICE, 1_000_000 * UNIT);
