@@ -154,7 +154,7 @@ def test_check_chain__another_chain__is_refused(node: FakeNode) -> None:
 
 
 def header(number: int, hash_: str) -> dict[str, Any]:
-    fields = {"parentHash": "0x00", "timestamp": "0x1", "gasLimit": "0x1", "baseFeePerGas": "0x1"}
+    fields = {"parentHash": "0x00", "timestamp": "0x1", "gasLimit": "0x1", "gasUsed": "0x1", "baseFeePerGas": "0x1"}
     return {"result": {"number": hex(number), "hash": hash_, **fields}}
 
 
