@@ -36,9 +36,12 @@ from sqlalchemy.exc import ArgumentError
 from agent.observation.quotes import QUOTES
 from agent.vault.decision import DecisionRules
 from keeper.chain.address import Address
+from keeper.chain.rpc import Rpc
 from keeper.chain.transaction import MAX_TRANSACTION_GAS
 from keeper.errors import ConfigError
 from keeper.feeds.config import PriceConfig, QuoteConfig
+from keeper.feeds.price import Agreement
+from keeper.feeds.quotes import QuoteFeed
 
 PASSWORD_VARIABLE = "BULKHEAD_KEYSTORE_PASSWORD"  # noqa: S105  the name of a variable, not a password
 ENVIRONMENT = {"rpc_url": "BULKHEAD_RPC_URL", "journal": "BULKHEAD_JOURNAL"}
@@ -126,6 +129,19 @@ class KeeperConfig(BaseModel):
         if unknown:
             raise ValueError(f"no policy sees {', '.join(unknown)}; quotes are {', '.join(known)}")
         return value
+
+    def native_feed(self, rpc: Rpc) -> QuoteFeed:
+        """Return the feed of the native coin's price."""
+        about = Agreement.about
+        return QuoteFeed(about, self.native_price, () if self.prices is None else (self.prices.part(about, rpc),))
+
+    def quote_feeds(self, rpc: Rpc) -> dict[str, QuoteFeed]:
+        """Return the feeds of what a policy is shown besides the vault, by name."""
+        return {name: table.feed(name, rpc) for name, table in self.quotes.items()}
+
+    def rate_feeds(self, rpc: Rpc) -> dict[str, QuoteFeed]:
+        """Return the feeds of strategies' rates, by a strategy's name or address."""
+        return {name: table.feed(f"the rate of {name}", rpc) for name, table in self.rates.items()}
 
     @property
     def gas_cap(self) -> int | None:

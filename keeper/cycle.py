@@ -31,7 +31,7 @@ from keeper.conversion import HOLD
 from keeper.decide import NO_PRICE, NO_QUOTES, Plan, Rebalance, Settings, deadline, decide
 from keeper.delivery import Courier, settle
 from keeper.errors import AttentionError, JournalError, KeeperError, NoPriceError, TransientError
-from keeper.feeds.price import Agreement, Price, read_price
+from keeper.feeds.price import Price
 from keeper.feeds.quotes import Quotes, read_quotes
 from keeper.journal import Intent, Journal, Kind, State, open_journal
 from keeper.policy import load_served
@@ -99,7 +99,7 @@ class CycleResult:
 
 @dataclass(frozen=True)
 class _Memory:
-    """What the journal keeps between cycles: of the rates, of a policy with memory, of share prices and of quotes."""
+    """The memory that the journal keeps: of the rates, of a policy with memory, of share prices and of quotes."""
 
     rates: RateMemory | None = None
     recall: Recall | None = None
@@ -165,11 +165,8 @@ class Keeper:
             rules=DecisionRules(min_trade=config.min_trade, max_gas_share=config.max_gas_share),
             legs={name: (cost.entry, cost.exit) for name, cost in config.costs.items()},
         )
-        prices = config.prices
-        self._sources = () if prices is None else prices.build(self._rpc)
-        self._agreement = Agreement() if prices is None else prices.agreement
-        self._quotes = {name: quote.feed(name, self._rpc) for name, quote in config.quotes.items()}
-        self._rates = {name: rate.feed(f"the rate of {name}", self._rpc) for name, rate in config.rates.items()}
+        self._native = config.native_feed(self._rpc)
+        self._quotes, self._rates = config.quote_feeds(self._rpc), config.rate_feeds(self._rpc)
         self.journal: Journal = open_journal(config.journal, config.chain_id, config.vault)
 
     def __enter__(self) -> Keeper:
@@ -299,10 +296,8 @@ class Keeper:
 
     def native_price(self) -> Price | NoPriceError:
         """Return the native coin's price in the asset, or why there is none."""
-        if self._config.native_price is not None:
-            return Price(self._config.native_price)
         try:
-            return read_price(self._sources, self._clock(), self._agreement)
+            return self._native.read(self._clock())
         except NoPriceError as error:
             return error
 

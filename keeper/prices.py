@@ -48,12 +48,11 @@ def gather(config: KeeperConfig) -> dict[str, Any]:
 
 def _shown(config: KeeperConfig, rpc: Rpc) -> list[dict[str, Any]]:
     """Return a line for each quote and each rate: its value, or why there is none."""
-    tables = {**config.quotes, **{f"the rate of {name}": table for name, table in config.rates.items()}}
     lines = []
-    for about, table in tables.items():
-        line: dict[str, Any] = {"about": about, "value": None, "error": None}
+    for feed in (*config.quote_feeds(rpc).values(), *config.rate_feeds(rpc).values()):
+        line: dict[str, Any] = {"about": feed.about, "value": None, "error": None}
         try:
-            line["value"] = table.feed(about, rpc).read(time.time()).value
+            line["value"] = feed.read(time.time()).value
         except NoPriceError as error:
             line["error"] = str(error)
         lines.append(line)

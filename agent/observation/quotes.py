@@ -46,7 +46,7 @@ _MEMORY = float(DAY)  # time constant of mean and volatility, as in the syntheti
 
 @dataclass(frozen=True)
 class BlockFacts:
-    """What a block's header tells of the network.
+    """The state of the network, by a block's header.
 
     Attributes
     ----------

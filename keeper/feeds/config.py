@@ -122,6 +122,10 @@ class PriceConfig(_Table):
         """Return when they are a price of something else."""
         return Agreement(self.least or len(self.sources) // 2 + 1, self.max_spread, what)
 
+    def part(self, about: str, rpc: Rpc) -> Part:
+        """Return the sources of something, with when they agree."""
+        return Part(self.build(rpc), self.agreement_about(about))
+
     def build(self, rpc: Rpc) -> Sequence[Source]:
         """Return the sources, in their order."""
         return [source.source(rpc) for source in self.sources]
@@ -154,9 +158,5 @@ class QuoteConfig(_Table):
 
     def feed(self, about: str, rpc: Rpc) -> QuoteFeed:
         """Return the feed of something."""
-        parts = tuple(
-            Part(part.build(rpc), part.agreement_about(about))
-            for part in (self.price, self.divided_by)
-            if part is not None
-        )
-        return QuoteFeed(about, self.value, parts)
+        prices = (self.price, self.divided_by)
+        return QuoteFeed(about, self.value, tuple(price.part(about, rpc) for price in prices if price is not None))

@@ -90,6 +90,6 @@ def read_quotes(feeds: Mapping[str, QuoteFeed], rates: Mapping[str, QuoteFeed], 
     return Quotes(
         {name: price.value for name, price in read.items()},
         {name: price.value for name, price in paid.items()},
-        {feed.about: price.to_json(now) for name, price in read.items() for feed in (feeds[name],)}
-        | {feed.about: price.to_json(now) for name, price in paid.items() for feed in (rates[name],)},
+        {feeds[name].about: price.to_json(now) for name, price in read.items()}
+        | {rates[name].about: price.to_json(now) for name, price in paid.items()},
     )
