@@ -516,6 +516,31 @@ def test_coverage__forge_writes_no_report__refused(audit: Audit) -> None:
     assert (ended, figures["coverage_lines"]) == (1, None)
 
 
+# --- Fuzz tests ---
+
+
+@pytest.mark.slow
+def test_fuzz__a_fault_that_one_input_in_256_shows__is_found_with_each_seed(audit: Audit, project: Path) -> None:
+    """On the real Forge."""
+    source = project / "tests/contracts/TinyTest.t.sol"
+    rare = "    function test_rare(uint8 amount) public pure {\n        assert(amount != 77);\n    }\n"
+    fine = "    function test_fine(uint8 amount) public pure {\n        assert(amount < 256);\n    }\n}\n"
+    source.write_text(source.read_text(encoding="utf-8").rstrip("}\n") + "}\n" + rare + fine, encoding="utf-8")
+    ended, figures = audit("fuzz", None, "--seeds", "2")
+    assert (ended, figures["missed"]) == (1, ["fuzz_runs", "fuzz_failures"])
+    assert figures["fuzz_failures"] == 2
+    assert 2 * forge.FUZZ_RUNS <= figures["fuzz_runs"] < 4 * forge.FUZZ_RUNS
+    notes = figures["parts"]["fuzz"]["notes"]
+    assert [note.split(":")[0] for note in notes] == ["TinyTest.test_rare"] * 2
+    assert [note.split("(")[-1] for note in notes] == ["seed 1)", "seed 2)"]
+
+
+def test_fuzz__forge_ran_none__the_error_quotes_it(audit: Audit) -> None:
+    ended, figures = audit("fuzz", lambda *_: "No tests found in project!")
+    assert (ended, figures["fuzz_failures"]) == (1, None)
+    assert "No tests found" in figures["parts"]["fuzz"]["error"]
+
+
 # --- Invariants ---
 
 

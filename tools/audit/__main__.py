@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from tools.audit.analysis import proofs, slither
-from tools.audit.forge import coverage, invariants, size
+from tools.audit.forge import coverage, fuzz, invariants, size
 from tools.audit.mutation import mutation
 from tools.audit.part import AuditError, Figure, Findings, Options, Say
 
@@ -68,6 +68,13 @@ PARTS: Mapping[str, Part] = {
             Target("coverage_branches", "branch coverage of contracts/", "at least", 1, share=True),
         ],
     ),
+    "fuzz": Part(
+        fuzz,
+        [
+            Target("fuzz_runs", "runs of fuzz tests on a new seed", "at least", 500_000),
+            Target("fuzz_failures", "tests that fail there", "at most", 0),
+        ],
+    ),
     "mutation": Part(
         mutation,
         [
@@ -114,14 +121,14 @@ class Outcome:
     "--mutants", type=click.IntRange(1), default=Options.mutants, show_default=True, help="Mutants to sample."
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=Options.seed, show_default=True, help="Of sample and campaigns."
+    "--seed", type=click.IntRange(0), default=Options.seed, show_default=True, help="Of fuzz tests, sample, campaigns."
 )
 @click.option(
     "--seeds",
     type=click.IntRange(1),
     default=Options.seeds,
     show_default=True,
-    help="Campaigns, each of the next seed.",
+    help="Times of fuzz tests and campaigns, each with the next seed.",
 )
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count(), show_default="processors", help="Work at once.")
 @click.option("--json", "as_json", is_flag=True, help="Print what is written to the file instead of the table.")
@@ -131,7 +138,7 @@ class Outcome:
 def cli(
     chosen: Sequence[str], every: bool, mutants: int, seed: int, seeds: int, jobs: int, as_json: bool, out: Path
 ) -> None:
-    """Run slither, the proofs, coverage, mutation and the deep invariants over the contracts.
+    """Run slither, the proofs, coverage, fuzz tests, mutation and the deep invariants over the contracts.
 
     Writes the figures as JSON; with --only, those of the chosen parts alone. Ends with exit code 1 when a target is
     missed.

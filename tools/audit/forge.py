@@ -1,4 +1,4 @@
-"""The figures that Forge measures: size of the code, coverage of contracts/, and the deep invariant campaigns."""
+"""The figures that Forge measures: size of the code, coverage of contracts/, fuzz tests on new seeds, and campaigns."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -13,6 +13,8 @@ DEPLOYED, CODE = Path(".forge/deployed/out"), ("Vault", "Governance")
 """The vault's code is in two contracts, each with a limit of its own."""
 MEASURED, ASIDE = "contracts/", "contracts/interfaces/"
 CAMPAIGNS = "tests/contracts/invariants"
+FUZZ_RUNS = 1024
+"""Of each fuzz test: four times those of `make test`, whose seed is always the same."""
 WORST_CASES = ("worst_case_stolen_key", "worst_case_lying_strategy")
 """The largest losses that the campaigns reached, as shares of their bounds; each suite writes them to files in out/."""
 
@@ -109,6 +111,28 @@ def read_lcov(text: str, sources: Collection[str]) -> Mapping[str, Count]:
     if absent or not files:
         raise BrokenReportError(f"The lcov tracefile has no lines of {', '.join(absent) or MEASURED}.")
     return files
+
+
+def fuzz(options: Options, say: Say) -> Findings:
+    """Run the unit and fuzz tests with more runs, once for each seed: `make test` has always the same one."""
+    runs, failed = 0, []
+    for seed in range(options.seed, options.seed + options.seeds):
+        say(f"compiling, and running the fuzz tests with seed {seed} (minutes)")
+        command = ["forge", "test", "--json", "--no-match-path", f"{CAMPAIGNS}/*", "-j", str(options.jobs)]
+        env = {"FOUNDRY_FUZZ_SEED": hex(seed), "FOUNDRY_FUZZ_RUNS": str(FUZZ_RUNS)}
+        done = run(command, env=env, good=(0, 1), timeout=3600)
+        tests = part.forge_tests(done.stdout)
+        with reading("The output of `forge test`"):
+            seen = [test.result["kind"]["Fuzz"]["runs"] for test in tests if "Fuzz" in test.result["kind"]]
+        if not seen:
+            raise ToolFailedError(f"`forge test` ran no fuzz test:\n{part.tail(done)}")
+        runs += sum(seen)
+        failed += [
+            f"{test.name}: {test.result.get('reason') or 'failed'} (seed {seed})"
+            for test in tests
+            if test.status == "Failure"
+        ]
+    return Findings({"fuzz_runs": runs, "fuzz_failures": len(failed)}, failed, {"seeds": options.seeds})
 
 
 def invariants(options: Options, say: Say) -> Findings:

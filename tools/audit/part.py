@@ -53,9 +53,9 @@ class Options:
     mutants
         Size of the sample; None: all.
     seed
-        Of the sample, and of the first campaign.
+        Of the sample, and of the first run of fuzz tests and campaigns.
     seeds
-        Campaigns of invariants, each with the next seed.
+        Times that fuzz tests and campaigns are run, each with the next seed.
     """
 
     jobs: int = 2
