@@ -112,7 +112,7 @@ contract BalancerStableStrategy is StablePoolStrategy {
         (pool.balances, pool.index) = (balances, ASSET_INDEX);
         (pool.amplification, pool.precision) = (amplification * balances.length, precision);
         pool.fee = POOL.getSwapFeePercentage();
-        pool.invariant = pool.invariantOf();
+        pool.invariant = pool.solveInvariant();
     }
 
     /// @dev A token is its rate's worth of the invariant.
