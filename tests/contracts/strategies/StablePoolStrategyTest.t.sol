@@ -517,6 +517,27 @@ abstract contract StablePoolStrategyTest is StrategyTest {
         testFuzz_depeg__a_drained_pool__pays_what_is_promised(31, 12963);
     }
 
+    /// @dev Where the pool holds next to nothing but the asset, more tokens than there are would be needed for all of it at
+    /// the price of another coin that has lost its peg: it pays what the tokens are worth.
+    function test_depeg__a_pool_full_of_the_asset__pays() public {
+        for (uint256 i; i < COINS; ++i) {
+            if (i != own) _trade(own, i, _whole(own, 4_900_000));
+        }
+        _setPrice(_other(), 0.5e18);
+        assertGt(strategy.availableLiquidity(), 5_000_000 * UNIT);
+    }
+
+    /// @dev A holding that is worth less than a unit of the asset leaves for nothing, and `maxRedeem` does not fail over it.
+    function test_maxRedeem__worth_less_than_a_unit() public {
+        _put(ALICE, 1000 * UNIT);
+        vm.prank(ALICE);
+        strategy.transfer(BOB, 1);
+        assertEq(_worth(BOB), 0);
+        assertEq(strategy.maxRedeem(BOB), 1);
+        vm.prank(BOB);
+        assertEq(strategy.redeem(1, BOB, BOB), 0);
+    }
+
     /// @dev A rate that is lifted is believed no further than it may have grown.
     function test_rate__lifted__believed_up_to_its_bound() public {
         _put(ALICE, 1_000_000 * UNIT);

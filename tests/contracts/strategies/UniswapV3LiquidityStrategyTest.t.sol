@@ -703,6 +703,42 @@ abstract contract UniswapV3LiquidityStrategyTest is StrategyTest {
         vm.stopPrank();
     }
 
+    /// @dev A pool that trades half of what it was asked for leaves the rest unpaid, or not sold.
+    function test_tooDear_whereThePoolTradesAPart() public {
+        _put(ALICE, 1_000_000 * UNIT);
+        asset.mint(ALICE, 1000 * UNIT);
+        vm.mockFunction(address(pool), address(new HalfPool()), abi.encodeWithSelector(IUniswapV3Pool.swap.selector));
+        uint256 shares = strategy.balanceOf(ALICE) / 2;
+        vm.startPrank(ALICE);
+        asset.approve(address(strategy), type(uint256).max);
+        vm.expectPartialRevert(UniswapV3LiquidityStrategy.TooDear.selector);
+        strategy.deposit(1000 * UNIT, ALICE);
+        vm.expectPartialRevert(UniswapV3LiquidityStrategy.TooDear.selector);
+        strategy.redeem(shares, ALICE, ALICE);
+        vm.expectPartialRevert(UniswapV3LiquidityStrategy.TooDear.selector);
+        strategy.withdraw(1000 * UNIT, ALICE, ALICE);
+        vm.stopPrank();
+    }
+
+    /// @dev A pool that takes every token of the leaver's part: where rounding makes that more than the shares that were promised
+    /// at most, it is refused, and nobody else pays in either case.
+    function test_tooDear_whereThePoolTakesAllOfThePart() public {
+        _put(ALICE, 1_000_000 * UNIT);
+        _put(BOB, 1_000_000 * UNIT);
+        TakingPool taking = new TakingPool(token, token.balanceOf(address(strategy)));
+        asset.mint(address(strategy), 1000 * UNIT); // which the pool pays
+        vm.mockFunction(address(pool), address(taking), abi.encodeWithSelector(IUniswapV3Pool.swap.selector));
+        uint256 bound = strategy.previewWithdraw(1000 * UNIT);
+        uint256 others = _worth(BOB);
+        vm.prank(ALICE);
+        try strategy.withdraw(1000 * UNIT, ALICE, ALICE) returns (uint256 shares) {
+            assertLe(shares, bound);
+        } catch (bytes memory reason) {
+            assertEq(bytes4(reason), UniswapV3LiquidityStrategy.TooDear.selector);
+        }
+        assertGe(_worth(BOB) + 1, others);
+    }
+
     /// @dev Without a price nobody trades: limits are 0 and values revert. In kind there is a way out.
     function test_noPrice() public {
         _put(ALICE, 1000 * UNIT);
@@ -1012,6 +1048,37 @@ contract DearPool {
     {
         (int256 in_, int256 out) = amount > 0 ? (amount, int256(0)) : (int256(type(int128).max), amount);
         return zeroForOne ? (in_, out) : (out, in_);
+    }
+}
+
+/// @notice The code of a pool that trades half of what it is asked for.
+contract HalfPool {
+    function swap(address, bool zeroForOne, int256 amount, uint160, bytes calldata)
+        external
+        pure
+        returns (int256, int256)
+    {
+        (int256 in_, int256 out) = amount > 0 ? (amount / 2, -amount / 2) : (-amount / 2, amount / 2);
+        return zeroForOne ? (in_, out) : (out, in_);
+    }
+}
+
+/// @notice The code of a pool that pays what goes out, and takes all tokens for it that its caller has beyond some.
+contract TakingPool {
+    Token private immutable TOKEN;
+    uint256 private immutable LEFT;
+
+    constructor(Token token, uint256 left) {
+        (TOKEN, LEFT) = (token, left);
+    }
+
+    function swap(address, bool zeroForOne, int256 amount, uint160, bytes calldata)
+        external
+        view
+        returns (int256, int256)
+    {
+        int256 in_ = int256(TOKEN.balanceOf(msg.sender) - LEFT);
+        return zeroForOne ? (in_, amount) : (amount, in_);
     }
 }
 
