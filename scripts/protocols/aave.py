@@ -1,4 +1,4 @@
-"""Separate Aave V3 markets from the bytecode of `@aave/core-v3`: USDC to lend, WETH as collateral.
+"""Separate Aave V3 markets from the bytecode of `@aave/core-v3`: one token to lend (USDC mostly), WETH as collateral.
 
 Each market has its own addresses provider, pool, configurator, access control and oracle; only the stateless logic
 libraries are shared. The order of the steps follows Aave's own deployment.
@@ -11,9 +11,11 @@ from typing import Any, Self
 from eth_typing import ChecksumAddress
 from web3 import Web3
 from web3.contract import Contract
+from web3.contract.contract import ContractFunction
 
-from scripts.protocols.artifacts import USDC, USDC_UNIT, WETH, WETH_UNIT, Artifact, load_artifact
+from scripts.protocols.artifacts import USDC, WETH, WETH_UNIT, Artifact, load_artifact
 from scripts.protocols.chain import Chain, Sender, Unlocked
+from scripts.protocols.loans import Loans
 
 RAY = 10**27
 BASIS_POINTS = 10_000
@@ -21,6 +23,9 @@ ETH_PRICE = 2_000  # USD, in every market's oracle and in the Uniswap pool
 PRICE_UNIT = 10**8
 ZERO = Web3.to_checksum_address("0x" + "00" * 20)
 VARIABLE = 2  # interest rate mode
+_WAD_RAY = 10**9
+_FACTOR = 10_000
+_ALL = 2**256 - 1
 
 
 def _core(path: str) -> Artifact:
@@ -63,8 +68,42 @@ CURVES: Mapping[str, RateCurve] = {
 
 
 @dataclass(frozen=True)
+class ReserveCurve:
+    """A reserve's rate curve as it stands on chain; rays, the reserve factor in basis points."""
+
+    optimal: int
+    base: int
+    slope1: int
+    slope2: int
+    reserve_factor: int
+
+    def supply_rate(self, debt: int, liquidity: int) -> int:
+        """Supply rate in ray: `DefaultReserveInterestRateStrategy.calculateInterestRates`, operation by operation.
+
+        Without stable debt and bridged supply, which the devnet's markets do not have.
+
+        Parameters
+        ----------
+        debt
+            Variable debt, base units.
+        liquidity
+            Underlying that the aToken holds, base units.
+        """
+        if debt == 0:
+            return 0
+        usage = ray_div(debt, liquidity + debt)
+        if usage > self.optimal:
+            excess = ray_div(usage - self.optimal, RAY - self.optimal)
+            rate = self.base + self.slope1 + ray_mul(self.slope2, excess)
+        else:
+            rate = self.base + ray_div(ray_mul(self.slope1, usage), self.optimal)
+        overall = ray_div(ray_mul(debt * _WAD_RAY, rate), debt * _WAD_RAY)
+        return (ray_mul(overall, usage) * (_FACTOR - self.reserve_factor) + _FACTOR // 2) // _FACTOR
+
+
+@dataclass(frozen=True)
 class AaveMarket:
-    """One market and the two outsiders that make it real: a supplier of USDC and a borrower with WETH."""
+    """One market and the two outsiders that make it real: a supplier of its asset and a borrower with WETH."""
 
     name: str
     chain: Chain
@@ -87,6 +126,35 @@ class AaveMarket:
     def reserve(self) -> Any:
         """Return the pool's `ReserveData` of the asset, a named tuple."""
         return self.pool.functions.getReserveData(self.asset.address).call()
+
+    def loans(self) -> Loans:
+        """Read what the supply rate depends on."""
+        reserve = self.reserve()
+        configuration = reserve.configuration.data
+        key = (reserve.interestRateStrategyAddress, configuration)  # a strategy's parameters are immutable
+        if key not in self.cache:
+            self.cache[key] = read_curve(self, reserve)
+        unit = 10 ** (configuration >> 48 & 0xFF)  # base units in one whole unit of the asset
+        _, _, credit, *_ = self.pool.functions.getUserAccountData(self.borrower.address).call()
+        price = self.oracle.functions.getAssetPrice(self.asset.address).call()
+        return Loans(
+            curve=self.cache[key],
+            unit=RAY,
+            rate=reserve.currentLiquidityRate,
+            debt=self.variable_debt_token.functions.totalSupply().call(),
+            own=self.variable_debt_token.functions.balanceOf(self.borrower.address).call(),
+            liquidity=self.asset.functions.balanceOf(self.a_token.address).call(),
+            credit=credit * unit // price,
+        )
+
+    def borrow(self, amount: int) -> ContractFunction:
+        """Return the call by which the borrower borrows, base units."""
+        return self.pool.functions.borrow(self.asset.address, amount, VARIABLE, 0, self.borrower.address)
+
+    def repay(self, amount: int | None) -> ContractFunction:
+        """Return the call by which the borrower repays, base units; all that it owes for None."""
+        owed = _ALL if amount is None else amount
+        return self.pool.functions.repay(self.asset.address, owed, VARIABLE, self.borrower.address)
 
     def to_book(self) -> dict[str, Any]:
         """Return the market's entry in the address book."""
@@ -124,6 +192,28 @@ _CONTRACTS = {
 }
 
 
+def read_curve(market: AaveMarket, reserve: Any) -> ReserveCurve:
+    """Read the reserve's curve from its rate strategy and its configuration bits."""
+    strategy = market.chain.at(reserve.interestRateStrategyAddress, RATE_STRATEGY).functions
+    return ReserveCurve(
+        optimal=strategy.OPTIMAL_USAGE_RATIO().call(),
+        base=strategy.getBaseVariableBorrowRate().call(),
+        slope1=strategy.getVariableRateSlope1().call(),
+        slope2=strategy.getVariableRateSlope2().call(),
+        reserve_factor=reserve.configuration.data >> 64 & 0xFFFF,
+    )
+
+
+def ray_mul(a: int, b: int) -> int:
+    """Aave's `WadRayMath.rayMul`: the product of two rays, rounded half up."""
+    return (a * b + RAY // 2) // RAY
+
+
+def ray_div(a: int, b: int) -> int:
+    """Aave's `WadRayMath.rayDiv`: the quotient of two rays, rounded half up."""
+    return (a * RAY + b // 2) // b
+
+
 def deploy_libraries(chain: Chain) -> dict[str, ChecksumAddress]:
     """Deploy the pool's logic libraries; returns name -> address, to be shared by any number of markets."""
     libraries: dict[str, ChecksumAddress] = {}
@@ -138,12 +228,12 @@ def deploy_market(
     name: str,
     curve: RateCurve,
     libraries: Mapping[str, ChecksumAddress],
-    usdc: Contract,
+    asset: Contract,
     weth: Contract,
     supplier: Sender,
     borrower: Sender,
 ) -> AaveMarket:
-    """Deploy an empty market whose admin is the chain's sender, with the reserves `usdc` and `weth`."""
+    """Deploy an empty market whose admin is the chain's sender, to lend `asset`, of a dollar, against `weth`."""
     admin, send = chain.sender.address, chain.send
     provider = chain.deploy(ADDRESSES_PROVIDER, name, admin)
     send(provider.functions.setACLAdmin(admin))
@@ -153,7 +243,7 @@ def deploy_market(
     send(acl.functions.addEmergencyAdmin(admin))
 
     feeds = [chain.deploy(PRICE_FEED, price * PRICE_UNIT).address for price in (1, ETH_PRICE)]
-    assets = [usdc.address, weth.address]
+    assets = [asset.address, weth.address]
     oracle = chain.deploy(ORACLE, provider.address, assets, feeds, ZERO, ZERO, PRICE_UNIT)
     send(provider.functions.setPriceOracle(oracle.address))
 
@@ -174,23 +264,21 @@ def deploy_market(
         *map(_ray, (curve.base, curve.slope1, curve.slope2)),
         *map(_ray, (0.01, 1.0, 0.01, 0.05, 0.20)),  # stable borrowing stays switched off
     ).address
-    send(
-        configurator.functions.initReserves(
-            [
-                (*tokens, decimals, rates, asset, admin, ZERO, *_token_names(name, symbol), b"")
-                for asset, symbol, decimals in ((usdc.address, "USDC", 6), (weth.address, "WETH", 18))
-            ]
-        )
-    )
+    reserves = []
+    for token in (asset, weth):
+        symbol, decimals = token.functions.symbol().call(), token.functions.decimals().call()
+        names = _token_names(name, symbol)
+        reserves.append((*tokens, decimals, rates, token.address, admin, ZERO, *names, b""))
+    send(configurator.functions.initReserves(reserves))
     send(configurator.functions.configureReserveAsCollateral(weth.address, 8_000, 8_250, 10_500))
-    send(configurator.functions.setReserveBorrowing(usdc.address, True))
-    send(configurator.functions.setReserveFactor(usdc.address, round(curve.reserve_factor * BASIS_POINTS)))
+    send(configurator.functions.setReserveBorrowing(asset.address, True))
+    send(configurator.functions.setReserveFactor(asset.address, round(curve.reserve_factor * BASIS_POINTS)))
 
-    reserve = pool.functions.getReserveData(usdc.address).call()
+    reserve = pool.functions.getReserveData(asset.address).call()
     return AaveMarket(
         name=name,
         chain=chain,
-        asset=usdc,
+        asset=asset,
         pool=pool,
         configurator=configurator,
         addresses_provider=provider,
@@ -204,19 +292,20 @@ def deploy_market(
 
 
 def fill_market(market: AaveMarket, supply: int, borrow: int, collateral: int) -> None:
-    """Let the outsiders in: `supply` and `borrow` in whole USDC, `collateral` in whole WETH.
+    """Let the outsiders in: `supply` and `borrow` in whole units of the asset, `collateral` in whole WETH.
 
-    The supplier must own the USDC and the borrower the WETH.
+    The supplier must own the asset and the borrower the WETH.
     """
-    chain, pool, usdc = market.chain, market.pool, market.asset
+    chain, pool, asset = market.chain, market.pool, market.asset
+    unit = 10 ** asset.functions.decimals().call()
     weth = chain.at(pool.functions.getReservesList().call()[1], WETH)
-    chain.approve(usdc, pool.address, market.supplier)
-    chain.approve(usdc, pool.address, market.borrower)  # to repay
+    chain.approve(asset, pool.address, market.supplier)
+    chain.approve(asset, pool.address, market.borrower)  # to repay
     chain.approve(weth, pool.address, market.borrower)
     lender, debtor = market.supplier, market.borrower
-    chain.send(pool.functions.supply(usdc.address, supply * USDC_UNIT, lender.address, 0), sender=lender)
+    chain.send(pool.functions.supply(asset.address, supply * unit, lender.address, 0), sender=lender)
     chain.send(pool.functions.supply(weth.address, collateral * WETH_UNIT, debtor.address, 0), sender=debtor)
-    chain.send(pool.functions.borrow(usdc.address, borrow * USDC_UNIT, VARIABLE, 0, debtor.address), sender=debtor)
+    chain.send(pool.functions.borrow(asset.address, borrow * unit, VARIABLE, 0, debtor.address), sender=debtor)
 
 
 def _token_names(market: str, symbol: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A Compound V2 market from the bytecode of Venus 2.2.1: USDC to lend, WETH as collateral.
+"""A Compound V2 market from the bytecode of Venus 2.2.1: one token to lend, WETH as collateral.
 
 Interest accrues by block. Venus's rate model takes a year for 10,512,000 blocks; here it is what `blocks_per_year`
 says, so that a devnet of few blocks earns what its clock says. A market refuses to go on at more than 5e-6 of interest
@@ -10,15 +10,20 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from web3.contract import Contract
+from web3.contract.contract import ContractFunction
 
-from scripts.protocols.artifacts import USDC_UNIT, WETH_UNIT, Artifact, load_artifact, load_contract
+from scripts.protocols.aave import RateCurve
+from scripts.protocols.artifacts import WETH_UNIT, Artifact, load_artifact, load_contract
 from scripts.protocols.chain import Chain, Sender, Unlocked
+from scripts.protocols.loans import Loans
 
 MODEL_BLOCKS_PER_YEAR = 60 * 60 * 24 * 365 // 3  # as Venus's rate models have it
 NO_CAP = 2**256 - 1
 UNIT_DECIMALS = 8  # of a market's own units
 FIRST_RATE = 50  # units for one of the asset, at first
 MANTISSA = 10**18
+CURVE = RateCurve(0.80, 0.0, 0.05, 1.09, 0.10)
+_ALL = 2**256 - 1
 
 
 def _venus(path: str) -> Artifact:
@@ -33,8 +38,36 @@ MARKET = _venus("Tokens/VTokens/VBep20Immutable")
 
 
 @dataclass(frozen=True)
+class JumpCurve:
+    """A market's rate curve as it stands on chain, in its `MANTISSA` per block.
+
+    Attributes
+    ----------
+    reserves
+        Base units that are the market's own.
+    """
+
+    kink: int
+    base: int
+    slope: int
+    jump: int
+    reserve_factor: int
+    reserves: int
+
+    def supply_rate(self, debt: int, liquidity: int) -> int:
+        """Return the supply rate of a block: `JumpRateModel.getSupplyRate`, operation by operation."""
+        if debt == 0:
+            return 0
+        usage = debt * MANTISSA // (liquidity + debt - self.reserves)
+        rate = min(usage, self.kink) * self.slope // MANTISSA + self.base
+        if usage > self.kink:
+            rate += (usage - self.kink) * self.jump // MANTISSA
+        return usage * (rate * (MANTISSA - self.reserve_factor) // MANTISSA) // MANTISSA
+
+
+@dataclass(frozen=True)
 class CompoundMarket:
-    """One market of USDC, the outsiders who supply and borrow, and the blocks of its year."""
+    """One market of a token, the outsiders who supply and borrow, and the blocks of its year."""
 
     chain: Chain
     comptroller: Contract
@@ -47,6 +80,49 @@ class CompoundMarket:
     def supply_rate(self) -> float:
         """Return the supply rate, APR."""
         return int(self.market.functions.supplyRatePerBlock().call()) * self.blocks_per_year / MANTISSA
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"the market {self.market.address}"
+
+    def loans(self) -> Loans:
+        """Read what the supply rate depends on, with the interest up to the newest block."""
+        market, who = self.market.functions, self.borrower.address
+        # Values without names, of which `chain.at` would give the last one only.
+        account = self.chain.w3.eth.contract(self.comptroller.address, abi=list(COMPTROLLER.abi)).functions
+        _, credit, _ = account.getAccountLiquidity(who).call()  # dollars, in 18 decimals
+        asset = self.chain.at(market.underlying().call(), load_contract("IVault").abi)
+        price = 10 ** (2 * 18 - asset.functions.decimals().call())  # of the asset, a dollar, as the oracle has it
+        return Loans(
+            curve=self._curve(),
+            unit=MANTISSA // self.blocks_per_year,
+            rate=market.supplyRatePerBlock().call(),
+            debt=market.totalBorrowsCurrent().call(),
+            own=market.borrowBalanceCurrent(who).call(),
+            liquidity=market.getCash().call(),
+            credit=credit * MANTISSA // price,
+        )
+
+    def _curve(self) -> JumpCurve:
+        market = self.market.functions
+        model = self.chain.at(market.interestRateModel().call(), RATE_MODEL).functions
+        return JumpCurve(
+            kink=model.kink().call(),
+            base=model.baseRatePerBlock().call(),
+            slope=model.multiplierPerBlock().call(),
+            jump=model.jumpMultiplierPerBlock().call(),
+            reserve_factor=market.reserveFactorMantissa().call(),
+            reserves=market.totalReserves().call(),
+        )
+
+    def borrow(self, amount: int) -> ContractFunction:
+        """Return the call by which the borrower borrows, base units."""
+        return self.market.functions.borrow(amount)
+
+    def repay(self, amount: int | None) -> ContractFunction:
+        """Return the call by which the borrower repays, base units; all that it owes for None."""
+        return self.market.functions.repayBorrow(_ALL if amount is None else amount)
 
     def to_book(self) -> dict[str, Any]:
         """Return the entry in the address book."""
@@ -75,24 +151,28 @@ class CompoundMarket:
 
 def deploy_market(
     chain: Chain,
-    usdc: Contract,
+    asset: Contract,
     weth: Contract,
     eth_price: int,
     blocks_per_year: int,
     supplier: Sender,
     borrower: Sender,
+    curve: RateCurve = CURVE,
 ) -> CompoundMarket:
-    """Deploy an empty market whose admin is the chain's sender. Kink at 80 %, 5 % APR below it and 109 % above."""
+    """Deploy an empty market whose admin is the chain's sender, to lend `asset`, of a dollar, against `weth`."""
     send = chain.send
     access = chain.deploy(load_contract("StandInVenusAccess"))
     comptroller = chain.deploy(COMPTROLLER)
     send(comptroller.functions._setAccessControl(access.address))
     send(comptroller.functions._setPriceOracle(access.address))
     send(comptroller.functions._setComptrollerLens(chain.deploy(LENS).address))
-    slopes = (round(rate * MANTISSA * MODEL_BLOCKS_PER_YEAR / blocks_per_year) for rate in (0.0, 0.0625, 1.09 / 0.2))
-    model = chain.deploy(RATE_MODEL, *slopes, round(0.8 * MANTISSA))
+    kink = curve.optimal_utilisation
+    rates = (curve.base, curve.slope1 / kink, curve.slope2 / (1 - kink))
+    slopes = (round(rate * MANTISSA * MODEL_BLOCKS_PER_YEAR / blocks_per_year) for rate in rates)
+    model = chain.deploy(RATE_MODEL, *slopes, round(kink * MANTISSA))
     markets: list[Contract] = []
-    for token, symbol, unit, price in ((usdc, "vUSDC", USDC_UNIT, 1), (weth, "vWETH", WETH_UNIT, eth_price)):
+    for token, price in ((asset, 1), (weth, eth_price)):
+        symbol, unit = f"v{token.functions.symbol().call()}", 10 ** token.functions.decimals().call()
         rate = unit * MANTISSA // (FIRST_RATE * 10**UNIT_DECIMALS)
         arguments = (token.address, comptroller.address, model.address, rate, symbol, symbol, UNIT_DECIMALS)
         market = chain.deploy(MARKET, *arguments, chain.sender.address)
@@ -102,23 +182,24 @@ def deploy_market(
     addresses = [market.address for market in markets]
     send(comptroller.functions._setMarketSupplyCaps(addresses, [NO_CAP] * len(markets)))
     send(comptroller.functions._setCollateralFactor(addresses[1], round(0.8 * MANTISSA)))
-    send(markets[0].functions._setReserveFactor(MANTISSA // 10))
+    send(markets[0].functions._setReserveFactor(round(curve.reserve_factor * MANTISSA)))
     lending, collateral = markets
     return CompoundMarket(chain, comptroller, lending, collateral, blocks_per_year, supplier, borrower)
 
 
 def fill_market(
-    market: CompoundMarket, usdc: Contract, weth: Contract, supply: int, borrow: int, collateral: int
+    market: CompoundMarket, asset: Contract, weth: Contract, supply: int, borrow: int, collateral: int
 ) -> None:
-    """Let the outsiders in: `supply` and `borrow` in whole USDC, `collateral` in whole WETH.
+    """Let the outsiders in: `supply` and `borrow` in whole units of the asset, `collateral` in whole WETH.
 
-    The supplier must own the USDC and the borrower the WETH.
+    The supplier must own the asset and the borrower the WETH.
     """
+    unit = 10 ** asset.functions.decimals().call()
     chain, lender, debtor = market.chain, market.supplier, market.borrower
-    chain.approve(usdc, market.market.address, lender)
-    chain.approve(usdc, market.market.address, debtor)  # to repay
+    chain.approve(asset, market.market.address, lender)
+    chain.approve(asset, market.market.address, debtor)  # to repay
     chain.approve(weth, market.collateral.address, debtor)
-    chain.send(market.market.functions.mint(supply * USDC_UNIT), sender=lender)
+    chain.send(market.market.functions.mint(supply * unit), sender=lender)
     chain.send(market.collateral.functions.mint(collateral * WETH_UNIT), sender=debtor)
     chain.send(market.comptroller.functions.enterMarkets([market.collateral.address]), sender=debtor)
-    chain.send(market.market.functions.borrow(borrow * USDC_UNIT), sender=debtor)
+    chain.send(market.market.functions.borrow(borrow * unit), sender=debtor)

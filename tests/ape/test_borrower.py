@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from scripts.errors import RateUnreachableError
-from scripts.protocols.aave import RATE_STRATEGY, AaveMarket
+from scripts.protocols.aave import RATE_STRATEGY, AaveMarket, read_curve
 from scripts.protocols.anvil import rpc
 from scripts.protocols.artifacts import USDC_UNIT
-from scripts.protocols.borrower import MAX_UTILISATION, follow_supply_rate, read_curve
+from scripts.protocols.borrower import MAX_UTILISATION, follow_supply_rate
 from scripts.protocols.chain import Chain
 from scripts.protocols.devnet import Devnet
 
