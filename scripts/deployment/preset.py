@@ -18,6 +18,7 @@ from keeper.chain.address import Address
 from keeper.chain.rpc import UNREADABLE
 from scripts.deployment.pools import Liquidity, Swap
 from scripts.deployment.prices import Feeds, PriceFeed
+from scripts.deployment.stable import BalancerStable, CurveStable
 from scripts.deployment.venues import AaveV3, CompoundV2, Existing, Venue
 from scripts.errors import PresetError
 from scripts.protocols.chain import node_of
@@ -103,7 +104,44 @@ class LiquidityVenue(PricedPoolVenue):
     max_deviation: Annotated[float, Field(gt=0, lt=1)]
 
 
-AnyVenue = Annotated[AaveVenue | VaultVenue | CompoundVenue | SwapVenue | LiquidityVenue, Field(discriminator="kind")]
+class StablePoolVenue(_Table):
+    """A stable pool at `address`; `coins`, `quote` and `sequencer` name feeds of the preset.
+
+    Attributes
+    ----------
+    coins
+        Feeds of the other coins, in the pool's order.
+    quote
+        The asset's feed: without it those of the coins are in the asset.
+    """
+
+    asset: str
+    address: Address
+    max_cost: Annotated[float, Field(gt=0, lt=1)]
+    max_growth: Annotated[float, Field(ge=0)]
+    coins: Annotated[list[str], Field(min_length=1)]
+    quote: str | None = None
+    sequencer: str | None = None
+
+
+class BalancerVenue(StablePoolVenue):
+    """A composable stable pool of Balancer V2."""
+
+    kind: Literal["balancer-stable"]
+
+
+class CurveVenue(StablePoolVenue):
+    """A stable pool of Curve; `token` is the pool's, where that is a contract of its own."""
+
+    kind: Literal["curve-stable"]
+    token: Address | None = None
+    lists: bool = False
+
+
+AnyVenue = Annotated[
+    AaveVenue | VaultVenue | CompoundVenue | SwapVenue | LiquidityVenue | BalancerVenue | CurveVenue,
+    Field(discriminator="kind"),
+]
 
 
 class Feed(_Table):
@@ -149,18 +187,22 @@ class Preset(_Table):
     @model_validator(mode="after")
     def _feeds_complete(self) -> Self:
         for name, venue in self.venues.items():
-            if not isinstance(venue, PricedPoolVenue):
+            if isinstance(venue, PricedPoolVenue):
+                priced = [venue.base, venue.quote]
+            elif isinstance(venue, StablePoolVenue):
+                priced = [*venue.coins, venue.quote]
+            else:
                 continue
-            for feed in filter(None, (venue.base, venue.quote, venue.sequencer)):
+            for feed in filter(None, (*priced, venue.sequencer)):
                 if feed not in self.feeds:
                     raise ValueError(
                         f"venues.{name}: there is no feed {feed!r}, only {', '.join(self.feeds) or 'none'}"
                     )
-            for feed in filter(None, (venue.base, venue.quote)):
+            for feed in filter(None, priced):
                 if None in (self.feeds[feed].heartbeat, self.feeds[feed].lowest, self.feeds[feed].highest):
                     raise ValueError(f"feeds.{feed}: the venue {name} needs its heartbeat, lowest and highest")
             inner = venue.inner if isinstance(venue, SwapVenue) else None
-            if inner is not None and isinstance(self.venues.get(inner), PricedPoolVenue | None):
+            if inner is not None and isinstance(self.venues.get(inner), PricedPoolVenue | StablePoolVenue | None):
                 raise ValueError(f"venues.{name}: inner must name a venue without a pool, but is {inner!r}")
         return self
 
@@ -189,14 +231,23 @@ class Preset(_Table):
             return Existing(address)
         if isinstance(venue, CompoundVenue):
             return CompoundV2(address, venue.blocks_per_year)
-        price = Feeds(
-            self._feed(venue.base),
-            self._feed(venue.quote) if venue.quote else None,
-            Web3.to_checksum_address(self.feeds[venue.sequencer].address) if venue.sequencer else None,
-        )
+        if isinstance(venue, BalancerVenue | CurveVenue):
+            prices = tuple(self._price(coin, venue.quote, venue.sequencer) for coin in venue.coins)
+            if isinstance(venue, BalancerVenue):
+                return BalancerStable(address, venue.max_cost, venue.max_growth, prices)
+            token = Web3.to_checksum_address(venue.token) if venue.token else None
+            return CurveStable(address, venue.max_cost, venue.max_growth, prices, token, venue.lists)
+        price = self._price(venue.base, venue.quote, venue.sequencer)
         if isinstance(venue, LiquidityVenue):
             return Liquidity(address, venue.max_cost, price, venue.low, venue.high, venue.max_deviation)
         return Swap(address, venue.max_cost, price, self._build(self.venues[venue.inner]) if venue.inner else None)
+
+    def _price(self, base: str, quote: str | None, sequencer: str | None) -> Feeds:
+        return Feeds(
+            self._feed(base),
+            self._feed(quote) if quote else None,
+            Web3.to_checksum_address(self.feeds[sequencer].address) if sequencer else None,
+        )
 
     def _feed(self, name: str) -> PriceFeed:
         feed = self.feeds[name]

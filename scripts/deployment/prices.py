@@ -59,6 +59,11 @@ class PriceFeed:
         bounds = (round(price * 10**self.decimals) for price in (self.lowest, self.highest))
         return (self.aggregator, self.heartbeat, *bounds)
 
+    def value(self, w3: Web3) -> float:
+        """Return its answer."""
+        functions = contract_at(w3, self.aggregator, load_contract("IAggregator")).functions
+        return float(functions.latestRoundData().call()[1] / 10**self.decimals)
+
     def check(self, w3: Web3) -> list[str]:
         """Return why its answer is not believed now."""
         functions = contract_at(w3, self.aggregator, load_contract("IAggregator")).functions
@@ -93,6 +98,10 @@ class Feeds(Price):
     quote: PriceFeed | None = None
     sequencer: ChecksumAddress | None = None
     grace: int = 3600
+
+    def value(self, w3: Web3) -> float:
+        """Return the price of a whole base token in whole quote tokens."""
+        return self.base.value(w3) / (self.quote.value(w3) if self.quote else 1.0)
 
     def check(self, w3: Web3) -> list[str]:
         """Whether both feeds answer."""
