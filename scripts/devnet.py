@@ -14,6 +14,7 @@ from rich.table import Table
 from scripts.errors import AnvilFailedError, ScriptError
 from scripts.protocols.aave import CURVES
 from scripts.protocols.anvil import Anvil, connect, require_anvil
+from scripts.protocols.defi import YIELD_MARKET
 from scripts.protocols.devnet import DEPOSITOR_USDC, DEPOSITORS, PRESETS, Devnet, deploy_devnet
 
 DEFAULT_BOOK = Path("out/devnet.json")
@@ -27,8 +28,8 @@ DEFAULT_BOOK = Path("out/devnet.json")
     type=click.Choice(PRESETS),
     default=PRESETS[0],
     show_default=True,
-    help="lending: Aave V3 markets. defi: a Compound V2 market and a feed of ETH besides. rwa: that feed, USDY, mETH "
-    "and an index token besides.",
+    help="lending: Aave V3 markets. defi: a feed of ETH, and the venues of DefiYield-v0 besides. rwa: that feed, USDY, "
+    "mETH and an index token besides.",
 )
 @click.option("--rpc", metavar="URL", help="Deploy onto the Anvil that already runs there, and return.")
 @click.option(
@@ -101,6 +102,19 @@ def _finish(devnet: Devnet, url: str, out: Path) -> None:
         others.add_row(f"Compound V2 market of USDC, {rate}; accrues by block", devnet.compound.market.address)
     if devnet.eth_feed is not None:
         others.add_row("Feed of ETH in dollars, free to set", devnet.eth_feed.address)
+    if devnet.defi is not None:
+        defi = devnet.defi
+        others.add_row("DAI, 18 decimals, free to mint", defi.dai.address)
+        others.add_row("USDT, 6 decimals, free to mint", defi.usdt.address)
+        for name, pool in defi.pools.items():
+            others.add_row(f"Uniswap pool of USDC and {name.upper()}, 0.01 %", pool.address)
+        rate = f"{defi.compound_dai.supply_rate():.2%}"
+        others.add_row(f"Compound V2 market of DAI, {rate}; a block is 5 minutes", defi.compound_dai.market.address)
+        others.add_row(f"Aave V3 pool of USDT, {defi.aave_usdt.supply_rate():.2%}", defi.aave_usdt.pool.address)
+        others.add_row("Balancer V2 pool of DAI, USDC and USDT", defi.stable.pool.address)
+        others.add_row(f"Yield vault of USDC, over {YIELD_MARKET}", defi.yield_vault.address)
+        for name, feed in defi.feeds.items():
+            others.add_row(f"Feed of {name.upper()} in dollars, free to set", feed.address)
     if devnet.rwa is not None:
         others.add_row("USDY, by a stand-in, for listed holders", devnet.rwa.usdy.address)
         others.add_row("mETH, by a stand-in", devnet.rwa.meth.address)

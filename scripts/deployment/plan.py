@@ -18,12 +18,14 @@ from keeper.inspect.report import SAFE_UNWIND_LOSS
 from keeper.inspect.words import money, percent
 from keeper.snapshot import LimitsSnapshot
 from scripts.deployment.limits import check_limits
-from scripts.deployment.pools import Swap
+from scripts.deployment.pools import Liquidity, Swap
 from scripts.deployment.prices import Basket, Feeds, Price, PriceFeed, Rate
+from scripts.deployment.stable import BalancerStable
 from scripts.deployment.venues import AaveV3, CompoundV2, Existing, Venue
 from scripts.errors import PlanRefusedError
 from scripts.protocols.aave import ZERO
 from scripts.protocols.chain import node_of
+from scripts.protocols.defi import COINS, Defi
 from scripts.protocols.devnet import FEED_DECIMALS, Devnet
 from scripts.protocols.rwa import Rwa
 
@@ -35,7 +37,13 @@ MAX_DELAY = 30 * DAY
 DEVNET_COST = 0.01
 """Most that a trade may cost in a devnet's pools."""
 DEVNET_GROWTH = 0.1
-"""Most that an issuer's rate grows in a year there."""
+"""Most that an issuer's rate, or a stable pool's, grows in a year there."""
+DEVNET_COIN_COST = 0.002
+"""Most that a trade of one dollar for another may cost there."""
+DEVNET_DEVIATION = 0.005
+"""Most that a devnet's pool may be off the feed when liquidity enters or leaves."""
+DEVNET_RANGE = (0.2, 20_000_000)
+"""Prices of ETH between which liquidity is provided there: as good as all."""
 
 
 @dataclass(frozen=True)
@@ -274,9 +282,30 @@ def venues_of(devnet: Devnet) -> dict[str, Venue]:
     if devnet.eth_feed is not None:
         eth = _devnet_feed(devnet.eth_feed, 10, 100_000)
         found["eth"] = Swap(devnet.uniswap.pool.address, DEVNET_COST, eth)
+        if devnet.defi is not None:
+            found |= _defi_venues(devnet.defi, devnet.uniswap.pool.address, eth.base)
         if devnet.rwa is not None:
             found |= _rwa_venues(devnet.rwa, devnet.weth.address, eth, issuer=devnet.accounts["deployer"])
     return found
+
+
+def _defi_venues(defi: Defi, eth_pool: ChecksumAddress, eth: PriceFeed) -> dict[str, Venue]:
+    """Return the venues of `DefiYield-v0`, in its order. Feeds are in dollars, and prices in USDC."""
+    feeds = {name: _devnet_feed(feed, 0.1, 10).base for name, feed in defi.feeds.items() if name != "btc"}
+    in_usdc = {coin: Feeds(feeds[coin], feeds["usdc"]) for coin in COINS}
+    compound = CompoundV2(defi.compound_dai.market.address, defi.compound_dai.blocks_per_year)
+    lent: dict[str, Venue] = {"dai": compound, "usdt": AaveV3(defi.aave_usdt.pool.address)}
+    swaps = [Swap(defi.pools[coin].address, DEVNET_COIN_COST, in_usdc[coin], lent[coin]) for coin in COINS]
+    coins = {getattr(defi, coin).address: in_usdc[coin] for coin in COINS}
+    prices = tuple(coins[coin] for coin in defi.stable.coins if coin in coins)
+    ends = (*DEVNET_RANGE, DEVNET_DEVIATION)
+    return {
+        "uniswap-eth-usdc": Liquidity(eth_pool, DEVNET_COST, Feeds(eth, feeds["usdc"]), *ends),
+        "compound-dai": swaps[0],
+        "aave-usdt": swaps[1],
+        "stable-pool": BalancerStable(defi.stable.pool.address, DEVNET_COIN_COST, DEVNET_GROWTH, prices),
+        "yield-vault": Existing(defi.yield_vault.address),
+    }
 
 
 def _rwa_venues(rwa: Rwa, weth: ChecksumAddress, eth: Price, issuer: ChecksumAddress) -> dict[str, Venue]:

@@ -1,7 +1,7 @@
 """The whole devnet in one call: tokens, three Aave V3 markets, Uniswap V3, funded accounts, and its address book.
 
-The preset `defi` adds a Compound V2 market and a price feed of ETH, so that a vault can hold ETH by a swap; `rwa` adds
-that feed and tokenised assets as on Mantle.
+The preset `defi` adds a price feed of ETH, so that a vault can hold ETH by a swap, a Compound V2 market of USDC, and
+the venues of `DefiYield-v0`; `rwa` adds that feed and tokenised assets as on Mantle.
 """
 
 import json
@@ -22,6 +22,7 @@ from scripts.protocols.anvil import MNEMONIC, require_anvil, rpc
 from scripts.protocols.artifacts import USDC, USDC_UNIT, WETH, WETH_UNIT, load_contract
 from scripts.protocols.chain import Chain, Unlocked
 from scripts.protocols.compound import CompoundMarket
+from scripts.protocols.defi import FEEDS, Defi, deploy_defi
 from scripts.protocols.rwa import BTC_PRICE, MINT, Rwa, deploy_rwa
 from scripts.protocols.uniswap import Uniswap
 
@@ -54,9 +55,9 @@ class Devnet:
         Role -> address; all are unlocked in the Anvil: its accounts in the order of `ROLES`, and `guardian`.
     markets
         Name (`aave-a` ...) -> market.
-    compound, eth_feed, rwa
-        A Compound V2 market of USDC, with the preset `defi`; tokenised assets, with `rwa`; and with either a feed of
-        ETH in dollars that anybody may set.
+    compound, defi, eth_feed, rwa
+        A Compound V2 market of USDC, and what else the preset `defi` has; tokenised assets, with `rwa`; and with either
+        a feed of ETH in dollars that anybody may set.
     """
 
     chain: Chain
@@ -66,6 +67,7 @@ class Devnet:
     markets: Mapping[str, AaveMarket]
     uniswap: Uniswap
     compound: CompoundMarket | None = None
+    defi: Defi | None = None
     eth_feed: Contract | None = None
     rwa: Rwa | None = None
 
@@ -90,6 +92,7 @@ class Devnet:
             "markets": {name: market.to_book() for name, market in self.markets.items()},
             "uniswap": self.uniswap.to_book(),
             **({} if self.compound is None else {"compound": self.compound.to_book()}),
+            **({} if self.defi is None else {"defi": self.defi.to_book()}),
             **({} if self.eth_feed is None else {"feeds": {"ETH/USD": self.eth_feed.address}}),
             **({} if self.rwa is None else {"rwa": self.rwa.to_book()}),
             "accounts": dict(self.accounts),
@@ -112,6 +115,7 @@ class Devnet:
             raise AddressBookError("The node has no devnet: it was restarted. Run `ape run devnet` again.")
         chain = Chain(w3, Unlocked(w3, book["accounts"]["deployer"]))
         market, feeds, assets = book.get("compound"), book.get("feeds", {}), book.get("rwa")
+        defi = book.get("defi")
         return cls(
             chain=chain,
             accounts=book["accounts"],
@@ -120,6 +124,7 @@ class Devnet:
             markets={name: AaveMarket.from_book(chain, name, entry) for name, entry in book["markets"].items()},
             uniswap=Uniswap.from_book(chain, book["uniswap"]),
             compound=CompoundMarket.from_book(chain, market) if market else None,
+            defi=Defi.from_book(chain, defi) if defi else None,
             eth_feed=chain.at(feeds["ETH/USD"], load_contract("StandInFeed")) if "ETH/USD" in feeds else None,
             rwa=Rwa.from_book(chain, assets) if assets else None,
         )
@@ -199,11 +204,12 @@ def deploy_devnet(w3: Web3, say: Progress = lambda line: None, preset: str = PRE
     exchange = uniswap.deploy_uniswap(chain, usdc, weth, aave.ETH_PRICE, people["market_maker"], MARKET_MAKER_WETH)
     devnet = Devnet(chain, accounts, usdc, weth, markets, exchange)
     if preset == "defi":
-        return _with_defi(devnet, say)
+        return with_defi(devnet, say)
     return with_rwa(devnet, say) if preset == "rwa" else devnet
 
 
-def _with_defi(devnet: Devnet, say: Progress) -> Devnet:
+def with_defi(devnet: Devnet, say: Progress = lambda line: None) -> Devnet:
+    """Add a Compound V2 market of USDC, and the venues of `DefiYield-v0` with feeds of their coins."""
     chain, usdc, weth = devnet.chain, devnet.usdc, devnet.weth
     supplier, borrower = devnet.sender("supplier"), devnet.sender("borrower")
     say("Compound V2")
@@ -213,8 +219,14 @@ def _with_defi(devnet: Devnet, say: Progress) -> Devnet:
     rpc(devnet.w3, "anvil_setBalance", borrower.address, hex((COLLATERAL + 10_000) * WETH_UNIT))
     chain.send(weth.functions.deposit(), sender=borrower, value=COLLATERAL * WETH_UNIT)
     compound.fill_market(market, usdc, weth, OUTSIDE_SUPPLY, OUTSIDE_BORROW, COLLATERAL)
-    say("price feed")
-    return replace(devnet, compound=market, eth_feed=_deploy_feed(chain, aave.ETH_PRICE))
+    say("price feeds")
+    eth_feed = _deploy_feed(chain, aave.ETH_PRICE)
+    feeds = {name: _deploy_feed(chain, BTC_PRICE if name == "btc" else 1) for name in FEEDS}
+    say("DAI and USDT, their pools and markets, a stable pool, and a yield vault")
+    defi = deploy_defi(
+        *(chain, usdc, weth, devnet.markets, devnet.uniswap, aave.ETH_PRICE, feeds), devnet.sender("market_maker")
+    )
+    return replace(devnet, compound=market, eth_feed=eth_feed, defi=defi)
 
 
 def with_rwa(devnet: Devnet, say: Progress = lambda line: None) -> Devnet:

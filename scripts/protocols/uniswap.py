@@ -11,6 +11,7 @@ from scripts.protocols.artifacts import USDC_UNIT, WETH_UNIT, Artifact, load_art
 from scripts.protocols.chain import Chain, Sender
 
 FEE = 500  # hundredths of a basis point: 0.05 %
+STABLE_FEE = 100  # of pools of two stable coins, whose tick spacing is 1
 MAX_TICK = 887_270  # the last multiple of the 0.05 % tier's tick spacing (10) below Uniswap's own limit
 DESCRIPTOR = "0x" + "00" * 20  # the position NFT's picture: not needed
 
@@ -76,22 +77,34 @@ def deploy_uniswap(chain: Chain, usdc: Contract, weth: Contract, price: int, pro
     return Uniswap(factory, manager, router, quoter, pool)
 
 
-def create_pool(chain: Chain, factory: Contract, sides: Sequence[tuple[Contract, int]]) -> Contract:
+def create_pool(chain: Chain, factory: Contract, sides: Sequence[tuple[Contract, int]], fee: int = FEE) -> Contract:
     """Create a pool of two tokens, which opens at the price at which these amounts of them are worth the same."""
     (token0, amount0), (token1, amount1) = _sorted(sides)
-    chain.send(factory.functions.createPool(token0.address, token1.address, FEE))
-    pool = chain.at(factory.functions.getPool(token0.address, token1.address, FEE).call(), POOL)
+    if fee == STABLE_FEE and factory.functions.feeAmountTickSpacing(fee).call() == 0:  # as on Ethereum since 2021
+        chain.send(factory.functions.enableFeeAmount(fee, 1))
+    chain.send(factory.functions.createPool(token0.address, token1.address, fee))
+    pool = chain.at(factory.functions.getPool(token0.address, token1.address, fee).call(), POOL)
     chain.send(pool.functions.initialize(isqrt((amount1 << 192) // amount0)))  # Q64.96
     return pool
 
 
-def provide(chain: Chain, manager: Contract, sides: Sequence[tuple[Contract, int]], provider: Sender) -> None:
-    """Put these amounts into the pool of the two tokens, as a full-range position of `provider`, who must hold them."""
+def provide(
+    chain: Chain,
+    manager: Contract,
+    sides: Sequence[tuple[Contract, int]],
+    provider: Sender,
+    fee: int = FEE,
+    ticks: tuple[int, int] = (-MAX_TICK, MAX_TICK),
+) -> None:
+    """Put these amounts into the pool of the two tokens, as a position of `provider`, who must hold them.
+
+    The range is that of all prices unless `ticks` says otherwise.
+    """
     (token0, amount0), (token1, amount1) = _sorted(sides)
     for token in (token0, token1):
         chain.approve(token, manager.address, provider)
     deadline = chain.w3.eth.get_block("latest")["timestamp"] + 86_400
-    pair, ticks, minimum = (token0.address, token1.address, FEE), (-MAX_TICK, MAX_TICK), (0, 0)
+    pair, minimum = (token0.address, token1.address, fee), (0, 0)
     position = (*pair, *ticks, amount0, amount1, *minimum, provider.address, deadline)
     chain.send(manager.functions.mint(position), sender=provider)
 
