@@ -43,6 +43,10 @@ class RateUnreachableError(ScriptError):
     """No loan of the outside borrower gives the wanted supply rate."""
 
 
+class PriceUnreachableError(ScriptError):
+    """No trade of the outside trader brings a pool to the wanted price."""
+
+
 class PlanRefusedError(ScriptError):
     """Limits, addresses or funds are dangerous, inconsistent or missing; `reasons` lists them all. Nothing was sent."""
 

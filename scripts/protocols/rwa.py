@@ -108,8 +108,11 @@ def deploy_rwa(
     for name, side in amounts.items():
         sides = ((usdc, DEPTH * USDC_UNIT), side)
         pools[name] = uniswap.create_pool(chain, exchange.factory, sides)
-        if name == "usdy":  # whoever moves it must be on the list: the managers of positions and of swaps too
-            for holder in (maker, pools[name], exchange.position_manager, exchange.router):
+        if (
+            name == "usdy"
+        ):  # whoever moves it must be on the list: the managers of positions, of swaps and of quotes too
+            managers = (exchange.position_manager, exchange.router, exchange.quoter)
+            for holder in (maker, pools[name], *managers):
                 chain.send(usdy.functions.setAllowed(holder.address, True))
             chain.send(usdy.functions.mint(maker.address, side[1]))
         uniswap.provide(chain, exchange.position_manager, sides, maker)
