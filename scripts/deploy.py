@@ -196,7 +196,7 @@ def _plan(
         network = load_preset(preset)
         given["asset"] = network.resolve(given.get("asset"))
         network.refuse(file.names)
-        network.check(w3, given["asset"])
+        network.check(w3, given["asset"], file.names)
         known = network.venues_of(given["asset"]) | known
     if devnet is not None:
         return plan_on(devnet, file, policy_hash, venues=venues_of(devnet) | known, **given)

@@ -18,6 +18,7 @@ from keeper.chain.abi import encode_call, selector
 from keeper.inspect.report import plain_limit
 from keeper.inspect.roles import ADMIN, GOVERNOR, GUARDIAN, ROLE_NAMES, function_roles, memberships
 from keeper.inspect.state import VaultState, inspect_vault
+from scripts.deployment.code import code_hash
 from scripts.deployment.plan import DeploymentPlan
 from scripts.deployment.prices import Check
 from scripts.errors import PlanRefusedError, VerificationError
@@ -70,6 +71,7 @@ class Deployment:
                     "name": planned.name,
                     "address": contract.address,
                     **planned.venue.to_book(),
+                    "code_hash": planned.code_hash,
                     "relative_cap": planned.relative_cap / WAD,
                     "absolute_cap": str(planned.absolute_cap),  # base units; JSON numbers would lose digits
                 }
@@ -237,6 +239,7 @@ def _strategy_checks(
         yield f"{planned.name}: relative cap", stands.relative_cap, planned.relative_cap
         yield f"{planned.name}: absolute cap", stands.absolute_cap, planned.absolute_cap
         yield f"{planned.name}: readable by the lens", stands.live, True
+        yield f"{planned.name}: code at {planned.venue.place}", code_hash(w3, planned.venue.place), planned.code_hash
         for what, found_there, wanted in planned.venue.facts(w3, target):
             yield f"{planned.name}: {what}", found_there, wanted
 

@@ -17,6 +17,7 @@ from keeper.chain.rpc import UNREADABLE, Rpc
 from keeper.inspect.report import SAFE_UNWIND_LOSS
 from keeper.inspect.words import money, percent
 from keeper.snapshot import LimitsSnapshot
+from scripts.deployment.code import code_hash
 from scripts.deployment.limits import check_limits
 from scripts.deployment.pools import Liquidity, Swap
 from scripts.deployment.prices import Basket, Feeds, Price, PriceFeed, Rate
@@ -48,12 +49,13 @@ DEVNET_RANGE = (0.2, 20_000_000)
 
 @dataclass(frozen=True)
 class PlannedStrategy:
-    """One strategy: a venue under a name, and its caps in WAD and base units."""
+    """One strategy: a venue under a name, its caps in WAD and base units, and the hash of the code that runs there."""
 
     name: str
     venue: Venue
     relative_cap: int
     absolute_cap: int
+    code_hash: str
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class DeploymentPlan:
         for strategy in self.strategies:
             caps = f"{strategy.relative_cap / WAD:.2%}, {self._cap(strategy.absolute_cap)}"
             text.append(f"  strategy    {strategy.name}: {strategy.venue.words}; at most {caps}")
+            text.append(f"              whose code is {strategy.code_hash}")
         for group in self.groups:
             names = ", ".join(self.strategies[index].name for index in group.members)
             shared = f", which share {group.risk}" if group.risk != ZERO else ""
@@ -372,7 +375,8 @@ def _plan_strategies(
             reasons.append(
                 f"{entry.label}: {venue.place} is already another strategy; one venue must not have two caps"
             )
-        planned.append(PlannedStrategy(entry.label, venue, to_wad(entry.relative_cap), absolute))
+        code = code_hash(w3, venue.place)
+        planned.append(PlannedStrategy(entry.label, venue, to_wad(entry.relative_cap), absolute, code))
     return tuple(planned)
 
 

@@ -6,7 +6,7 @@ checks every venue.
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -16,6 +16,7 @@ from web3 import Web3
 from agent.vault.limits_file import describe
 from keeper.chain.address import Address
 from keeper.chain.rpc import UNREADABLE
+from scripts.deployment.code import code_hash
 from scripts.deployment.pools import Liquidity, Swap
 from scripts.deployment.prices import Feeds, PriceFeed
 from scripts.deployment.stable import BalancerStable, CurveStable
@@ -30,56 +31,102 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Asset(_Table):
-    """A token that a vault may be of, as it must be found on the chain."""
+class Located(_Table):
+    """A contract of the network.
+
+    Attributes
+    ----------
+    code_hash
+        Of the code that must run there, behind a proxy too (`scripts.deployment.code`); a plan shows what it finds.
+        Without it any code will do.
+    """
 
     address: Address
+    code_hash: Annotated[str, Field(pattern="^0x[0-9a-f]{64}$")] | None = None
+
+
+class Asset(Located):
+    """A token that a vault may be of, as it must be found on the chain."""
+
     symbol: str
     decimals: Annotated[int, Field(ge=0, le=77)]
 
 
-class AaveVenue(_Table):
+class LocatedVenue(Located):
+    """A venue of one of the preset's assets."""
+
+    asset: str
+
+    @property
+    def prices(self) -> list[str]:
+        """Names of the price feeds that it needs."""
+        return []
+
+    @property
+    def feeds(self) -> list[str]:
+        """Names of all feeds that it needs, with that of a rollup's sequencer."""
+        return self.prices
+
+
+class AaveVenue(LocatedVenue):
     """A reserve of an Aave V3 pool."""
 
     kind: Literal["aave-v3"]
-    asset: str
-    address: Address
 
 
-class VaultVenue(_Table):
+class VaultVenue(LocatedVenue):
     """An ERC-4626 vault as it stands."""
 
     kind: Literal["erc-4626"]
-    asset: str
-    address: Address
 
 
-class CompoundVenue(_Table):
+class CompoundVenue(LocatedVenue):
     """A market of Compound V2 or a descendant."""
 
     kind: Literal["compound-v2"]
-    asset: str
-    address: Address
     blocks_per_year: Annotated[int, Field(gt=0)]
 
 
-class PricedPoolVenue(_Table):
-    """A Uniswap V3 pool at `address`; `base` and `quote` name feeds of the preset.
+class PricedVenue(LocatedVenue):
+    """A pool at `address` that is held against prices of its tokens; they are named by their feeds in the preset.
 
     Attributes
     ----------
-    base, quote
-        The token's feed, and the asset's: without the latter the former is in the asset.
+    quote
+        The asset's feed: without it those of the tokens are in the asset.
     sequencer
         Feed of the rollup's sequencer.
     """
 
-    asset: str
-    address: Address
     max_cost: Annotated[float, Field(gt=0, lt=1)]
-    base: str
     quote: str | None = None
     sequencer: str | None = None
+
+    @property
+    def tokens(self) -> list[str]:
+        """Names of the feeds of the tokens beside the asset."""
+        raise NotImplementedError
+
+    @property
+    def prices(self) -> list[str]:
+        """Names of the price feeds that it needs."""
+        return [*self.tokens, *([self.quote] if self.quote else [])]
+
+    @property
+    def feeds(self) -> list[str]:
+        """Names of all feeds that it needs, with that of a rollup's sequencer."""
+        return [*self.prices, *([self.sequencer] if self.sequencer else [])]
+
+
+class PricedPoolVenue(PricedVenue):
+    """A Uniswap V3 pool; `base` is the token's feed."""
+
+    base: str
+
+    @property
+    def tokens(self) -> list[str]:
+        """Name of the token's feed."""
+        return [self.base]
 
 
 class SwapVenue(PricedPoolVenue):
@@ -104,24 +151,16 @@ class LiquidityVenue(PricedPoolVenue):
     max_deviation: Annotated[float, Field(gt=0, lt=1)]
 
 
-class StablePoolVenue(_Table):
-    """A stable pool at `address`; `coins`, `quote` and `sequencer` name feeds of the preset.
+class StablePoolVenue(PricedVenue):
+    """A stable pool; `coins` are the feeds of the other coins, in the pool's order."""
 
-    Attributes
-    ----------
-    coins
-        Feeds of the other coins, in the pool's order.
-    quote
-        The asset's feed: without it those of the coins are in the asset.
-    """
-
-    asset: str
-    address: Address
-    max_cost: Annotated[float, Field(gt=0, lt=1)]
     max_growth: Annotated[float, Field(ge=0)]
     coins: Annotated[list[str], Field(min_length=1)]
-    quote: str | None = None
-    sequencer: str | None = None
+
+    @property
+    def tokens(self) -> list[str]:
+        """Names of the coins' feeds."""
+        return self.coins
 
 
 class BalancerVenue(StablePoolVenue):
@@ -144,10 +183,9 @@ AnyVenue = Annotated[
 ]
 
 
-class Feed(_Table):
+class Feed(Located):
     """A price feed of Chainlink's kind. A pool's needs its heartbeat, and the prices that are plausible."""
 
-    address: Address
     decimals: Annotated[int, Field(ge=0, le=36)] = 8
     heartbeat: Annotated[int, Field(gt=0)] | None = None
     lowest: Annotated[float, Field(gt=0)] | None = None
@@ -187,18 +225,12 @@ class Preset(_Table):
     @model_validator(mode="after")
     def _feeds_complete(self) -> Self:
         for name, venue in self.venues.items():
-            if isinstance(venue, PricedPoolVenue):
-                priced = [venue.base, venue.quote]
-            elif isinstance(venue, StablePoolVenue):
-                priced = [*venue.coins, venue.quote]
-            else:
-                continue
-            for feed in filter(None, (*priced, venue.sequencer)):
+            for feed in venue.feeds:
                 if feed not in self.feeds:
                     raise ValueError(
                         f"venues.{name}: there is no feed {feed!r}, only {', '.join(self.feeds) or 'none'}"
                     )
-            for feed in filter(None, priced):
+            for feed in venue.prices:
                 if None in (self.feeds[feed].heartbeat, self.feeds[feed].lowest, self.feeds[feed].highest):
                     raise ValueError(f"feeds.{feed}: the venue {name} needs its heartbeat, lowest and highest")
             inner = venue.inner if isinstance(venue, SwapVenue) else None
@@ -264,13 +296,21 @@ class Preset(_Table):
             if why is not None:
                 raise PresetError(f"{name} on {self.name}: {why}. Take it out of the limits file.")
 
-    def check(self, w3: Web3, asset: str) -> None:
+    def check(self, w3: Web3, asset: str, strategies: Iterable[str] = ()) -> None:
         """Compare the preset with the chain.
+
+        Parameters
+        ----------
+        asset
+            Address of the vault's asset.
+        strategies
+            Names of the venues that will be used.
 
         Raises
         ------
         PresetError
-            When it is another chain, or the asset (an address) is not what the preset says.
+            When it is another chain, the asset is not what the preset says, or other code runs at an address whose code
+            the preset names.
         """
         if w3.eth.chain_id != self.chain_id:
             raise PresetError(
@@ -289,6 +329,31 @@ class Preset(_Table):
                     f"{self.name}: {name} at {known.address} is {found[0]} with {found[1]} decimals on this chain, not "
                     f"{known.symbol} with {known.decimals}. Do not deploy; the preset or the node is wrong."
                 )
+        self._check_code(w3, asset, strategies)
+
+    def _check_code(self, w3: Web3, asset: str, strategies: Iterable[str]) -> None:
+        for name, known in self._located(asset, strategies):
+            if known.code_hash is None:
+                continue
+            found = code_hash(w3, known.address)
+            if found != known.code_hash:
+                raise PresetError(
+                    f"{self.name}: the code of {name} at {known.address} is {found} on this chain, not "
+                    f"{known.code_hash}. It was upgraded, or the node lies: read what changed before you take the new "
+                    "hash into a preset of your own."
+                )
+
+    def _located(self, asset: str, strategies: Iterable[str]) -> Iterator[tuple[str, Located]]:
+        """Yield the contracts that a vault of the asset over these venues would stand on."""
+        yield from ((name, known) for name, known in self.assets.items() if known.address.lower() == asset.lower())
+        for name in strategies:
+            venue = self.venues.get(name)
+            if venue is None:
+                continue  # the plan says so
+            yield name, venue
+            if isinstance(venue, SwapVenue) and venue.inner is not None:
+                yield venue.inner, self.venues[venue.inner]
+            yield from ((feed, self.feeds[feed]) for feed in venue.feeds)
 
 
 def preset_names() -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from keeper.inspect.report import alarms, limit_lines, to_json
 from keeper.inspect.roles import ADMIN, GOVERNOR, GOVERNOR_FUNCTIONS, GUARDIAN
 from keeper.inspect.state import inspect_vault
 from keeper.snapshot import LimitsSnapshot
+from scripts.deployment.code import code_hash
 from scripts.deployment.execute import Deployment, deploy_vault, verify
 from scripts.deployment.plan import DeploymentPlan, plan_on, venues_of
 from scripts.deployment.venues import AaveV3
@@ -281,6 +282,19 @@ def test_verify__anything_else_than_planned__noticed(
     verify(devnet.w3, deployment.plan, *places)
     with pytest.raises(VerificationError, match=told):
         verify(devnet.w3, dataclasses.replace(deployment.plan, **changes), *places)
+
+
+def test_verify__other_code_at_a_venue_than_planned__noticed(devnet: Devnet, deployment: Deployment) -> None:
+    first, *others = deployment.plan.strategies
+    entry = deployment.to_book()["strategies"][0]
+    assert entry["code_hash"] == first.code_hash == code_hash(devnet.w3, first.venue.place)
+    assert any(first.code_hash in line for line in deployment.plan.lines())
+    targets = tuple(strategy.address for strategy in deployment.strategies)
+    plan = dataclasses.replace(
+        deployment.plan, strategies=(dataclasses.replace(first, code_hash="0x" + "0" * 64), *others)
+    )
+    with pytest.raises(VerificationError, match=f"{first.name}: code at {first.venue.place} is '0x"):
+        verify(devnet.w3, plan, deployment.vault.address, deployment.lens.address, targets)
 
 
 @pytest.mark.parametrize("limit", Limit)

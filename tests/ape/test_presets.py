@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from web3 import Web3
 
 from agent.vault.limits_file import LimitsFile
 from keeper.chain.address import checked_address
+from scripts.deployment.code import code_hash, implementation
 from scripts.deployment.plan import make_plan
 from scripts.deployment.preset import Preset, load_preset, preset_names
 from scripts.deployment.venues import AaveV3, Existing
 from scripts.errors import PlanRefusedError, PresetError
+from scripts.protocols.anvil import rpc
 from scripts.protocols.artifacts import ROOT
 from scripts.protocols.devnet import Devnet
 from tests.ape.house import House
@@ -102,6 +105,49 @@ def test_check__another_token_than_it_says__is_refused(
     preset = _preset(house, assets=assets)
     with pytest.raises(PresetError, match="is USDC with 6 decimals on this chain"):
         preset.check(house.w3, preset.resolve(None))
+
+
+def test_code__behind_a_proxy__is_the_implementations(house: House) -> None:
+    market = house.devnet.markets["aave-a"]
+    behind = implementation(house.w3, market.pool.address)
+    assert behind != market.pool.address
+    assert code_hash(house.w3, market.pool.address) == Web3.keccak(house.w3.eth.get_code(behind)).to_0x_hex()
+    assert implementation(house.w3, house.usdc.address) == house.usdc.address
+
+
+def _pinned(house: House, name: str, code: str) -> Preset:
+    """Return the preset with the code of one contract pinned."""
+    data = _preset(house).model_dump(mode="json", exclude_unset=True)
+    data["feeds"] = {"usdc-usd": {"address": house.strategies[1].address, "heartbeat": 1, "lowest": 1, "highest": 2}}
+    pool = house.devnet.uniswap.pool.address
+    data["venues"]["eth"] = {"kind": "swap", "asset": "usdc", "address": pool, "max_cost": 0.01, "base": "usdc-usd"}
+    data["venues"]["eth"]["inner"] = "plain"
+    for table in ("assets", "venues", "feeds"):
+        if name in data[table]:
+            data[table][name]["code_hash"] = code
+    return Preset.model_validate(data)
+
+
+@pytest.mark.parametrize("name", ["usdc", "aave-a", "eth", "plain", "usdc-usd"])
+def test_check__code_that_is_pinned__must_run_there(house: House, name: str) -> None:
+    preset = _pinned(house, name, "0x" + "0" * 64)
+    located = {**preset.assets, **preset.venues, **preset.feeds}[name]
+    right = code_hash(house.w3, located.address)
+    asset, used = preset.resolve(None), ["aave-a", "eth"]
+    _pinned(house, name, right).check(house.w3, asset, used)
+    with pytest.raises(PresetError, match=f"the code of {name} at {located.address} is {right} on this chain, not 0x0"):
+        preset.check(house.w3, asset, used)
+    if name != "usdc":
+        preset.check(house.w3, asset, ["aave-b"])  # it is not used
+
+
+def test_check__an_upgrade_behind_a_proxy__is_noticed(house: House) -> None:
+    pool = house.devnet.markets["aave-a"].pool.address
+    preset = _pinned(house, "aave-a", code_hash(house.w3, pool))
+    preset.check(house.w3, preset.resolve(None), ["aave-a"])
+    rpc(house.w3, "anvil_setCode", implementation(house.w3, pool), "0x00")
+    with pytest.raises(PresetError, match="It was upgraded"):
+        preset.check(house.w3, preset.resolve(None), ["aave-a"])
 
 
 @pytest.mark.parametrize(
