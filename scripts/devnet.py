@@ -114,7 +114,7 @@ def _finish(devnet: Devnet, url: str, out: Path) -> None:
         others.add_row("Balancer V2 pool of DAI, USDC and USDT", defi.stable.pool.address)
         others.add_row(f"Yield vault of USDC, over {YIELD_MARKET}", defi.yield_vault.address)
         for name, feed in defi.feeds.items():
-            others.add_row(f"Feed of {name.upper()} in dollars, free to set", feed.address)
+            others.add_row(f"Feed of {name.replace('_', ' ')}, free to set", feed.address)
     if devnet.rwa is not None:
         others.add_row("USDY, by a stand-in, for listed holders", devnet.rwa.usdy.address)
         others.add_row("mETH, by a stand-in", devnet.rwa.meth.address)

@@ -294,7 +294,7 @@ def venues_of(devnet: Devnet) -> dict[str, Venue]:
 
 def _defi_venues(defi: Defi, eth_pool: ChecksumAddress, eth: PriceFeed) -> dict[str, Venue]:
     """Return the venues of `DefiYield-v0`, in its order. Feeds are in dollars, and prices in USDC."""
-    feeds = {name: _devnet_feed(feed, 0.1, 10).base for name, feed in defi.feeds.items() if name != "btc"}
+    feeds = {name: _devnet_feed(defi.feeds[name], 0.1, 10).base for name in (*COINS, "usdc")}
     in_usdc = {coin: Feeds(feeds[coin], feeds["usdc"]) for coin in COINS}
     compound = CompoundV2(defi.compound_dai.market.address, defi.compound_dai.blocks_per_year)
     lent: dict[str, Venue] = {"dai": compound, "usdt": AaveV3(defi.aave_usdt.pool.address)}

@@ -9,6 +9,7 @@ with `P = D^(n+1) / (n^n prod(x))`. A coin's price is in proportion to `A n + P 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ from scipy.optimize import brentq
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 
-from agent.units import DAY, YEAR
+from agent.units import DAY
 from scripts.protocols.aave import ZERO
 from scripts.protocols.artifacts import Artifact, load_artifact
 from scripts.protocols.chain import Chain, Sender
@@ -30,8 +31,8 @@ _PAUSE = (90 * DAY, 30 * DAY)  # for how long it can be paused, and stays so
 _INIT = 0  # kind of the first join
 _GIVEN_IN = 0  # kind of swap
 _NO_LIMIT = 2**255 - 1
-_LEAST_TRADE = 1e-3
-"""Whole coins: less is not worth a swap."""
+_LEAST_TRADE = 1e-6
+"""Of the pool: less is not worth a swap."""
 _LEAST_SHARE = 0.002
 """Of the pool: no arbitrage takes a coin's balance under this part of an equal one."""
 
@@ -70,7 +71,7 @@ class BalancerPool:
         """Rebuild from the entry in the address book."""
         return cls(chain, chain.at(entry["vault"], VAULT), chain.at(entry["pool"], POOL), dict(entry["coins"]))
 
-    @property
+    @cached_property
     def identifier(self) -> bytes:
         """What the vault calls the pool."""
         return bytes(self.pool.functions.getPoolId().call())
@@ -224,32 +225,40 @@ class StableCurve:
         return found
 
     def trades_to(self, prices: Sequence[float], fees: float) -> list[Trade]:
-        """Return the trades after which the coins are worth `prices`, and the pool has earned `fees`, in whole coins.
+        """Return the trades of those who know the coins' `prices`, by which the pool earns `fees`, in whole coins.
 
-        What arbitrage does not pay in fees is paid by trades there and back before it.
+        Arbitrage goes as far as it pays: until the pool's price of any coin in another is off by no more than the fee.
+        What it does not pay in fees is paid by trades there and back before it.
         """
-        target = self.at_prices(prices)
+        target = self.at_prices(self._within(prices))
         moved = sum(max(wanted - has, 0.0) for wanted, has in zip(target, self.balances, strict=True))
         volume = fees / self.fee - moved
         trades: list[Trade] = []
         curve = self
-        if volume > 2 * _LEAST_TRADE:
-            scarce, plenty = (f(range(len(target)), key=self.balances.__getitem__) for f in (min, max))
+        if volume > 2 * _LEAST_TRADE * self.invariant:
+            scarce, *_, plenty = sorted(range(len(target)), key=self.balances.__getitem__)
             there = Trade(scarce, plenty, volume / 2)
             curve, received = curve.pay(there)
             back = Trade(plenty, scarce, received)
             curve, _ = curve.pay(back)
             trades += [there, back]
-        return trades + curve._arbitrage(curve.at_prices(prices))
+        return trades + curve._arbitrage(curve.at_prices(curve._within(prices)))
+
+    def _within(self, prices: Sequence[float]) -> list[float]:
+        """Return the prices nearest to the pool's own that are off `prices` by no more than the fee, one in another."""
+        off = [now / price for now, price in zip(self.prices(), prices, strict=True)]
+        middle = (max(off) + min(off)) / 2
+        low, high = middle * (1 - self.fee / 2), middle * (1 + self.fee / 2)
+        return [price * min(max(each, low), high) for price, each in zip(prices, off, strict=True)]
 
     def _arbitrage(self, target: Sequence[float]) -> list[Trade]:
         """Return the trades that bring the balances to a target: a coin that is short is paid in for one in plenty."""
-        curve, trades = self, []
+        curve, trades, least = self, [], _LEAST_TRADE * self.invariant
         for _ in self.balances:
             gaps = [wanted - has for wanted, has in zip(target, curve.balances, strict=True)]
             paid, received = gaps.index(max(gaps)), gaps.index(min(gaps))
             amount = min(gaps[paid], curve._price_of_exit(paid, received, -gaps[received]))
-            if amount <= _LEAST_TRADE:
+            if amount <= least:
                 break
             trades.append(Trade(paid, received, amount))
             curve, _ = curve.pay(trades[-1])
@@ -262,8 +271,3 @@ class StableCurve:
         after = list(self.balances)
         after[received] -= amount
         return (self._balance(paid, after) - self.balances[paid]) / (1 - self.fee)
-
-
-def fees_of(rate: float, seconds: float, worth: float) -> float:
-    """Return what a pool of this worth earns in a time at a rate, APR."""
-    return rate * worth * seconds / YEAR

@@ -14,8 +14,7 @@ from scripts.protocols.loans import LoanMarket, Loans
 
 MAX_UTILISATION = 0.97
 TOLERANCE = 1e-4  # relative error of the rate that is left as it is
-GAS = 1_000_000
-"""Enough for a loan on any market."""
+_GAS = 1_000_000
 _ATTEMPTS = 3  # interest that accrues between reading and mining is corrected by a second, smaller move
 
 
@@ -102,7 +101,7 @@ def follow_supply_rate(
         clamped = loan.clamped
         if loan.call is None:
             break
-        market.chain.send(loan.call, sender=market.borrower, gas=GAS)
+        market.chain.send(loan.call, sender=market.borrower, gas=_GAS)
         moved += loan.step
         if clamped:
             loans = market.loans()

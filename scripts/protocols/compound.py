@@ -6,7 +6,8 @@ a block: with 105,120 blocks a year (one in five minutes) that is 53 % a year, w
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 from web3.contract import Contract
@@ -89,13 +90,10 @@ class CompoundMarket:
     def loans(self) -> Loans:
         """Read what the supply rate depends on, with the interest up to the newest block."""
         market, who = self.market.functions, self.borrower.address
-        # Values without names, of which `chain.at` would give the last one only.
-        account = self.chain.w3.eth.contract(self.comptroller.address, abi=list(COMPTROLLER.abi)).functions
-        _, credit, _ = account.getAccountLiquidity(who).call()  # dollars, in 18 decimals
-        asset = self.chain.at(market.underlying().call(), load_contract("IVault").abi)
-        price = 10 ** (2 * 18 - asset.functions.decimals().call())  # of the asset, a dollar, as the oracle has it
+        _, credit, _ = self._accounts.functions.getAccountLiquidity(who).call()  # dollars, in 18 decimals
+        price = 10 ** (2 * 18 - self._decimals)  # of the asset, a dollar, as the oracle has it
         return Loans(
-            curve=self._curve(),
+            curve=replace(self._first_curve, reserves=market.totalReserves().call()),
             unit=MANTISSA // self.blocks_per_year,
             rate=market.supplyRatePerBlock().call(),
             debt=market.totalBorrowsCurrent().call(),
@@ -104,7 +102,19 @@ class CompoundMarket:
             credit=credit * MANTISSA // price,
         )
 
-    def _curve(self) -> JumpCurve:
+    @cached_property
+    def _accounts(self) -> Contract:
+        """The comptroller, for values without names: of those `chain.at` gives the last one only."""
+        return self.chain.w3.eth.contract(self.comptroller.address, abi=list(COMPTROLLER.abi))
+
+    @cached_property
+    def _decimals(self) -> int:
+        asset = self.chain.at(self.market.functions.underlying().call(), load_contract("IVault").abi)
+        return int(asset.functions.decimals().call())
+
+    @cached_property
+    def _first_curve(self) -> JumpCurve:
+        """The curve with the first reserves: all else stays on a devnet, where nobody changes the model."""
         market = self.market.functions
         model = self.chain.at(market.interestRateModel().call(), RATE_MODEL).functions
         return JumpCurve(

@@ -24,7 +24,7 @@ from scripts.protocols.artifacts import USDC, USDC_UNIT, WETH_UNIT, load_contrac
 from scripts.protocols.balancer import BalancerPool, deploy_pool
 from scripts.protocols.chain import Chain, Sender
 from scripts.protocols.compound import CompoundMarket
-from scripts.protocols.rwa import MINT
+from scripts.protocols.rwa import BTC_PRICE, MINT
 from scripts.protocols.uniswap import STABLE_FEE, Uniswap
 
 BLOCKS_PER_YEAR = 365 * 24 * 12
@@ -38,12 +38,16 @@ DEPTH = 100_000_000  # on each side of a pool with USDC, near par; a tenth of th
 NEAR = 2_232  # ticks to either side: 0.8 to 1.25
 PRINTING_PRESS = 10**12
 COINS = ("dai", "usdt")
-FEEDS = ("btc", "dai", "usdc", "usdt")
+FEEDS: Mapping[str, float] = {
+    **{"btc": BTC_PRICE, "dai": 1.0, "usdc": 1.0, "usdt": 1.0},
+    **{"liquidity_rate": 0.05, "stable_rate": 0.015},
+}
+"""Feeds and their first answers: dollars, and what the fees of two pools come to in a year, as an indexer tells it."""
 
 
 @dataclass(frozen=True)
 class Defi:
-    """Coins, feeds in dollars (`FEEDS`), pools of a coin and USDC (`COINS`), markets, stable pool and yield vault."""
+    """Coins, feeds (`FEEDS`), pools of a coin and USDC (`COINS`), markets, stable pool and yield vault."""
 
     dai: Contract
     usdt: Contract

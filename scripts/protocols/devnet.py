@@ -221,7 +221,7 @@ def with_defi(devnet: Devnet, say: Progress = lambda line: None) -> Devnet:
     compound.fill_market(market, usdc, weth, OUTSIDE_SUPPLY, OUTSIDE_BORROW, COLLATERAL)
     say("price feeds")
     eth_feed = _deploy_feed(chain, aave.ETH_PRICE)
-    feeds = {name: _deploy_feed(chain, BTC_PRICE if name == "btc" else 1) for name in FEEDS}
+    feeds = {name: _deploy_feed(chain, answer) for name, answer in FEEDS.items()}
     say("DAI and USDT, their pools and markets, a stable pool, and a yield vault")
     defi = deploy_defi(
         *(chain, usdc, weth, devnet.markets, devnet.uniswap, aave.ETH_PRICE, feeds), devnet.sender("market_maker")
@@ -239,10 +239,10 @@ def with_rwa(devnet: Devnet, say: Progress = lambda line: None) -> Devnet:
     return replace(devnet, eth_feed=eth_feed, rwa=assets)
 
 
-def _deploy_feed(chain: Chain, price: int) -> Contract:
+def _deploy_feed(chain: Chain, answer: float) -> Contract:
     feed = chain.deploy(load_contract("StandInFeed"), FEED_DECIMALS)
     now = chain.w3.eth.get_block("latest")["timestamp"]
-    chain.send(feed.functions.set(price * 10**FEED_DECIMALS, now))
+    chain.send(feed.functions.set(round(answer * 10**FEED_DECIMALS), now))
     return feed
 
 

@@ -77,6 +77,9 @@ class LoanMarket(Protocol):
     def borrower(self) -> Sender:
         """Who borrows and repays."""
 
+    def supply_rate(self) -> float:
+        """Return the supply rate, APR."""
+
     def loans(self) -> Loans:
         """Read what the supply rate depends on."""
 
