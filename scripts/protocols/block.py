@@ -9,12 +9,19 @@ from web3.contract.contract import ContractFunction
 from web3.types import TxReceipt
 
 from keeper.chain.abi import decode_revert
+from keeper.chain.transaction import MAX_TRANSACTION_GAS
 from scripts.errors import TransactionFailedError
 from scripts.protocols.anvil import rpc
 from scripts.protocols.chain import Sender
 
 BLOCK_GAS = 30_000_000
 """Anvil's own limit of a block."""
+FULLEST = 0.99
+LEAST_GAS = 21_000
+"""Of any transaction."""
+NOBODY = Web3.to_checksum_address("0x" + "fe" * 20)
+"""Has a code that uses up all gas that it is given."""
+_BURN = "0xfe"  # the instruction INVALID
 _GWEI = 10**9
 
 
@@ -49,7 +56,8 @@ def mine_together(
     base_fee
         Of the block, wei; as the chain has it where it is left out.
     fullness
-        Gas used as a share of the block's limit, which is made for it; near 1 the last order has to fit in.
+        Gas used as a share of the block's limit, up to `FULLEST`: transactions that do nothing fill it up, from the
+        sender of the first order.
 
     Raises
     ------
@@ -61,10 +69,9 @@ def mine_together(
     if base_fee is not None:  # before anything is sent: the node compares what an order offers with it
         rpc(w3, "anvil_setNextBlockBaseFeePerGas", hex(base_fee))
     fee = w3.eth.gas_price if base_fee is None else base_fee
-    limit = BLOCK_GAS
-    if fullness is not None:
-        needed = max((sum(used[:index]) + most for index, most in enumerate(gas)), default=0)
-        limit = max(round(sum(used) / fullness), needed + needed // 10)  # the simulation may be off a little
+    rest = 0 if fullness is None else round(min(fullness, FULLEST) * BLOCK_GAS) - sum(used)
+    if rest >= LEAST_GAS:
+        rpc(w3, "anvil_setCode", NOBODY, _BURN)
     rpc(w3, "evm_setAutomine", False)
     try:
         # Equal tips, so that the block keeps the order.
@@ -73,11 +80,12 @@ def mine_together(
             HexBytes(rpc(w3, "eth_sendTransaction", {**order.transaction, "gas": hex(most), **price}))
             for order, most in zip(orders, gas, strict=True)
         ]
+        for burnt in _parts(rest):
+            filler = {"from": orders[0].sender.address, "to": NOBODY, "gas": hex(burnt)}
+            rpc(w3, "eth_sendTransaction", {**filler, **price})
         rpc(w3, "evm_setNextBlockTimestamp", timestamp)
-        rpc(w3, "evm_setBlockGasLimit", hex(limit))
         rpc(w3, "evm_mine")
     finally:
-        rpc(w3, "evm_setBlockGasLimit", hex(BLOCK_GAS))
         rpc(w3, "anvil_dropAllTransactions")
         rpc(w3, "evm_setAutomine", True)
     found = {receipt["transactionHash"]: receipt for receipt in w3.eth.get_block_receipts("latest")}
@@ -85,6 +93,14 @@ def mine_together(
         if digest not in found or found[digest]["status"] != 1:
             raise TransactionFailedError(f"{order.what} was not mined as it was tried before: {digest.to_0x_hex()}.")
     return [found[digest] for digest in sent]
+
+
+def _parts(gas: int) -> list[int]:
+    """Return the gas of transactions that use so much together."""
+    if gas < LEAST_GAS:
+        return []
+    parts = -(-gas // MAX_TRANSACTION_GAS)
+    return [gas // parts] * parts
 
 
 def _simulate(w3: Web3, orders: Sequence[Order], timestamp: int) -> list[int]:

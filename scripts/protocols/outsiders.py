@@ -10,7 +10,7 @@ rates of the lending markets. How near a step comes to the series:
   right unless prices move more than the fees allow for.
 - **Lending.** As in `scripts.protocols.borrower`; for a rate out of reach, the nearest that is not. A market that is
   lent out in full pays what its curve says then, not what the series says.
-- **Gas.** The block's base fee, exactly, and how full it is: by its limit, as far as what is in it leaves room.
+- **Gas.** The block's base fee, and how full it is: transactions that do nothing fill it up.
 """
 
 from collections.abc import Iterator, Sequence
@@ -80,7 +80,7 @@ class Step:
     block, timestamp
         Of the block in which all of it happened.
     transactions
-        How many there were.
+        How many of the outsiders' were in it.
     clamped
         Markets of `LENDING` whose rate was out of reach.
     """
