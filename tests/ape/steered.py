@@ -72,10 +72,15 @@ class Steered:
         }
         self._folder = folder
 
+    def keeper(self, **changes: Any) -> Keeper:
+        """Start a keeper."""
+        raw = {key: value for key, value in {**self._raw, **changes}.items() if value is not None}
+        config = build_config(raw, self._folder)
+        return Keeper(config, clock=lambda: float(self.devnet.w3.eth.get_block("latest")["timestamp"]))
+
     def cycle(self, **changes: Any) -> CycleResult:
         """Run a keeper that was just started through one cycle, live."""
-        config = build_config({**self._raw, **changes}, self._folder)
-        with Keeper(config, clock=lambda: float(self.devnet.w3.eth.get_block("latest")["timestamp"])) as keeper:
+        with self.keeper(**changes) as keeper:
             return keeper.cycle(live=True)
 
     def weights(self) -> list[float]:
