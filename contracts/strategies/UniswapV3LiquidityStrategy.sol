@@ -278,13 +278,13 @@ contract UniswapV3LiquidityStrategy is
     /// @notice Assets that minting takes at most.
     function previewMint(uint256 shares) public view override returns (uint256) {
         uint256 price = _price();
-        return _grossUp(_valueFor(shares, _worth(_all(), price, true)), price);
+        return _grossUp(_valueFor(shares, _worth(_all(), price, true), Math.Rounding.Ceil), price);
     }
 
     /// @notice Assets that redeeming pays at least.
     function previewRedeem(uint256 shares) public view override returns (uint256) {
         uint256 price = _price();
-        return _bid(_worth(_unlocked(), price, false).mulDiv(shares, totalSupply() + VIRTUAL_SHARES), price);
+        return _bid(_partOf(shares, price, Math.Rounding.Floor), price);
     }
 
     /// @notice Shares that a withdrawal takes at most.
@@ -318,7 +318,7 @@ contract UniswapV3LiquidityStrategy is
         if (shares > most) revert ERC4626ExceededMaxMint(receiver, shares, most);
         _collect();
         uint256 price = _price();
-        uint256 value = _valueFor(shares, _worth(_all(), price, true));
+        uint256 value = _valueFor(shares, _worth(_all(), price, true), Math.Rounding.Ceil);
         uint256 bound = _grossUp(value, price);
         _transferIn(msg.sender, bound);
         uint256 cost = value.saturatingSub(_invest(value, price));
@@ -674,8 +674,16 @@ contract UniswapV3LiquidityStrategy is
     }
 
     /// @dev The value that shares are given for.
-    function _valueFor(uint256 shares, uint256 held) private view returns (uint256) {
-        return shares.mulDiv(held + 1, totalSupply() + VIRTUAL_SHARES, Math.Rounding.Ceil);
+    function _valueFor(uint256 shares, uint256 held, Math.Rounding rounding) private view returns (uint256) {
+        return shares.mulDiv(held + 1, totalSupply() + VIRTUAL_SHARES, rounding);
+    }
+
+    /// @dev The shares' part of what counts. While nobody holds any, they are shown at what the first ones will cost: whoever
+    /// compares a share's value with its price before anybody has entered would else see an entry that costs all.
+    function _partOf(uint256 shares, uint256 price, Math.Rounding rounding) private view returns (uint256) {
+        uint256 supply = totalSupply();
+        if (supply == 0) return _valueFor(shares, _worth(_all(), price, true), rounding);
+        return shares.mulDiv(_worth(_unlocked(), price, false), supply + VIRTUAL_SHARES, rounding);
     }
 
     /// @dev Shares whose part of what is held has a value.
@@ -692,6 +700,6 @@ contract UniswapV3LiquidityStrategy is
     }
 
     function _convertToAssets(uint256 shares, Math.Rounding rounding) internal view override returns (uint256) {
-        return shares.mulDiv(totalAssets(), totalSupply() + VIRTUAL_SHARES, rounding);
+        return _partOf(shares, _price(), rounding);
     }
 }

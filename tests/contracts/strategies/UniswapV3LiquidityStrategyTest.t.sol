@@ -466,6 +466,21 @@ abstract contract UniswapV3LiquidityStrategyTest is StrategyTest {
         assertGt(strategy.convertToShares(UNIT), strategy.previewDeposit(UNIT), "which is less what it may cost");
     }
 
+    /// @dev Whoever thinks of entering compares these, before anybody has entered and after all have left.
+    function test_empty_sharesAreShownAtTheirFirstPrice() public booksCovered {
+        for (uint256 i; i < 2; ++i) {
+            assertEq(strategy.totalSupply(), 0);
+            uint256 worth = strategy.convertToAssets(1e27);
+            if (i == 0) assertEq(worth, 1e21);
+            assertApproxEqRel(strategy.previewRedeem(1e27), worth * (WAD - MAX_COST) / WAD, 1e-6 * 1e18);
+            assertApproxEqRel(strategy.previewMint(1e27), worth * WAD / (WAD - MAX_COST), 1e-6 * 1e18);
+            uint256 shares = _put(ALICE, 1000 * UNIT);
+            assertApproxEqRel(strategy.convertToAssets(1e27), worth, 0.002e18);
+            vm.prank(ALICE);
+            strategy.redeem(shares, ALICE, ALICE);
+        }
+    }
+
     function test_nothing() public booksCovered {
         assertEq(strategy.maxRedeem(ALICE), 0);
         assertEq(strategy.previewWithdraw(0), 0);
