@@ -5,12 +5,12 @@ of a rebalance (gas and every leg) and earnings of positions (interest diluted b
 plan is then carried out row by row by the decision and the money math of every policy, so the ceiling is a real run:
 caps, idle floor, smallest trade, budgets and cooldown hold for it too.
 
-Resolution. Earnings are linear in the weights but for the dilution, and costs are proportional, so the best portfolios
-are corners of the admissible set: as many strategies at their caps as fit, and one with the rest, or less. All corners
-are tried, and a grid between them for dilution and for the mixed starts of cheap moves. Left out are portfolios off
-the grid, the drift of positions that are held (nothing for interest, something for prices), and budgets and cooldown
-while planning. Without those the result is within `RESOLUTION` of the optimum over all portfolios, which a test checks
-against a linear programme.
+Resolution. Earnings are linear in the weights but for the dilution, and costs are proportional but for an impact, so
+the best portfolios are corners of the admissible set: as many strategies at their caps as fit, and one with the rest,
+or less. All corners are tried, and a grid between them for dilution and for the mixed starts of cheap moves. Left out
+are portfolios off the grid (with an impact, moves in many small legs), the drift of positions that are held (nothing
+for interest, something for prices), and budgets and cooldown while planning. Without those the result is within
+`RESOLUTION` of the optimum over all portfolios, which a test checks against a linear programme.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from agent.errors import LimitsError
 from agent.market.path import MarketPath
 from agent.observation.observe import Observation
 from agent.units import FloatArray, IntArray
-from agent.vault.portfolio import MarketRow
+from agent.vault.portfolio import Costs, MarketRow
 
 RESOLUTION = 1e-4
 """Annualised log return by which a better plan may exceed the one found, in lending markets without binding budgets."""
@@ -142,15 +142,16 @@ def _plan(path: MarketPath, index: int, nav: FloatArray, portfolios: FloatArray,
     growth = _growth(one, nav, portfolios)
     change = portfolios[None] - portfolios[:, None]
     traded = np.abs(change) >= max(setting.rules.min_trade, 1e-9)
-    entry, leave = (_leg(cost, index, path.count) for cost in (setting.costs.entry_loss, setting.costs.exit_loss))
-    loss = (np.maximum(change, 0.0) * entry + np.maximum(-change, 0.0) * leave).sum(-1)
+    costs = _of_one(setting.costs, index, path.count)
     turnover = np.maximum(np.maximum(change, 0.0).sum(-1), np.maximum(-change, 0.0).sum(-1))
     units = setting.costs.gas_units(traded)
     stay = ~(np.abs(change) > 0).any(-1)
     unwanted = ~traded.any(-1) & ~stay  # too small for the decision to trade
-    legs = np.where(unwanted, _NO_WAY, np.log1p(-np.minimum(loss, 0.999)))
+    legs = np.where(unwanted, _NO_WAY, _legs(change, costs, nav[-1]))
     value, choices = np.zeros(len(portfolios)), np.empty((path.length - 1, len(portfolios)), dtype=np.int64)
     for row in range(path.length - 2, -1, -1):
+        if costs.sized:
+            legs = np.where(unwanted, _NO_WAY, _legs(change, costs, nav[row]))
         gas = units * (one.gas_cost[0, row] / nav[row])
         total = legs - gas + (growth[row] + value)[None]
         blocked = gas > setting.rules.max_gas_share * turnover
@@ -167,10 +168,22 @@ def _plan(path: MarketPath, index: int, nav: FloatArray, portfolios: FloatArray,
     return plan
 
 
-def _leg(cost: FloatArray | float, index: int, count: int) -> FloatArray:
-    """Return the `(n,)` losses of entering or leaving of one vault of the batch."""
-    array = np.asarray(cost, dtype=np.float64)
-    return np.broadcast_to(array[min(index, len(array) - 1)] if array.ndim == 2 else array, (count,))
+def _of_one(costs: Costs, index: int, count: int) -> Costs:
+    """Return the costs of one vault of the batch, `(n,)` for entering and leaving."""
+
+    def leg(cost: FloatArray | float) -> FloatArray:
+        array = np.asarray(cost, dtype=np.float64)
+        return np.broadcast_to(array[min(index, len(array) - 1)] if array.ndim == 2 else array, (count,))
+
+    return replace(costs, entry=leg(costs.entry), exit=leg(costs.exit), impact=leg(costs.impact))
+
+
+def _legs(change: FloatArray, costs: Costs, nav: float) -> FloatArray:
+    """Return the log growth `(P, P)` that the legs of changes `(P, P, n)` of a vault's weights cost it."""
+    priced = costs.of_nav(np.array([nav]))
+    deposited, withdrawn = np.maximum(change, 0.0), np.maximum(-change, 0.0)
+    loss = (deposited * priced.entry_loss(deposited) + withdrawn * priced.exit_loss(withdrawn)).sum(-1)
+    return np.log1p(-np.minimum(loss, 0.999))
 
 
 def _growth(one: MarketPath, nav: FloatArray, portfolios: FloatArray) -> FloatArray:

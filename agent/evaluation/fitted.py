@@ -101,9 +101,9 @@ def _fit_forecasts(path: MarketPath, setting: Setting) -> list[Forecast]:
     next_ = deviation[:, 1:].reshape(-1, path.count)
     rows_per_day = DAY / float(np.median(np.diff(path.timestamps)))
     limits, count = setting.limits, path.count
+    leg = setting.costs.of_leg(setting.nav / count)
     entry, leave = (
-        np.array(np.broadcast_to(np.asarray(cost, dtype=np.float64), count))
-        for cost in (setting.costs.entry, setting.costs.exit)
+        np.array(np.broadcast_to(np.asarray(cost, dtype=np.float64), count)) for cost in (leg.entry, leg.exit)
     )
     caps, budget = limits.caps(setting.nav), 1.0 - limits.idle_floor
     days = np.array(HORIZONS)

@@ -99,6 +99,7 @@ def _about(known: RateHistory, setting: Setting) -> dict[str, Any]:
             "nav": setting.nav,
             "entry": np.asarray(setting.costs.entry).tolist(),
             "exit": np.asarray(setting.costs.exit).tolist(),
+            **({"impact": np.asarray(setting.costs.impact).tolist()} if setting.costs.sized else {}),
             "limits": setting.limits.record(),
         },
     }

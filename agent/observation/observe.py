@@ -95,7 +95,7 @@ class Observation:
     gas_share
         `(B,)` gas of a rebalance that moves every strategy, as a share of NAV.
     move_cost
-        `(B,)` expected cost of moving a unit from one strategy to another, as a share of it.
+        `(B,)` expected cost of moving an equal share of NAV from one strategy to another, as a share of what is moved.
     features
         `(B, k)` further features of the market, in the order and the units of the version; none for `chain-2`.
     elapsed
@@ -206,7 +206,7 @@ def observe(
         memory.slow,
         vaults.drawdown,
         gas_share=np.divide(price * every_move, nav, out=np.ones(batch), where=nav > 0),
-        move_cost=costs.switch(batch),
+        move_cost=costs.of_leg(np.maximum(nav, 0.0)[:, None] / count).switch(batch),
         features=features if kind.features else None,
         elapsed=rows(elapsed, batch) if kind.timed and elapsed is not None else None,
         version=version,

@@ -174,6 +174,7 @@ def train(
     test_path = source.sample(np.random.default_rng(test_seed), look.test_paths, look.test_rows + 1)
     rivals = [make() for make in BASELINES.values()]
     setting = typical_setting(config)
+    leg = setting.costs.of_leg(setting.nav / len(labels))
     evaluation = compare([draft(model, config.version), *rivals], test_path, setting)
     manifest = {
         "name": preset.algorithm,
@@ -190,7 +191,7 @@ def train(
         "evaluation": {
             "markets": "test markets drawn from the training market's model",
             "nav": setting.nav,
-            "cost_per_leg": float(np.mean(np.asarray(setting.costs.entry) + np.asarray(setting.costs.exit)) / 2.0),
+            "cost_per_leg": float(np.mean(np.asarray(leg.entry) + np.asarray(leg.exit)) / 2.0),
             "policies": evaluation,
         },
     }

@@ -186,6 +186,7 @@ def decide(
     projected = walls.project(wanted)
     target, traded = _drop_small(wanted, projected, weights, walls, rules)
 
+    costs = costs.of_nav(nav)  # weights are shares of it
     most = left.turnover - rules.drift_margin, left.loss
     turnover, loss = _spending(target - weights, costs)
     over_turnover = (turnover > most[0]) & some(traded)
@@ -390,15 +391,38 @@ def _part_way(
 
     The way starts at the admissible portfolio nearest to the present one (the present one itself, unless drift or
     tightened limits made it inadmissible) and ends at an admissible one, so all of it is admissible. The spending along
-    it is a convex function, so it lies under the straight line between its two ends.
+    it is a convex function, so it lies under the straight line between its two ends. A loss with an impact lies far
+    under it: there the way is as long as the loss itself allows.
     """
     left = walls.beside(np.where(traded, 0.0, weights))
     start = np.where(traded, left.project_traded(weights, traded), weights)
-    share = np.ones(len(weights))
-    for first, last, bound in zip(
-        _spending(start - weights, costs), _spending(target - weights, costs), most, strict=True
-    ):
-        part = (bound - first) / np.where(last > first, last - first, 1.0)
-        share = np.minimum(share, np.where(last > bound, part, 1.0))
-    share = np.maximum(share, 0.0) * (1.0 - 1e-9)  # rounding must not carry it over
+    by_turnover, by_loss = (
+        np.where(last > bound, (bound - first) / np.where(last > first, last - first, 1.0), 1.0)
+        for first, last, bound in zip(
+            _spending(start - weights, costs), _spending(target - weights, costs), most, strict=True
+        )
+    )
+    if costs.sized:
+        sized = some(np.broadcast_to(np.asarray(costs.impact) > 0, weights.shape))
+        by_loss = np.where(sized, _affordable(start - weights, target - start, most[1], costs), by_loss)
+    share = np.maximum(np.minimum(by_turnover, by_loss), 0.0) * (1.0 - 1e-9)  # rounding must not carry it over
     return np.asarray(start + share[:, None] * (target - start))
+
+
+_HALVINGS = 40
+"""Steps of a bisection: 1e-12 of the way is left open, far less than what is kept for rounding."""
+
+
+def _affordable(first: FloatArray, way: FloatArray, most: FloatArray, costs: Costs) -> FloatArray:
+    """Return how much of a way `(B, n)` may be added to first changes `(B, n)` for a loss of `most`, `(B,)`: a share.
+
+    By bisection, whose lower end always fits, or is the start. The loss is convex along the way as long as no leg loses
+    all of itself, so what fits is a stretch from the start on, and its end is found.
+    """
+    high = np.ones(len(way))
+    low = np.where(_spending(first + way, costs)[1] <= most, high, 0.0)
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        fits = _spending(first + middle[:, None] * way, costs)[1] <= most
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
+    return low

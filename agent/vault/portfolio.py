@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from agent.columns import share, some, total
+from agent.columns import mean, share, some, total
 from agent.errors import LimitsError, NotFiniteError, ShapeError
 from agent.units import YEAR, BoolArray, FloatArray, rows
 from agent.vault.bid import Records
@@ -106,6 +107,12 @@ class Costs:
     haircut
         Share by which a position's value in NAV (what leaving pays at least) is under its worth: a scalar or `(n,)`.
         NAV loses it on the way in; what leaving does not really cost comes back on the way out.
+    impact
+        Price impact: the further share of a leg that is lost for each asset unit that the leg moves, in the shapes of
+        `entry`. A leg of `x` loses `x (entry + impact x)`, and never more than `x`. In a pool with `D` on each side
+        where the product of both is constant, a trade of `x` pays `x D / (D + x)`: the impact is about `1 / D` while
+        `x` is small against `D`, and overstated beyond. Each leg counts for itself: the pool is taken to have
+        recovered by the next one.
     """
 
     gas_base: float = 250_000.0
@@ -113,29 +120,57 @@ class Costs:
     entry: FloatArray | float = 0.0
     exit: FloatArray | float = 0.0
     haircut: FloatArray | float = 0.0
+    impact: FloatArray | float = 0.0
 
     def __post_init__(self) -> None:
         if not all(np.all((np.asarray(cost) > -1) & (np.asarray(cost) <= 1)) for cost in (self.entry, self.exit)):
             raise LimitsError("costs of entering and leaving are shares of what is moved: at most 1, and more than -1")
         if not (np.all(np.asarray(self.haircut) >= 0) and np.all(np.asarray(self.haircut) < 1)):
             raise LimitsError("a haircut must be at least 0 and less than 1")
+        if not (np.all(np.asarray(self.impact) >= 0) and np.all(np.isfinite(self.impact))):
+            raise LimitsError("an impact is a share per asset unit that is moved: a number of zero or more")
 
-    @property
-    def entry_loss(self) -> FloatArray:
-        """Share of a deposit that NAV loses: the real cost, and the haircut of what arrives."""
-        entry, haircut = np.asarray(self.entry, dtype=np.float64), np.asarray(self.haircut)
+    @cached_property
+    def sized(self) -> bool:
+        """Whether any leg costs more the larger it is."""
+        return bool(np.any(self.impact))
+
+    def entry_loss(self, deposited: FloatArray) -> FloatArray:
+        """Return the share of deposits `(..., n)` that NAV loses: the real cost, and the haircut of what arrives."""
+        entry, haircut = self._lost(self.entry, self.impact, deposited), np.asarray(self.haircut)
         return np.asarray(entry + haircut - entry * haircut)
 
-    @property
-    def exit_loss(self) -> FloatArray:
-        """Share of what is withdrawn that NAV loses; below zero where leaving costs less than the haircut."""
+    def exit_loss(self, withdrawn: FloatArray) -> FloatArray:
+        """Return the share of withdrawals `(..., n)`, at their value in NAV, that NAV loses.
+
+        It is below zero where leaving costs less than the haircut.
+        """
         haircut = np.asarray(self.haircut)
-        return np.asarray((np.asarray(self.exit, dtype=np.float64) - haircut) / (1.0 - haircut))
+        leave = self._lost(self.exit, self.impact / (1.0 - haircut), withdrawn)  # what moves is the worth
+        return np.asarray((leave - haircut) / (1.0 - haircut))
+
+    def _lost(self, cost: FloatArray | float, impact: FloatArray | float, amount: FloatArray | float) -> FloatArray:
+        """Return the share of legs of these amounts that is really lost: all of a leg at most."""
+        flat = np.asarray(cost, dtype=np.float64)
+        return np.minimum(flat + impact * amount, 1.0) if self.sized else flat
 
     def charged(self, withdrawn: FloatArray, deposited: FloatArray) -> FloatArray:
         """Return what the loss budget pays for legs `(..., n)`: no gain of one makes up for another's loss."""
-        leaving, entering = np.maximum(self.exit_loss, 0.0), np.maximum(self.entry_loss, 0.0)
-        return np.asarray(total(withdrawn * leaving + deposited * entering))
+        leaving, entering = self.exit_loss(withdrawn), self.entry_loss(deposited)
+        return np.asarray(total(withdrawn * np.maximum(leaving, 0.0) + deposited * np.maximum(entering, 0.0)))
+
+    def of_nav(self, nav: FloatArray) -> Costs:
+        """Return the costs of legs that are counted in shares of a NAV, `(B,)`, instead of asset units."""
+        if not self.sized:
+            return self
+        return replace(self, impact=np.asarray(self.impact) * np.maximum(nav, 0.0)[:, None])
+
+    def of_leg(self, amount: FloatArray | float) -> Costs:
+        """Return the costs of legs of an amount, one or `(B, 1)`: their impact is in `entry` and `exit`."""
+        if not self.sized:
+            return self
+        entry, leave = (self._lost(cost, self.impact, amount) for cost in (self.entry, self.exit))
+        return replace(self, entry=entry, exit=leave, impact=0.0)
 
     def gas_units(self, moves: FloatArray | BoolArray) -> FloatArray:
         """Return the units of gas `(...,)` for `(..., n)` moved flags; zero where nothing moves."""
@@ -143,18 +178,18 @@ class Costs:
         return np.where(count > 0, self.gas_base + self.gas_per_move * count, 0.0)
 
     def switch(self, batch: int) -> FloatArray:
-        """Return the expected cost of moving a unit from one strategy to another, as a share of it, `(B,)`."""
-        entry, leave = (np.asarray(cost, dtype=np.float64) for cost in (self.entry, self.exit))
-        mean = (cost.mean(-1) if cost.ndim else cost for cost in (entry, leave))
-        return rows(sum(mean), batch)
+        """Return the expected cost of moving a unit from one strategy to another, as a share of it, `(B,)`.
+
+        Without impact: take the costs `of_leg`.
+        """
+        legs = (np.asarray(cost, dtype=np.float64) for cost in (self.entry, self.exit))
+        return rows(sum(mean(cost) if cost.ndim else cost for cost in legs), batch)
 
     def of(self, vaults: BoolArray) -> Costs:
         """Return the costs of some vaults of the batch, `(B,)` flags."""
-        entry, leave = (
-            cost[vaults] if isinstance(cost, np.ndarray) and cost.ndim == 2 else cost
-            for cost in (self.entry, self.exit)
-        )
-        return self if entry is self.entry and leave is self.exit else replace(self, entry=entry, exit=leave)
+        each: dict[str, Any] = {"entry": self.entry, "exit": self.exit, "impact": self.impact}
+        own = {name: cost[vaults] for name, cost in each.items() if isinstance(cost, np.ndarray) and cost.ndim == 2}
+        return replace(self, **own) if own else self
 
 
 @dataclass(frozen=True)
@@ -368,7 +403,7 @@ def step(
     limits
         For cooldown, budgets, the growth of the bid and the drawdown limit. Caps are the decision's business.
     costs
-        Gas units and entry and exit costs.
+        Gas units, and what entering and leaving cost.
 
     Raises
     ------
@@ -405,7 +440,7 @@ def rebalance(
     shut = state.halted | (limits.cooldown - state.rested > 0)
     change = np.where(traded & ~shut[:, None], weights * nav[:, None] - state.assets, 0.0)
     withdrawn, deposited = np.maximum(-change, 0.0), np.maximum(change, 0.0)
-    cash, need = np.asarray(state.idle + total(withdrawn * (1.0 - costs.exit_loss))), total(deposited)
+    cash, need = np.asarray(state.idle + total(withdrawn * (1.0 - costs.exit_loss(withdrawn)))), total(deposited)
     deposited *= np.divide(cash, need, out=np.ones_like(need), where=need > cash)[:, None]
 
     amount, lost = np.maximum(total(withdrawn), total(deposited)), costs.charged(withdrawn, deposited)
@@ -424,7 +459,7 @@ def rebalance(
     records = state.recorded(limits)
     after = replace(
         state,
-        assets=state.assets - withdrawn + deposited * (1.0 - costs.entry_loss),
+        assets=state.assets - withdrawn + deposited * (1.0 - costs.entry_loss(deposited)),
         idle=np.where(done, np.maximum(cash - total(deposited), 0.0), state.idle),
         gas_paid=state.gas_paid + gas,
         rested=np.where(done, 0.0, state.rested),
@@ -481,7 +516,7 @@ def unwind(
     """
     paid = state.assets if liquidity is None else np.minimum(state.assets, liquidity)
     withdrawn = np.where(which[:, None], paid, 0.0)
-    cash = (withdrawn * (1.0 - costs.exit_loss)).sum(-1)
+    cash = (withdrawn * (1.0 - costs.exit_loss(withdrawn))).sum(-1)
     records = state.records
     if records is not None:
         moved = records.moved(state.bid, state.assets, withdrawn, np.zeros_like(withdrawn))
