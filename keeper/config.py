@@ -54,12 +54,13 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class LegCosts(BaseModel):
-    """Costs of moving a unit into a strategy and out of it, as shares of it."""
+    """Costs of moving a unit into a strategy and out of it, as shares of it; `impact` more for each unit of the leg."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     entry: Fraction = 0.0
     exit: Fraction = 0.0
+    impact: Fraction = 0.0
 
 
 class KeeperConfig(BaseModel):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -124,20 +125,28 @@ def _most_out(strategy: StrategySnapshot) -> float:
     return strategy.max_withdraw if short and told else np.inf
 
 
-def leg_costs(
-    snapshot: Snapshot, named: Mapping[str, tuple[float, float]]
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return what entering and leaving each strategy costs, and its haircut, as shares, `(n,)` each.
+class Leg(NamedTuple):
+    """Costs of moving into and out of a strategy, as in `agent.vault.portfolio.Costs`."""
 
-    Haircuts are those that the strategies show. So are the costs, at their most, where the operator names none.
+    entry: float
+    exit: float
+    impact: float = 0.0
+
+
+def leg_costs(snapshot: Snapshot, named: Mapping[str, Leg]) -> dict[str, Any]:
+    """Return what entering and leaving each strategy costs, their impact, and its haircut, `(n,)` each, by name.
+
+    Haircuts are those that the strategies show. So are the costs, at their most, where the operator names none: that is
+    a bound for legs of any size, so no impact comes on top.
     """
-    legs = []
+    legs, haircuts = [], []
     for s in snapshot.strategies:
         haircut = _discount(s.exit_price, s.price)
-        entry, leave = named.get(s.target, named.get(s.label, (_discount(s.price, s.entry_price), haircut)))
-        legs.append((entry, leave, haircut))
-    entries, exits, haircuts = np.array(legs).T
-    return entries, exits, haircuts
+        most = Leg(_discount(s.price, s.entry_price), haircut)
+        legs.append(named.get(s.target, named.get(s.label, most)))
+        haircuts.append(haircut)
+    columns = zip(Leg._fields, np.array(legs).T, strict=True)
+    return {**dict(columns), "haircut": np.array(haircuts)}
 
 
 def _discount(less: int, more: int) -> float:

@@ -27,7 +27,7 @@ from keeper.chain.rpc import CallRevertedError, Rpc
 from keeper.chain.signer import Signer, open_keystore
 from keeper.chain.transaction import GWEI, FeeRules, check_funds, gas_limit
 from keeper.config import KeeperConfig, read_password
-from keeper.conversion import HOLD
+from keeper.conversion import HOLD, Leg
 from keeper.decide import NO_PRICE, NO_QUOTES, Plan, Rebalance, Settings, deadline, decide
 from keeper.delivery import Courier, settle
 from keeper.errors import AttentionError, JournalError, KeeperError, NoPriceError, TransientError
@@ -163,7 +163,7 @@ class Keeper:
             deadline_seconds=config.deadline_seconds,
             max_rate=config.max_rate,
             rules=DecisionRules(min_trade=config.min_trade, max_gas_share=config.max_gas_share),
-            legs={name: (cost.entry, cost.exit) for name, cost in config.costs.items()},
+            legs={name: Leg(cost.entry, cost.exit, cost.impact) for name, cost in config.costs.items()},
         )
         self._native = config.native_feed(self._rpc)
         self._quotes, self._rates = config.quote_feeds(self._rpc), config.rate_feeds(self._rpc)

@@ -28,7 +28,7 @@ from agent.units import DAY, FloatArray
 from agent.vault import decision as agent_decision
 from agent.vault.portfolio import Costs
 from keeper.chain.abi import encode_call
-from keeper.conversion import View, chain_turnover, chain_weights, leg_costs, share_of_nav
+from keeper.conversion import Leg, View, chain_turnover, chain_weights, leg_costs, share_of_nav
 from keeper.errors import ConfigError, StaleBlockError
 from keeper.feeds.quotes import Quotes
 from keeper.rates import SPACING, PriceMarks, Rates, read_rates
@@ -195,8 +195,8 @@ class Settings:
     rules, costs
         The agent's rules for what is worth sending, and its expected costs.
     legs
-        By a strategy's name or address, the real costs of entering and leaving it, as shares of what is moved; by
-        default the most that the strategy says.
+        By a strategy's name or address, the real costs of entering and leaving it; by default the most that the
+        strategy says.
     """
 
     native_price: float | None
@@ -205,7 +205,7 @@ class Settings:
     max_rate: float = 2.0
     rules: agent_decision.DecisionRules = field(default_factory=agent_decision.DecisionRules)
     costs: Costs = field(default_factory=Costs)
-    legs: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    legs: Mapping[str, Leg] = field(default_factory=dict)
 
     def costs_at(self, snapshot: Snapshot) -> Costs:
         """Return the costs with those of each of the vault's strategies.
@@ -216,8 +216,7 @@ class Settings:
             When costs are named for what is none of them: a misspelt name would be a leg that costs nothing.
         """
         _check_names("costs", self.legs, snapshot)
-        entry, leave, haircut = leg_costs(snapshot, self.legs)
-        return replace(self.costs, entry=entry, exit=leave, haircut=haircut)
+        return replace(self.costs, **leg_costs(snapshot, self.legs))
 
 
 def _check_names(table: str, named: Mapping[str, object], snapshot: Snapshot) -> None:

@@ -12,12 +12,13 @@ from agent.envs.engine import EnvConfig
 from agent.envs.reward import LendingReward, Peg, RiskReward
 from agent.envs.scalar import VaultEnv
 from agent.errors import PresetError
-from agent.market.defi import DefiMarket
+from agent.market.defi import DefiMarket, shipped_parameters
 from agent.market.lending import shipped_market
 from agent.market.path import Market
 from agent.market.rwa import RwaMarket
 from agent.observation.observe import DEFI, DEFI_FEATURES, DEFI_VENUES, RWA, RWA_ASSETS, RWA_FEATURES
 from agent.policies.actions import RWA_MAX
+from agent.units import FloatArray
 from agent.vault.limits import Limits
 from agent.vault.portfolio import Costs
 
@@ -55,6 +56,29 @@ Half of it is swapped to ETH at 5 bp for liquidity, all of it to USDT at 1 bp, o
 USDC becomes DAI at par at Sky, and Yearn takes it as it is.
 """
 
+_AMPLIFICATION = 2000.0
+"""Of Curve's 3pool from 2020 to 2023, as its contract counts it: `A n^(n - 1)` in the terms of the paper."""
+
+
+def defi_impact() -> FloatArray:
+    """Return the price impact of the venues of `DefiYield-v0`, shares per dollar that a leg moves, `(5,)`.
+
+    To first order in the size of the leg, in pools of the market's median depth. In the two pools, and there only, what
+    others supply is also what a swap trades against.
+
+    - Uniswap: half of a leg `x` is swapped against half of the depth `D`, where the product of both sides is constant:
+      a price off by `x / D` on half of it, `x / (2 D)` of the leg.
+    - Curve: near balance a coin's price falls by its surplus over the mean, as a share of what there is of it, over
+      `A + 1` (Egorov, "StableSwap", 2019). A leg of one coin to `D / 3` of it loses `x / (D (A + 1))` on average.
+    - USDT is bought in the same pool: one coin's surplus and another's lack make it three times that.
+
+    That is 45 bp for a leg of a million at Uniswap, and less than 0.1 bp at the others.
+    """
+    pool, _, _, three, _ = shipped_parameters()["depth"]
+    stable = three * (_AMPLIFICATION + 1.0)
+    return np.array([0.5 / pool, 0.0, 3.0 / stable, 1.0 / stable, 0.0])
+
+
 _DEFI_COINS = {"dai_peg": (1, 3), "usdc_peg": (0, 3, 4), "usdt_peg": (2, 3)}
 _DEFI_PEGS = tuple(Peg(DEFI_FEATURES.index(name), 0.99, venues) for name, venues in _DEFI_COINS.items())
 
@@ -75,7 +99,7 @@ def defi_config(limits: Limits | None = None, **changes: Any) -> EnvConfig:
     swap = np.array(DEFI_ENTRY)
     usual: dict[str, Any] = {
         "version": DEFI,
-        "costs": Costs(entry=swap, exit=swap),
+        "costs": Costs(entry=swap, exit=swap, impact=defi_impact()),
         "episode_rows": 288,
         "warm_up": 0,
         "halt_ends": False,

@@ -183,7 +183,7 @@ def _legs(change: FloatArray, costs: Costs, nav: float) -> FloatArray:
     priced = costs.of_nav(np.array([nav]))
     deposited, withdrawn = np.maximum(change, 0.0), np.maximum(-change, 0.0)
     loss = (deposited * priced.entry_loss(deposited) + withdrawn * priced.exit_loss(withdrawn)).sum(-1)
-    return np.log1p(-np.minimum(loss, 0.999))
+    return np.asarray(np.log1p(-np.minimum(loss, 0.999)))
 
 
 def _growth(one: MarketPath, nav: FloatArray, portfolios: FloatArray) -> FloatArray:

@@ -187,8 +187,10 @@ class Costs:
 
     def of(self, vaults: BoolArray) -> Costs:
         """Return the costs of some vaults of the batch, `(B,)` flags."""
-        each: dict[str, Any] = {"entry": self.entry, "exit": self.exit, "impact": self.impact}
-        own = {name: cost[vaults] for name, cost in each.items() if isinstance(cost, np.ndarray) and cost.ndim == 2}
+        each = {"entry": self.entry, "exit": self.exit, "impact": self.impact}
+        own: dict[str, Any] = {
+            name: cost[vaults] for name, cost in each.items() if isinstance(cost, np.ndarray) and cost.ndim == 2
+        }
         return replace(self, **own) if own else self
 
 

@@ -50,6 +50,7 @@ def build(base: Path, **changes: Any) -> KeeperConfig:
         ({"slippage": -0.1}, "`slippage`: input should be greater than or equal to 0"),
         ({"slippage": float("nan")}, "`slippage`"),
         ({"costs": {"pool": {"entry": 1.0}}}, "`costs.pool.entry`: input should be less than 1"),
+        ({"costs": {"pool": {"impact": -1e-9}}}, "`costs.pool.impact`: input should be greater than or equal to 0"),
         ({"costs": {"pool": {"fee": 0.1}}}, "unknown key `costs.pool.fee`"),
         ({"bump_percent": 10.0}, "`bump_percent`: input should be greater than or equal to 12.5"),
         ({"interval_seconds": 0}, "`interval_seconds`: input should be greater than 0"),

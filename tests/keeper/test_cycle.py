@@ -70,10 +70,11 @@ def test_live__after_losses_and_gains__follows(world: World) -> None:
 
 def test_costs__are_what_the_decision_reckons_with(world: World) -> None:
     address = world.strategies[2].address
-    keeper = world.keeper(costs={address: {"entry": 0.001, "exit": 0.002}})
+    keeper = world.keeper(costs={address: {"entry": 0.001, "exit": 0.002, "impact": 1e-9}})
     costs = keeper.settings.costs_at(world.snapshot())
     assert np.asarray(costs.entry).tolist() == [0.0, 0.0, 0.001]
     assert np.asarray(costs.exit).tolist() == [0.0, 0.0, 0.002]
+    assert np.asarray(costs.impact).tolist() == [0.0, 0.0, 1e-9]
     with pytest.raises(ConfigError, match="`costs` names pol, but the vault's strategies are: "):
         world.keeper(costs={"pol": {"entry": 0.001}}).cycle()
 

@@ -20,7 +20,7 @@ from agent.units import WAD, FloatArray
 from agent.vault.decision import DecisionRules
 from agent.vault.limits import NO_CAP
 from keeper.chain.abi import encode_call
-from keeper.conversion import HOLD, chain_turnover, chain_weights
+from keeper.conversion import HOLD, Leg, chain_turnover, chain_weights
 from keeper.decide import Action, Settings, decide, decision_hash
 from keeper.errors import StaleBlockError, VaultNotReadyError
 from keeper.snapshot import Snapshot
@@ -105,13 +105,24 @@ def test_decide__costly_leg__lowers_the_least_share_price_by_what_it_costs() -> 
     cheap, dear = strategy(name="cheap"), strategy(name="dear")
     state = snapshot(cheap, dear)
     plain = decide(state, None, EqualWeight(), SETTINGS)
-    costly = decide(state, None, EqualWeight(), replace(SETTINGS, legs={"dear": (0.004, 0.0)}))
+    costly = decide(state, None, EqualWeight(), replace(SETTINGS, legs={"dear": Leg(0.004, 0.0)}))
     assert plain.request is not None
     assert costly.request is not None
     assert plain.request.min_share_price == pytest.approx(WAD * 0.999, rel=1e-15)
     moved = costly.target[1]
     assert moved == pytest.approx(0.49, abs=1e-3)
     assert costly.request.min_share_price == pytest.approx(WAD * (0.999 - 0.004 * moved), rel=1e-12)
+
+
+def test_decide__leg_with_impact__lowers_the_least_share_price_by_what_its_size_costs() -> None:
+    for idle in (1_000_000, 2_000_000):
+        state = snapshot(strategy(name="cheap"), strategy(name="dear"), idle=idle * UNIT)
+        plan = decide(state, None, EqualWeight(), replace(SETTINGS, legs={"dear": Leg(0.001, 0.0, 1e-9)}))
+        assert plan.request is not None
+        moved = plan.target[1]
+        lost = moved * (0.001 + 1e-9 * moved * idle)  # an impact counts in whole units of the asset
+        assert plan.request.min_share_price == pytest.approx(WAD * (0.999 - lost), rel=1e-12)
+        assert f"entering and leaving costs {lost:.4%} of NAV" in plan.reason
 
 
 def test_decide__costs_that_a_strategy_shows__are_reckoned_with_until_measured_ones_are_named() -> None:
@@ -121,10 +132,12 @@ def test_decide__costs_that_a_strategy_shows__are_reckoned_with_until_measured_o
     assert np.asarray(shown.entry).tolist() == pytest.approx([0.0, 0.005])
     assert np.asarray(shown.exit).tolist() == pytest.approx([0.0, 0.01])
     assert np.asarray(shown.haircut).tolist() == pytest.approx([0.0, 0.01])
-    named = replace(SETTINGS, legs={"swap": (0.001, 0.002)}).costs_at(state)
+    named = replace(SETTINGS, legs={"swap": Leg(0.001, 0.002)}).costs_at(state)
     assert np.asarray(named.entry).tolist() == [0.0, 0.001]
     assert np.asarray(named.exit).tolist() == [0.0, 0.002]
     assert np.asarray(named.haircut).tolist() == pytest.approx([0.0, 0.01])
+    assert not shown.sized  # the most that it says is for legs of any size
+    assert not named.sized
 
     plan = decide(state, None, EqualWeight(), SETTINGS)
     assert plan.request is not None
@@ -143,7 +156,7 @@ def test_decide__prices_that_differ_by_rounding__cost_nothing() -> None:
 
 def test_decide__costs_that_the_loss_budget_has_no_room_for__are_cut() -> None:
     state = snapshot(strategy(name="dear"), loss_budget=WAD // 2000)
-    plan = decide(state, None, EqualWeight(), replace(SETTINGS, legs={"dear": (0.002, 0.0)}))
+    plan = decide(state, None, EqualWeight(), replace(SETTINGS, legs={"dear": Leg(0.002, 0.0)}))
     assert "costs 0.0500% of NAV, of 0.0500% that the loss budget has left" in plan.reason
     assert plan.target[0] == pytest.approx(0.25, abs=1e-3)  # a quarter of NAV at 20 bp is all of it
 

@@ -9,7 +9,7 @@ import pytest
 
 from agent.envs import make_env
 from agent.envs.engine import Engine
-from agent.envs.presets import DEFI_CAP, defi_config
+from agent.envs.presets import DEFI_CAP, defi_config, defi_impact
 from agent.envs.scalar import VaultEnv
 from agent.errors import NotFiniteError
 from agent.market.defi import DefiMarket
@@ -148,6 +148,54 @@ def test_reward__weight_in_a_coin_below_its_peg__penalised() -> None:
             moved = engine(quiet(**{name: 0.97})).step(0.4 * np.eye(5)[[venue]])
             assert moved.parts["depeg"][0] == pytest.approx(-0.2 if venue in venues else 0.0, rel=1e-4)
     assert engine(quiet(dai_peg=0.995)).step(np.ones((1, 5))).parts["depeg"][0] == 0.0
+
+
+def test_costs__venues_with_swaps__a_larger_vault_loses_a_larger_share() -> None:
+    swap, impact = defi_config().costs.entry, defi_impact()
+    for venue in range(5):
+        lost = []
+        for nav in (1e5, 1e6, 1e7):
+            env = engine(quiet(), costs=replace(defi_config().costs, gas_base=0.0, gas_per_move=0.0), nav=nav)
+            moved = env.step(0.4 * np.eye(5)[[venue]])
+            share = -np.expm1(moved.parts["cost"][0] / 1000)
+            assert share == pytest.approx(
+                0.4 * (np.asarray(swap)[venue] + impact[venue] * 0.4 * nav), rel=1e-4, abs=1e-12
+            )
+            assert 1 - moved.result.state.nav[0] / nav == pytest.approx(share, abs=1e-5)  # but for the interest
+            lost.append(share)
+        assert (lost[0] < lost[1] < lost[2]) == (venue in (0, 2, 3))
+
+
+def test_impact__is_what_small_trades_lose_by_the_formulas_of_the_pools() -> None:
+    impact, depth = defi_impact(), DefiMarket().parameters["depth"]
+    leg = 1e5
+    side, half = depth[0] / 2, leg / 2
+    bought = side - side**2 / (side + half)  # the product of both sides is constant
+    assert impact[0] * leg == pytest.approx((half - bought) / leg, rel=2e-3)
+
+    leg = 1e6
+    third = depth[3] / 3
+    minted = _invariant([third + leg, third, third]) - depth[3]
+    assert impact[3] * leg == pytest.approx((leg - minted) / leg, rel=0.02)
+    low, high = third - leg, third - 0.99 * leg  # what is left of USDT when a leg of USDC has come in
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _invariant([third + leg, middle, third]) < depth[3] else (low, middle)
+    assert impact[2] * leg == pytest.approx((leg - (third - low)) / leg, rel=0.02)
+    assert impact[[1, 4]].tolist() == [0.0, 0.0]
+    assert 4 * DEFI_CAP * 1e7 * impact.max() < 1  # a vault of the usual size stays far from losing all of a leg
+
+
+def _invariant(balances: list[float], amplification: float = 2000.0) -> float:
+    """Return D of a StableSwap pool by Newton's method, as Curve's contracts do."""
+    count, whole = len(balances), sum(balances)
+    found, scale = whole, amplification * len(balances)
+    for _ in range(50):
+        part = found
+        for balance in balances:
+            part *= found / (count * balance)
+        found = (scale * whole + part * count) * found / ((scale - 1) * found + (count + 1) * part)
+    return found
 
 
 def test_actions__nan__refused() -> None:

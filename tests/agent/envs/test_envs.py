@@ -68,14 +68,19 @@ def _rich_bank(version: str, config: EnvConfig) -> MarketPath:
 def test_scalar_and_batched__same_path_and_actions__same_trajectory(version: str) -> None:
     limits = Limits.uniform(5 if version == DEFI else 3, loss_budget=Budget(0.01, 0.001))
     config = _config(
-        limits, version=version, costs=Costs(exit=0.0005), nav=(1e5, 1e8), leg_cost=(1e-5, 1e-2), episode_rows=30
+        limits,
+        version=version,
+        costs=Costs(exit=0.0005, impact=1e-9),
+        nav=(1e5, 1e8),
+        leg_cost=(1e-5, 1e-2),
+        episode_rows=30,
     )
     bank = _rich_bank(version, config)
     batched = Engine(bank, config, 32, np.random.default_rng(1))
     scalars = []
     for i, path in enumerate(batched._path):
         leg = float(batched._leg_cost[i, 0])
-        costs = Costs(entry=leg, exit=0.0005 + leg)
+        costs = Costs(entry=leg, exit=0.0005 + leg, impact=1e-9)
         alone = replace(config, costs=costs, nav=float(batched.state.nav[i]), leg_cost=None)
         scalars.append(VaultEnv(OnePath(bank.take(path[None])), alone))
     assert _step_together(batched, scalars, config.episode_rows) > 0  # liquidity did bind

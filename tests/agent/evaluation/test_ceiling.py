@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 
 from agent.backtest import Setting, run
 from agent.errors import LimitsError
-from agent.evaluation.ceiling import RESOLUTION, admissible, hindsight
+from agent.evaluation.ceiling import RESOLUTION, _legs, _of_one, admissible, hindsight
 from agent.evaluation.fitted import fitted_baselines
 from agent.evaluation.metrics import growth_rate
 from agent.market.lending import SyntheticMarket
@@ -18,7 +18,7 @@ from agent.policies.rules import BASELINES, RandomFeasible
 from agent.units import DAY, YEAR
 from agent.vault.bucket import Budget
 from agent.vault.limits import Limits
-from agent.vault.portfolio import Costs
+from agent.vault.portfolio import Costs, PortfolioState, rebalance
 from tests.agent.made_up import path_of
 
 
@@ -97,6 +97,30 @@ def test_hindsight__money_that_cannot_leave__plans_around_it(setting: Setting) -
     assert not result.refused.any()
     assert result.weights[0, 17, 0] == pytest.approx(0.6, abs=1e-2)
     assert result.weights[0, 40, 0] == 0.0
+
+
+def test_hindsight__impact__a_lead_pays_for_a_small_vault_and_not_for_a_large_one(setting: Setting) -> None:
+    rates = np.tile([0.05, 0.05, 0.05], (40, 1))
+    rates[10:, 1] = 0.10
+    costs = replace(free(0.0), impact=1e-10)
+    small, large = (
+        hindsight(path_of(rates), replace(setting, costs=costs, nav=nav, start_weights=(0.6, 0.0, 0.38)))
+        for nav in (1e4, 1e9)
+    )
+    assert small.weights[0, 20, 1] == pytest.approx(0.6, abs=1e-2)
+    assert large.turnover.sum() == 0.0  # even of a twentieth the legs lose more than the lead earns
+
+
+def test_hindsight__impact_and_haircut__are_those_of_the_money_math(setting: Setting) -> None:
+    costs = replace(free(0.0), entry=0.001, exit=0.002, haircut=0.01, impact=1e-9)
+    rng = np.random.default_rng(4)
+    now, then = rng.dirichlet(np.ones(4), 20)[:, :3], rng.dirichlet(np.ones(4), 20)[:, :3] * 0.9
+    state = PortfolioState.open(1e7, 3, 20, now)
+    done = rebalance(state, then, np.ones((20, 3), dtype=bool), np.zeros(20), costs, Limits.uniform(3)).state
+    paid_for = done.idle > 0  # no deposit has shrunk
+    assert paid_for.sum() > 10
+    found = _legs(then - now, _of_one(costs, 0, 3), 1e7)
+    assert found[paid_for] == pytest.approx(np.log(done.nav / state.nav)[paid_for], rel=1e-9)
 
 
 def test_hindsight__own_deposit_dilutes__spreads(setting: Setting) -> None:

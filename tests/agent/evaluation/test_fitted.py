@@ -146,6 +146,16 @@ def test_forecast__a_rate_that_reverts__is_not_chased_if_the_move_costs(rng: np.
     assert run(forecast, path_of(rates), setting).turnover.sum() < 1.5
 
 
+def test_forecast__costs_with_impact__are_those_of_an_equal_share_of_nav() -> None:
+    rates = np.random.default_rng(0).uniform(0.01, 0.05, (120, 3))
+    costs = Costs(0.0, 0.0, entry=1e-4, exit=np.array([0.0, 1e-4, 2e-4]), impact=np.array([3e-11, 0.0, 3e-11]))
+    policies = {p.name: p for p in fitted_baselines(history_of(rates), Setting(Limits.uniform(3), costs, nav=1e7))}
+    forecast = policies["forecast-ar1"]
+    assert isinstance(forecast, Forecast)
+    assert forecast.entry == pytest.approx((2e-4, 1e-4, 2e-4))
+    assert forecast.exit == pytest.approx((1e-4, 1e-4, 3e-4))
+
+
 @pytest.mark.slow
 def test_forecast__joint__sees_that_one_rate_leads_another(rng: np.random.Generator) -> None:
     lead = np.maximum(0.04 + 0.01 * rng.standard_normal(400), 0.02)

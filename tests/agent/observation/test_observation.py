@@ -153,6 +153,14 @@ def test_vector__chain__move_cost_in_months_of_interest() -> None:
     assert vector_names("abc")[-1] == "move cost in months of interest"
 
 
+def test_observe__impact__move_cost_is_that_of_an_equal_share_of_nav() -> None:
+    rates = np.full((3, 3), 0.0365)
+    costs = Costs(entry=0.001, exit=0.002, impact=np.array([0.0, 0.0, 3e-9]))
+    state = PortfolioState.open(np.array([3e3, 3e6, 3e9]), 3, 3)
+    seen = observe(state, rates, RateMemory.start(rates, 0), 0.0, costs)
+    assert seen.move_cost == pytest.approx([0.003 + 2e-6, 0.003 + 2e-3, 0.003 + (1.0 - 0.001 + 1.0 - 0.002) / 3])
+
+
 def _market(version: str, **changes: float) -> Observation:
     """A quiet market of a version, everything at its typical value but for the changes."""
     quiet = {

@@ -104,6 +104,7 @@ def test_digest__same_fit_same_digest__another_history_or_setting_another(tmp_pa
         (replace(history, digest="11" * 32), SETTING),
         (history, replace(SETTING, nav=1e5)),
         (history, replace(SETTING, costs=Costs(entry=2e-4, exit=1e-4))),
+        (history, replace(SETTING, costs=replace(SETTING.costs, impact=1e-12))),
     )
     assert first not in {write_rule("best-trailing", known, setting, file).digest for known, setting in others}
 

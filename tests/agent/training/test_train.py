@@ -9,6 +9,7 @@ import torch
 from stable_baselines3 import PPO
 
 from agent.backtest import Setting, run
+from agent.envs.presets import defi_config
 from agent.errors import DivergedError, PolicyShapeError, PresetError, ShapeError
 from agent.market.lending import SyntheticMarket, shipped_market
 from agent.market.path import MarketPath
@@ -63,6 +64,18 @@ def test_train__manifest__says_where_the_policy_comes_from(trained: TrainingResu
     names = [entry["policy"] for entry in manifest["evaluation"]["policies"]]
     assert names == ["ppo", "equal-weight", "hold", "greedy", "greedy-band"]
     assert manifest["digest"] == trained.policy.digest == load_policy(trained.path).digest
+
+
+def test_train__manifest__cost_of_a_leg_of_an_equal_share_of_nav(tmp_path: Path) -> None:
+    quick = _preset(steps=600).model_dump() | {"warm_start": None}
+    quick["env"] = load_preset("defi").env.model_dump()
+    preset = Preset.model_validate(quick)
+    trained = train(preset, preset.env_config().limits, tmp_path / "policy.npz")
+    costs = defi_config().costs
+    expected = np.mean(np.asarray(costs.entry) + np.asarray(costs.impact) * 1e7 / 5)
+    assert json.loads(trained.path.with_suffix(".json").read_text())["evaluation"]["cost_per_leg"] == pytest.approx(
+        expected
+    )
 
 
 def test_train__curve__keeps_the_best(trained: TrainingResult) -> None:

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import LimitsError, NotFiniteError, ShapeError
+from agent.vault.bucket import Budget
 from agent.vault.decision import DecisionRules, Reason, decide
 from agent.vault.limits import GroupCap, Limits
-from agent.vault.portfolio import Allowance, Costs
+from agent.vault.portfolio import Allowance, Costs, PortfolioState, rebalance
 
 COSTS = Costs()
 RULES = DecisionRules()
@@ -457,3 +458,105 @@ def test_decide__costs_per_vault__each_cut_by_its_own(rng: np.random.Generator) 
         assert np.array_equal(one.weights[0], whole.weights[i])
         assert one.reason[0] is whole.reason[i]
         assert one.loss[0] == whole.loss[i]
+
+
+# --- costs that grow with the size of a leg ---------------------------------------------------------------------------
+
+
+def test_decide__impact__the_budget_is_spent_to_what_the_quadratic_allows(limits: Limits) -> None:
+    costs = Costs(0.0, 0.0, entry=0.001, impact=1e-8)
+    for nav in (1e6, 1e8):
+        decision = decide(
+            np.array([[0.5, 0.0, 0.0]]),
+            np.zeros((1, 3)),
+            np.array([nav]),
+            0.0,
+            limits,
+            costs,
+            RULES,
+            allowance=_left(loss=0.0004),
+        )
+        per_nav = 1e-8 * nav
+        largest = (-0.001 + np.sqrt(0.001**2 + 4 * per_nav * 0.0004)) / (2 * per_nav)  # e w + k w^2 = budget
+        assert decision.reason == (Reason.CUT,)
+        assert decision.weights[0, 0] == pytest.approx(largest, rel=1e-8)
+        assert decision.loss[0] == pytest.approx(0.0004, rel=1e-8)
+        assert decision.loss[0] <= 0.0004
+
+
+def test_decide__impact__expected_loss_by_hand_and_grown_with_nav(limits: Limits) -> None:
+    costs = Costs(0.0, 0.0, entry=0.001, exit=0.002, haircut=0.01, impact=np.array([1e-9, 2e-9, 0.0]))
+    wanted, present = np.array([[0.1, 0.3, 0.3]]), np.array([[0.5, 0.0, 0.3]])
+    losses = [decide(wanted, present, np.array([nav]), 0.0, limits, costs, RULES).loss[0] for nav in (0.0, 1e6, 1e8)]
+    worth = 0.4 / 0.99
+    for nav, loss in zip((0.0, 1e6, 1e8), losses, strict=True):
+        leaving = max(worth * (0.002 + 1e-9 * nav * worth) - 0.01 * worth, 0.0)
+        entering = 0.3 * (1 - (1 - 0.001 - 2e-9 * nav * 0.3) * 0.99)
+        assert loss == pytest.approx(leaving + entering, rel=1e-12)
+    assert losses[0] < losses[1] < losses[2]
+
+
+def test_decide__seeded_costs_with_impact__no_plan_loses_more_than_its_budget() -> None:
+    rng, rules, tight = np.random.default_rng(31), DecisionRules(min_trade=0.0), []
+    for case in range(400):
+        limits = _random_limits(rng)
+        count = limits.count
+        budget = Budget(rng.uniform(0, 0.02), 0.0)
+        limits = replace(limits, loss_budget=budget)
+        shape = ((), (count,), (16, count), (16, 1))[case % 4]
+        costs = Costs(
+            0.0,
+            0.0,
+            entry=rng.uniform(0, 0.003),
+            exit=rng.uniform(0, 0.003, count),
+            haircut=rng.choice([0.0, 0.005]),
+            impact=10 ** rng.uniform(-12, -5, shape),
+        )
+        weights = rng.dirichlet(np.ones(count), 16) * rng.uniform(0, 1, (16, 1))
+        state = PortfolioState.open(10 ** rng.uniform(5, 9, 16), count, 16, weights)
+        state = replace(state, loss_used=budget.capacity * rng.uniform(0, 1, 16))
+        left, wanted = state.allowance(limits), rng.normal(0, 1, (16, count))
+        decision = decide(wanted, state.weights, state.nav, 0.0, limits, costs, rules, allowance=left)
+        done = rebalance(state, decision.weights, decision.traded, np.zeros(16), costs, limits)
+        assert not done.refused.any()
+        sent = decision.traded.any(-1)
+        assert (decision.loss[sent] <= left.loss[sent]).all()
+        spent = done.state.loss_used - state.loss_used
+        assert (spent[sent] <= decision.loss[sent] * (1 + 1e-9) + 1e-15).all()  # deposits may shrink, never grow
+        for row, reason in enumerate(decision.reason):
+            if reason is Reason.CUT and _is_inside(state.weights[row], limits, state.nav[row]):
+                tight.append(decision.loss[row] >= left.loss[row] * (1 - 1e-6))
+    assert len(tight) > 300
+    assert all(tight), "more could have been moved"
+
+
+def _is_inside(weights: np.ndarray, limits: Limits, nav: float) -> bool:
+    """Whether weights keep more than the margin to all limits, so that the way to better ones starts at them."""
+    kept = 1 - 2 * RULES.drift_margin
+    inside = (weights <= limits.caps(np.array([nav]))[0] * kept).all() and weights.sum() <= (
+        1 - limits.idle_floor
+    ) * kept
+    return bool(inside and not _in_full_groups(weights, limits, nav).any())
+
+
+@pytest.mark.parametrize("count", [2, 3, 8, 9])
+def test_decide__impact_per_vault__equals_one_at_a_time_bit_for_bit(count: int, rng: np.random.Generator) -> None:
+    limits = Limits.uniform(count, 0.5)
+    entry, impact = rng.uniform(0, 0.003, (64, 1)), 10 ** rng.uniform(-11, -8, (64, count))
+    impact[::3] = 0.0
+    wanted, weights = rng.normal(0, 1, (64, count)), rng.dirichlet(np.ones(count), 64) * 0.95
+    left, nav = _random_allowance(rng, 64), 10 ** rng.uniform(5, 8, 64)
+    costs = Costs(entry=entry, exit=0.001, haircut=0.001, impact=impact)
+    whole = decide(wanted, weights, nav, 0.0, limits, costs, RULES, allowance=left)
+    assert {Reason.TRADE, Reason.CUT} <= set(whole.reason)
+    plain = decide(wanted, weights, nav, 0.0, limits, replace(costs, impact=0.0), RULES, allowance=left)
+    for i in range(64):
+        part = slice(i, i + 1)
+        alone = Allowance(left.wait[part], left.turnover[part], left.loss[part])
+        own = Costs(entry=float(entry[i, 0]), exit=0.001, haircut=0.001, impact=impact[i])
+        one = decide(wanted[part], weights[part], nav[part], 0.0, limits, own, RULES, allowance=alone)
+        assert np.array_equal(one.weights[0], whole.weights[i])
+        assert one.reason[0] is whole.reason[i]
+        assert one.loss[0] == whole.loss[i]
+        if i % 3 == 0:
+            assert np.array_equal(plain.weights[i], whole.weights[i])

@@ -11,7 +11,7 @@ from agent.errors import LimitsError, NotFiniteError, ShapeError
 from agent.units import YEAR
 from agent.vault.bucket import Budget
 from agent.vault.limits import Limits
-from agent.vault.portfolio import Costs, MarketRow, PortfolioState, accrue, rebalance, step
+from agent.vault.portfolio import Costs, MarketRow, PortfolioState, accrue, rebalance, step, unwind
 from agent.vault.replay import replay
 
 FREE = Costs(gas_base=0.0, gas_per_move=0.0)
@@ -357,6 +357,7 @@ def test_step__costs_depth_and_liquidity_per_vault__equal_one_at_a_time(seed: in
     rng = np.random.default_rng(seed)
     limits = _walled(loss_budget=Budget(0.003, 0.001))
     entry, leave = rng.uniform(0, 0.01, (8, 1)), rng.uniform(0, 0.01, (8, 3))
+    impact = 10 ** rng.uniform(-12, -6, (8, 3)) * (rng.random((8, 1)) < 0.7)  # some vaults have none
     whole = PortfolioState.open(10 ** rng.uniform(3, 8, 8), 3, 8)
     parts = [replace(PortfolioState.open(1.0, 3), idle=whole.idle[[i]], supply=whole.supply[[i]]) for i in range(8)]
     for _ in range(4):
@@ -364,11 +365,11 @@ def test_step__costs_depth_and_liquidity_per_vault__equal_one_at_a_time(seed: in
         arrays = [rng.uniform(1, 1.1, (8, 3)), rng.uniform(0.9, 1.1, (8, 3)), 10 ** rng.uniform(3, 8, (8, 3))]
         arrays.append(10 ** rng.uniform(3, 8, (8, 3)))
         row = MarketRow(arrays[0] - 1, np.ones(8), arrays[0], 86_400.0, *arrays[1:])
-        result = step(whole, weights, traded, row, limits, Costs(entry=entry, exit=leave))
+        result = step(whole, weights, traded, row, limits, Costs(entry=entry, exit=leave, impact=impact))
         whole = result.state
         for i in range(8):
             one = slice(i, i + 1)
-            costs = Costs(entry=float(entry[i, 0]), exit=leave[i])
+            costs = Costs(entry=float(entry[i, 0]), exit=leave[i], impact=impact[i])
             row = MarketRow(
                 arrays[0][one] - 1, np.ones(1), arrays[0][one], 86_400.0, *(values[one] for values in arrays[1:])
             )
@@ -385,9 +386,149 @@ def test_costs__no_share_of_what_is_moved__refused() -> None:
     for haircut in (-0.1, 1.0, np.nan):
         with pytest.raises(LimitsError, match="a haircut must be"):
             Costs(haircut=haircut)
+    for impact in (-1e-12, np.nan, np.inf, np.array([0.0, -1.0])):
+        with pytest.raises(LimitsError, match="an impact is a share per asset unit"):
+            Costs(impact=impact)
 
 
 def test_costs__switch__mean_of_entering_and_leaving() -> None:
     assert Costs().switch(2).tolist() == [0.0, 0.0]
     assert Costs(entry=0.001, exit=np.array([0.002, 0.004])).switch(2) == pytest.approx([0.004, 0.004])
     assert Costs(entry=np.array([[0.001], [0.002]])).switch(2).tolist() == [0.001, 0.002]
+
+
+# --- costs that grow with the size of a leg ---------------------------------------------------------------------------
+
+BOTH = np.ones((1, 2), dtype=bool)
+NONE = np.zeros(1)
+
+
+def test_rebalance__impact__a_leg_of_x_loses_x_times_impact_x_more() -> None:
+    held = replace(PortfolioState.open(1000.0, 2), assets=np.array([[500.0, 0.0]]), idle=np.array([500.0]))
+    costs = Costs(0.0, 0.0, entry=0.01, exit=np.array([0.02, 0.0]), impact=np.array([5e-5, 1e-4]))
+    after = rebalance(held, np.array([[0.1, 0.3]]), BOTH, NONE, costs, WIDE).state
+    assert after.assets[0] == pytest.approx([100.0, 300 * (1 - 0.01 - 0.03)])
+    assert after.idle[0] == pytest.approx(500 + 400 * (1 - 0.02 - 0.02) - 300)
+    assert after.loss_used[0] == pytest.approx((400 * 0.04 + 300 * 0.04) / 1000)
+    scalar = rebalance(held, np.array([[0.1, 0.3]]), BOTH, NONE, replace(costs, impact=1e-4), WIDE).state
+    assert scalar.idle[0] == pytest.approx(500 + 400 * (1 - 0.02 - 0.04) - 300)
+
+
+def test_rebalance__impact_and_haircut__what_is_traded_is_the_worth() -> None:
+    costs = Costs(0.0, 0.0, entry=0.001, exit=0.002, haircut=np.array([0.2, 0.0]), impact=1e-4)
+    opened = PortfolioState.open(1000.0, 2)
+    entered = rebalance(opened, np.array([[0.4, 0.3]]), BOTH, NONE, costs, WIDE).state
+    worth = 400 * (1 - 0.001 - 0.04)
+    assert entered.assets[0] == pytest.approx([worth * 0.8, 300 * (1 - 0.001 - 0.03)])
+    left = rebalance(entered, np.zeros((1, 2)), BOTH, NONE, costs, WIDE).state
+    other = 300 * (1 - 0.001 - 0.03)
+    paid = worth * (1 - 0.002 - 1e-4 * worth) + other * (1 - 0.002 - 1e-4 * other)
+    assert left.idle[0] == pytest.approx(300 + paid)
+    unwound = unwind(entered, np.array([True]), costs)
+    assert unwound.idle[0] == pytest.approx(300 + paid)
+
+
+def test_rebalance__deposits_that_shrink__cost_by_what_is_deposited() -> None:
+    held = replace(PortfolioState.open(1000.0, 2), assets=np.array([[1000.0, 0.0]]), idle=np.zeros(1))
+    costs = Costs(0.0, 0.0, impact=1e-4)
+    after = rebalance(held, np.array([[0.0, 1.0]]), BOTH, NONE, costs, WIDE).state
+    assert after.assets[0] == pytest.approx([0.0, 900 * (1 - 0.09)])
+
+
+def test_rebalance__twice_the_vault__loses_twice_the_share_and_its_budget_refuses() -> None:
+    limits, costs = replace(WIDE, loss_budget=Budget(0.004)), Costs(0.0, 0.0, impact=1e-8)
+    target = np.array([[0.5, 0.0]])
+    small, large = (rebalance(PortfolioState.open(nav, 2), target, BOTH, NONE, costs, limits) for nav in (1e6, 2e6))
+    assert small.state.loss_used[0] == pytest.approx(0.5 * 1e-8 * 0.5e6)
+    assert not small.refused[0]
+    assert large.refused[0]
+
+
+def test_costs__a_leg_beyond_the_pool__loses_all_of_itself_and_no_more() -> None:
+    costs = Costs(0.0, 0.0, entry=0.5, exit=0.25, haircut=0.1, impact=1e-3)
+    state = replace(PortfolioState.open(3e6, 2), assets=np.array([[1e6, 0.0]]), idle=np.array([2e6]))
+    after = rebalance(state, np.array([[0.0, 0.5]]), BOTH, NONE, costs, WIDE).state
+    assert after.assets.tolist() == [[0.0, 0.0]]
+    assert after.idle[0] == pytest.approx(0.5e6)
+    assert after.loss_used[0] == pytest.approx(2.5 / 3)
+    assert Costs(entry=-0.001, impact=0.01).entry_loss(np.array([0.0, 0.1, 200.0])).tolist() == [-0.001, 0.0, 1.0]
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=200, deadline=None)
+def test_rebalance__any_impact__larger_vaults_lose_more_and_never_more_than_they_have(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 6))
+    limits = Limits.uniform(count, 1.0, idle_floor=0.0, max_drawdown=1.0)
+    costs = Costs(
+        0.0,
+        0.0,
+        entry=rng.uniform(0, 0.02, count),
+        exit=rng.uniform(0, 0.02, count),
+        haircut=rng.choice([0.0, 0.01]),
+        impact=10 ** rng.uniform(-11, 1, count),
+    )
+    navs, shares = np.sort(10 ** rng.uniform(2, 9, 8)), rng.dirichlet(np.ones(count + 1))[:count]
+    state = PortfolioState.open(navs, count, 8, shares)
+    target = np.tile(rng.dirichlet(np.ones(count + 1))[:count], (8, 1))
+    done = rebalance(state, target, np.ones((8, count), dtype=bool), np.zeros(8), costs, limits).state
+    change = target[0] - shares
+    moved = np.maximum(-change, 0.0) * navs[:, None], np.maximum(change, 0.0) * navs[:, None]
+    assert (np.diff(costs.charged(*moved) / navs) >= -1e-15).all()  # where all deposits are paid for
+    assert (done.nav >= 0).all()
+    assert (done.idle >= 0).all()
+    assert (done.assets >= 0).all()
+    assert np.isfinite(done.nav).all()
+    assert (done.nav <= state.nav * (1 + 1e-12)).all() or (np.asarray(costs.haircut) > 0).all()
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=50, deadline=None)
+def test_step__a_vault_without_impact_beside_others__bit_for_bit_as_without_any(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    limits = _walled(loss_budget=Budget(0.01, 0.001))
+    costs = Costs(entry=rng.uniform(-0.001, 0.01, 3), exit=rng.uniform(0, 0.01, 3), haircut=rng.uniform(0, 0.01, 3))
+    beside = replace(costs, impact=np.array([[0.0], [1e-9], [0.0], [1e-7]]))
+    with_, without = (PortfolioState.open(10 ** np.arange(4.0, 8.0), 3, 4) for _ in range(2))
+    for _ in range(4):
+        weights, traded = rng.dirichlet(np.ones(4), 4)[:, :3], rng.random((4, 3)) < 0.8
+        row = _market(rng.uniform(0.99, 1.02, (4, 3)), np.ones(4))
+        with_, without = (
+            step(state, weights, traded, row, limits, each).state for state, each in ((with_, beside), (without, costs))
+        )
+        for vault in (0, 2):
+            assert np.array_equal(with_.assets[vault], without.assets[vault])
+            assert with_.idle[vault] == without.idle[vault]
+            assert with_.loss_used[vault] == without.loss_used[vault]
+    assert not np.array_equal(with_.nav, without.nav)
+
+
+def test_costs__of_leg__have_the_impact_in_their_shares() -> None:
+    costs = Costs(entry=0.001, exit=np.array([0.002, 0.004]), impact=np.array([1e-9, 3e-9]))
+    legs = costs.of_leg(1e6)
+    assert np.asarray(legs.entry) == pytest.approx([0.002, 0.004])
+    assert np.asarray(legs.exit) == pytest.approx([0.003, 0.007])
+    assert legs.switch(2) == pytest.approx([0.008, 0.008])
+    per_vault = costs.of_leg(np.array([[0.0], [1e6], [1e12]])).switch(3)
+    assert per_vault == pytest.approx([0.004, 0.008, 2.0])
+
+
+def test_replay__costs_with_impact__is_the_path_of_step(rng: np.random.Generator) -> None:
+    count, length = 3, 40
+    limits = Limits.uniform(count, 1.0, idle_floor=0.0, max_drawdown=1.0, max_growth_rate=1e300)
+    prices = np.cumprod(rng.uniform(0.99, 1.02, (length, count)), axis=0)
+    costs = [
+        Costs(entry=rng.uniform(0, 0.002, count), exit=0.001, haircut=0.01, impact=10 ** rng.uniform(-10, -8, count))
+        for _ in range(length)
+    ]
+    weights, traded = rng.dirichlet(np.ones(count + 1), length)[:, :count], rng.random((length, count)) < 0.7
+    navs, state = [], PortfolioState.open(1e7, count)
+    for row in range(length):
+        navs.append(state.nav[0])
+        growth = prices[[min(row + 1, length - 1)]] / prices[[row]]
+        market = _market(growth, np.zeros(1), seconds=0.0)
+        state = step(state, weights[[row]], traded[[row]], market, limits, costs[row]).state
+    path = replay(prices, weights, traded, 1e7, costs=costs)
+    assert path == pytest.approx(navs, rel=1e-12)
+    flat = replay(prices, weights, traded, 1e7, costs=[replace(cost, impact=0.0) for cost in costs])
+    assert flat[-1] > 1.01 * path[-1]
