@@ -30,7 +30,7 @@ from keeper.config import KeeperConfig, read_password
 from keeper.conversion import HOLD, Leg
 from keeper.decide import NO_PRICE, NO_QUOTES, Plan, Rebalance, Settings, deadline, decide
 from keeper.delivery import Courier, settle
-from keeper.errors import AttentionError, JournalError, KeeperError, NoPriceError, TransientError
+from keeper.errors import AttentionError, DoubtfulError, JournalError, KeeperError, NoPriceError, TransientError
 from keeper.feeds.price import Price
 from keeper.feeds.quotes import Quotes, read_quotes
 from keeper.journal import Intent, Journal, Kind, State, open_journal
@@ -39,6 +39,7 @@ from keeper.rates import PriceMarks
 from keeper.snapshot import Snapshot, read_snapshot
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 5.0, 300.0  # seconds
+CONFIRMATIONS = 4  # cycles in a row that must say the same before a doubtful error ends the loop
 
 log = structlog.get_logger("keeper")
 
@@ -424,11 +425,13 @@ def repeat(
     Raises
     ------
     FatalError
-        When the set-up is wrong and must be changed first.
+        When the set-up is wrong and must be changed first; a doubtful error only once it has been said
+        `CONFIRMATIONS` times in a row.
     """
-    backoff = FIRST_BACKOFF
+    backoff, said, times = FIRST_BACKOFF, "", 0
     while not stop.is_set():
-        pause = interval
+        pause, before = interval, said
+        said = ""
         try:
             result = cycle()
             backoff = FIRST_BACKOFF
@@ -438,6 +441,15 @@ def repeat(
                 log.error(result.reason, outcome=result.outcome)
             if result.outcome == "pending":
                 pause = min(pause, FIRST_BACKOFF)
+        except DoubtfulError as error:
+            said = str(error)
+            times = times + 1 if said == before else 1
+            if times == CONFIRMATIONS:
+                raise
+            pause, backoff = min(pause, backoff), min(2 * backoff, LONGEST_BACKOFF)
+            log.warning(
+                said, kind=type(error).__name__, heard=f"{times} of {CONFIRMATIONS} times", retry_in_seconds=pause
+            )
         except TransientError as error:
             pause, backoff = min(pause, backoff), min(2 * backoff, LONGEST_BACKOFF)
             log.warning(str(error), kind=type(error).__name__, retry_in_seconds=pause)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from keeper.chain.rpc import CallRevertedError, Receipt, Rpc
+from keeper.chain.rpc import UNREADABLE, CallRevertedError, Receipt, Rpc
 from keeper.chain.signer import Signer
 from keeper.chain.transaction import Delivery, FeeRules, Fees, build, check_funds, deliver
-from keeper.errors import FeeTooHighError, WrongKeyError
+from keeper.errors import FeeTooHighError, OddAnswerError, WrongKeyError
 from keeper.journal import Intent, Journal, Kind, State
 
 FINAL_DEPTH = 64  # blocks after which a mined intent is not looked at again
@@ -131,7 +131,13 @@ class Courier:
 
 
 def _epoch(rpc: Rpc, vault: str) -> int:
-    return int(rpc.read("Vault", vault, "epoch"))
+    try:
+        return int(rpc.read("Vault", vault, "epoch"))
+    except UNREADABLE as error:
+        raise OddAnswerError(
+            f"The node does not tell the epoch of the vault {vault} ({error}). Trying again later; if it persists, use "
+            "another node."
+        ) from error
 
 
 def _receipt(rpc: Rpc, intent: Intent) -> Receipt | None:

@@ -1,12 +1,13 @@
 """The keeper's error taxonomy: the kind of a failure decides what the loop does next.
 
-==============  ==============================================  ==============================
+==============  ==============================================  ========================================
 class           meaning                                         `keeper run`
-==============  ==============================================  ==============================
+==============  ==============================================  ========================================
 TransientError  the world may be better in a moment             backs off and tries again
 AttentionError  a person must act, but waiting does no harm     reports it, keeps its interval
-FatalError      the set-up is wrong and must be changed first   exits with code 1
-==============  ==============================================  ==============================
+DoubtfulError   fatal, if what was answered is true             backs off, exits once it repeats and agrees
+FatalError      the set-up is wrong and must be changed first   exits
+==============  ==============================================  ========================================
 
 Every message says what happened and what to do next. Nothing is ever sent on a path that raised.
 """
@@ -28,11 +29,19 @@ class FatalError(KeeperError):
     """Stop: configuration, key, chain or journal is wrong."""
 
 
+class DoubtfulError(FatalError):
+    """Stop, if it is said again and again: one odd answer of a node or a disk looks the same."""
+
+
 # --- transient ---------------------------------------------------------------------------------------------------
 
 
 class RpcUnavailableError(TransientError):
     """The node did not answer, or answered with a server error."""
+
+
+class OddAnswerError(TransientError):
+    """The node answered, and what it said cannot be."""
 
 
 class RpcRejectedError(TransientError):
@@ -52,6 +61,10 @@ class StaleBlockError(TransientError):
 
 class ReorgError(TransientError):
     """The block that was being read is no longer part of the chain."""
+
+
+class JournalBusyError(TransientError):
+    """Another process holds the journal's database for a moment, or the connection to it broke."""
 
 
 class SourceError(TransientError):
@@ -104,11 +117,11 @@ class PolicyError(FatalError):
     """The policy cannot be loaded. The keeper never trades on a policy it could not verify."""
 
 
-class WrongChainError(FatalError):
+class WrongChainError(DoubtfulError):
     """The node serves another chain than the configured one."""
 
 
-class WrongContractError(FatalError):
+class WrongContractError(DoubtfulError):
     """An address is malformed, holds no contract, or holds another one than it should."""
 
 
@@ -116,5 +129,5 @@ class KeystoreError(FatalError):
     """The keystore or its password is missing or wrong."""
 
 
-class JournalError(FatalError):
+class JournalError(DoubtfulError):
     """The journal cannot be used: another keeper holds it, it belongs to another vault, or storage fails."""

@@ -24,9 +24,9 @@ from typing import Any, TextIO
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from keeper.errors import JournalError
+from keeper.errors import JournalBusyError, JournalError, KeeperError
 
 SCHEMA_VERSION = 2
 _ADVISORY_LOCK = 0x62756C6B  # "bulk": one keeper per PostgreSQL database
@@ -393,8 +393,15 @@ class Journal:
             raise _storage_error(error) from error
 
 
-def _storage_error(error: SQLAlchemyError) -> JournalError:
+def _storage_error(error: SQLAlchemyError) -> KeeperError:
+    """Tell what passes by itself (a lock, a server that restarts) from what does not (a full disk, a damaged file)."""
     cause = getattr(error, "orig", None) or error
+    by_file = type(cause).__module__.startswith("sqlite3")
+    if isinstance(error, OperationalError) and (not by_file or "locked" in str(cause)):
+        return JournalBusyError(
+            f"The journal's database does not answer ({cause}). Nothing is sent without it; trying again later. If it "
+            "persists, see who holds a lock on it, and that its server runs."
+        )
     return JournalError(f"The journal failed ({cause}). Nothing is sent without it: check the disk or the database.")
 
 

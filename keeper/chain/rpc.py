@@ -270,6 +270,14 @@ def _number(answer: Any) -> int:
     return int(answer, 16)
 
 
+def _small(answer: Any) -> int:
+    """Return a number that a database's integer holds; a block's number or time that does not is nonsense."""
+    number = _number(answer)
+    if not 0 <= number < 2**63:
+        raise ValueError(answer)
+    return number
+
+
 def _data(answer: Any) -> bytes:
     return bytes.fromhex(answer.removeprefix("0x"))
 
@@ -278,10 +286,10 @@ def _block(answer: Any) -> Block | None:
     if answer is None:
         return None
     return Block(
-        number=_number(answer["number"]),
+        number=_small(answer["number"]),
         hash=str(answer["hash"]),
         parent_hash=str(answer["parentHash"]),
-        timestamp=_number(answer["timestamp"]),
+        timestamp=_small(answer["timestamp"]),
         base_fee=_number(answer.get("baseFeePerGas") or "0x0"),
         gas_limit=_number(answer["gasLimit"]),
         gas_used=_number(answer["gasUsed"]),
@@ -294,9 +302,9 @@ def _receipt(answer: Any) -> Receipt | None:
     return Receipt(
         transaction_hash=str(answer["transactionHash"]),
         succeeded=_number(answer["status"]) == 1,
-        block_number=_number(answer["blockNumber"]),
+        block_number=_small(answer["blockNumber"]),
         block_hash=str(answer["blockHash"]),
-        gas_used=_number(answer["gasUsed"]),
+        gas_used=_small(answer["gasUsed"]),
         effective_gas_price=_number(answer["effectiveGasPrice"]),
     )
 

@@ -315,3 +315,11 @@ def stop(process: subprocess.Popen[str], with_signal: signal.Signals = signal.SI
     process.send_signal(with_signal)
     out, err = process.communicate(timeout=30)
     return process.returncode, out, err
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+    """Poll until something holds; fails, and says what, when it does not."""
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up, what
+        time.sleep(0.05)

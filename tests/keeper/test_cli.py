@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from keeper.cli import main
-from tests.keeper.harness import CHAIN_ID, KEEPER, PASSWORD, THIEF, Shell, World, stop, write_keystore
+from tests.keeper.harness import CHAIN_ID, KEEPER, PASSWORD, THIEF, Shell, World, stop, wait_for, write_keystore
 
 # --- help, init, keystore ----------------------------------------------------------------------------------------
 
@@ -198,13 +198,6 @@ def test_status__beside_a_running_keeper_and_without_a_node(world: World, shell:
 
 
 # --- run ---------------------------------------------------------------------------------------------------------
-
-
-def wait_for(condition: Any, what: str) -> None:
-    give_up = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < give_up, what
-        time.sleep(0.05)
 
 
 def read_until(process: subprocess.Popen[str], text: str, times: int) -> None:

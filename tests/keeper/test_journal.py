@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keeper.errors import JournalError
+from keeper.errors import JournalBusyError, JournalError
 from keeper.journal import Intent, Journal, State, open_journal, read_journal
 
 VAULT = "0x" + "11" * 20
@@ -136,7 +136,7 @@ def test_settings__write_ahead_full_sync_and_foreign_keys(sqlite: str) -> None:
 
 
 def test_open__no_server__is_one_message_without_the_password(tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match="Nothing is sent without it") as caught:
+    with pytest.raises(JournalBusyError, match="Nothing is sent without it") as caught:
         open_journal(f"postgresql://u:secret@/d?host={tmp_path}", 1, VAULT)
     assert "secret" not in str(caught.value)
 
