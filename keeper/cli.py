@@ -10,8 +10,10 @@ import functools
 import json
 import os
 import signal
+import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +27,7 @@ if TYPE_CHECKING:  # the heavy modules are imported by the commands that need th
     from keeper.cycle import CycleResult
 
 F = TypeVar("F", bound=Callable[..., Any])
+GRACE = 0.9  # seconds from a signal to the end of the process, whatever it waits for
 
 
 def _common(command: F) -> F:
@@ -108,13 +111,14 @@ def once(config: Path, as_json: bool, live: bool) -> None:
 @_common
 @_handled
 def run(config: Path, as_json: bool, live: bool) -> None:
-    """Run a cycle at the configured interval until stopped (SIGINT or SIGTERM; a cycle that has begun is finished)."""
+    """Run a cycle at the configured interval until stopped (SIGINT or SIGTERM, at once, also in the middle of one)."""
     from keeper.cycle import Keeper, repeat
+    from keeper.watch import Watch
 
     loaded = _load(config, as_json)
     _announce(live, loaded)
     stop = _stop_on_signals()
-    with Keeper(loaded) as keeper:
+    with Keeper(loaded, watch=Watch(stop)) as keeper:
         repeat(
             lambda: keeper.cycle(live),
             loaded.interval_seconds,
@@ -320,16 +324,26 @@ def _announce(live: bool, config: KeeperConfig) -> None:
 
 
 def _stop_on_signals() -> threading.Event:
+    """Return what SIGINT and SIGTERM set; the process ends soon after, whatever its main thread waits for.
+
+    Python runs handlers in the main thread, and not before a database that is locked gives it back. The wake-up pipe is
+    written at once, and read in a thread of its own.
+    """
     stop = threading.Event()
-
-    def ask(number: int, _frame: object) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once; the journal bears that
-        # Not `print`: the signal may have come in the middle of one, and the buffer of stderr is not re-entrant.
-        os.write(2, b"Stopping after this cycle ...\n")
-
+    woken, wake = socket.socketpair()
+    wake.setblocking(False)
+    signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask)
+        signal.signal(number, lambda *_: wake)  # which must not be collected
+
+    def end() -> None:
+        woken.recv(1)
+        stop.set()
+        os.write(2, b"Stopping ...\n")
+        time.sleep(GRACE)
+        os._exit(0)  # the journal bears it
+
+    threading.Thread(target=end, name="signals", daemon=True).start()
     return stop
 
 

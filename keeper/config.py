@@ -97,6 +97,7 @@ class KeeperConfig(BaseModel):
     max_block_age_seconds: Seconds = 120.0
     interval_seconds: Seconds = 3600.0
     rpc_timeout_seconds: Seconds = 10.0
+    cycle_timeout_seconds: Seconds = 600.0
 
     @field_validator("rpc_url")
     @classmethod

@@ -30,13 +30,22 @@ from keeper.config import KeeperConfig, read_password
 from keeper.conversion import HOLD, Leg
 from keeper.decide import NO_PRICE, NO_QUOTES, Plan, Rebalance, Settings, deadline, decide
 from keeper.delivery import Courier, settle
-from keeper.errors import AttentionError, DoubtfulError, JournalError, KeeperError, NoPriceError, TransientError
+from keeper.errors import (
+    AttentionError,
+    DoubtfulError,
+    JournalError,
+    KeeperError,
+    NoPriceError,
+    StoppedError,
+    TransientError,
+)
 from keeper.feeds.price import Price
 from keeper.feeds.quotes import Quotes, read_quotes
 from keeper.journal import Intent, Journal, Kind, State, open_journal
 from keeper.policy import load_served
 from keeper.rates import PriceMarks
 from keeper.snapshot import Snapshot, read_snapshot
+from keeper.watch import Watch
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 5.0, 300.0  # seconds
 CONFIRMATIONS = 4  # cycles in a row that must say the same before a doubtful error ends the loop
@@ -136,8 +145,8 @@ class Keeper:
         Checked configuration.
     clock
         Returns the present time in seconds; a simulation passes its chain's clock.
-    sleep
-        Waits for receipts.
+    watch
+        Interrupts a cycle; by default nothing does but its own deadline.
 
     Raises
     ------
@@ -150,13 +159,14 @@ class Keeper:
         config: KeeperConfig,
         *,
         clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
+        watch: Watch | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
-        self._sleep = sleep
+        self._watch = watch or Watch()
         self._served = load_served(config)
-        self._rpc = Rpc(config.rpc_url.get_secret_value(), config.rpc_timeout_seconds, config.safe_rpc_url)
+        url = config.rpc_url.get_secret_value()
+        self._rpc = Rpc(url, config.rpc_timeout_seconds, config.safe_rpc_url, self._watch)
         self._signer: Signer | None = None
         self.settings = Settings(
             native_price=config.native_price,
@@ -192,13 +202,15 @@ class Keeper:
         KeeperError
             Its kind says what to do about it; the journal has its message.
         """
+        self._watch.start(self._config.cycle_timeout_seconds)
         cycle = self.journal.begin_cycle(live=live)
         try:
             result = self._recover(cycle, live) or self._trade(cycle, live)
         except JournalError:
             raise
         except KeeperError as error:
-            self.journal.note(cycle, outcome="error", reason=str(error))
+            outcome = "stopped" if isinstance(error, StoppedError) else "error"
+            self.journal.note(cycle, outcome=outcome, reason=str(error))
             raise
         self.journal.note(cycle, outcome=result.outcome, reason=result.reason)
         log.info(result.outcome, cycle=cycle, block=result.block_number, reason=result.reason)
@@ -326,7 +338,7 @@ class Keeper:
             vault=config.vault,
             fee_rules=FeeRules(int(config.max_fee_gwei * GWEI), config.bump_percent),
             receipt_timeout=config.receipt_timeout_seconds,
-            sleep=self._sleep,
+            watch=self._watch,
         )
 
     def _memory(self, snapshot: Snapshot) -> _Memory:
@@ -409,7 +421,7 @@ def repeat(
     stop: threading.Event,
     report: Callable[[CycleResult], None] | None = None,
 ) -> None:
-    """Repeat a bounded cycle until told to stop; a cycle that has begun is finished.
+    """Repeat a bounded cycle until told to stop.
 
     Parameters
     ----------
@@ -418,7 +430,7 @@ def repeat(
     interval
         Seconds between two cycles; after a transient error the next comes sooner.
     stop
-        Set it to end the loop.
+        Set it to end the loop; a cycle whose watch looks at it ends in the middle.
     report
         Called with every cycle's result.
 
@@ -441,6 +453,8 @@ def repeat(
                 log.error(result.reason, outcome=result.outcome)
             if result.outcome == "pending":
                 pause = min(pause, FIRST_BACKOFF)
+        except StoppedError as error:
+            log.info(str(error))
         except DoubtfulError as error:
             said = str(error)
             times = times + 1 if said == before else 1

@@ -7,8 +7,6 @@ an intent share one nonce, and the vault applies an epoch once.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -18,6 +16,7 @@ from keeper.chain.signer import Signer
 from keeper.chain.transaction import Delivery, FeeRules, Fees, build, check_funds, deliver
 from keeper.errors import FeeTooHighError, OddAnswerError, WrongKeyError
 from keeper.journal import Intent, Journal, Kind, State
+from keeper.watch import Watch
 
 FINAL_DEPTH = 64  # blocks after which a mined intent is not looked at again
 FIRST_POLL, SLOWEST_POLL = 0.02, 2.0
@@ -75,8 +74,8 @@ class Courier:
     vault: str
     fee_rules: FeeRules
     receipt_timeout: float
+    watch: Watch
     replacements: int = 3
-    sleep: Callable[[float], None] = time.sleep
 
     def carry(self, intent: Intent) -> Intent:
         """Sign, send and wait; returns the intent closed, or still open where it was not mined."""
@@ -117,6 +116,7 @@ class Courier:
         transaction = build(
             chain_id=self.chain_id, to=self.vault, data=intent.call_data, nonce=intent.nonce, gas=intent.gas, fees=fees
         )
+        self.watch.check()
         raw, transaction_hash = self.signer.sign(transaction)
         return self.journal.record_signed(intent, transaction_hash, raw, fees.max_fee, fees.tip)
 
@@ -126,7 +126,7 @@ class Courier:
         while True:
             if _receipt(self.rpc, intent) is not None or waited >= self.receipt_timeout:
                 return settle(self.rpc, self.journal, intent, self.vault)
-            self.sleep(pause)
+            self.watch.pause(pause)
             waited, pause = waited + pause, min(pause * 1.5, SLOWEST_POLL)
 
 

@@ -29,6 +29,10 @@ class FatalError(KeeperError):
     """Stop: configuration, key, chain or journal is wrong."""
 
 
+class StoppedError(KeeperError):
+    """Somebody told the keeper to stop in the middle of a cycle."""
+
+
 class DoubtfulError(FatalError):
     """Stop, if it is said again and again: one odd answer of a node or a disk looks the same."""
 
@@ -53,6 +57,10 @@ class RpcRejectedError(TransientError):
         self.code = code
         self.reason = message
         self.data = data
+
+
+class CycleTimeoutError(TransientError):
+    """A cycle took longer than it may."""
 
 
 class StaleBlockError(TransientError):

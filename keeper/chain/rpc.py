@@ -1,7 +1,7 @@
 """JSON-RPC with the keeper's own rules: short timeouts, retries for reads only, and errors by taxonomy.
 
-web3.py's retries are off: they include `eth_sendRawTransaction` and turn a second into seven. Here a read is tried
-again on transport errors; a transaction is handed over once, since the journal finds out what became of it.
+A read is tried again on transport errors; a transaction is handed over once, since the journal finds out what became
+of it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-import requests
-import stamina
+import aiohttp
 from eth_abi.exceptions import DecodingError
-from web3 import HTTPProvider
-from web3.types import RPCEndpoint
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from keeper.chain.abi import Revert, decode_result, decode_revert, encode_call
+from keeper.chain.http import Http
 from keeper.errors import ReorgError, RpcRejectedError, RpcUnavailableError, WrongChainError
+from keeper.watch import Watch
 
 READ_ATTEMPTS = 3
 _OUT_OF_GAS = (
@@ -85,12 +85,24 @@ class Rpc:
     url
         http(s) endpoint; shown in messages only as `shown_as`, since it may hold an access token.
     timeout
-        Seconds for each request.
+        Seconds for each request, from its beginning to the last byte of its answer.
+    watch
+        Ends a request, and the wait for another try, early; by default nothing does.
     """
 
-    def __init__(self, url: str, timeout: float = 10.0, shown_as: str = "the RPC node") -> None:
-        self._provider = HTTPProvider(url, request_kwargs={"timeout": timeout}, exception_retry_configuration=None)
+    def __init__(
+        self, url: str, timeout: float = 10.0, shown_as: str = "the RPC node", watch: Watch | None = None
+    ) -> None:
+        watch = watch or Watch()
+        self._http = Http(url, timeout, watch)
         self._shown_as = shown_as
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(_TransportError),
+            stop=stop_after_attempt(READ_ATTEMPTS),
+            wait=wait_exponential_jitter(multiplier=0.1, max=1.0, jitter=0.1),
+            sleep=watch.pause,
+            reraise=True,
+        )
 
     # --- reads ---------------------------------------------------------------------------------------------------
 
@@ -226,11 +238,11 @@ class Rpc:
             raise CallRevertedError(decode_revert(_data(data or "0x"))) from error
 
     def _read(self, parse: Callable[[Any], T], method: str, *parameters: Any) -> T:
-        caller = stamina.RetryingCaller(attempts=READ_ATTEMPTS, wait_initial=0.1, wait_max=1.0, wait_jitter=0.1)
         try:
-            return caller(_TransportError, lambda: self._parsed(parse, method, *parameters))
+            found: T = self._retrying(self._parsed, parse, method, *parameters)
         except _TransportError as error:
             raise self._unavailable(error) from error
+        return found
 
     def _parsed(self, parse: Callable[[Any], T], method: str, *parameters: Any) -> T:
         result = self._request(method, *parameters)
@@ -246,12 +258,12 @@ class Rpc:
 
     def _request(self, method: str, *parameters: Any) -> Any:
         try:
-            response = self._provider.make_request(RPCEndpoint(method), list(parameters))
-        except requests.Timeout as error:
+            response = self._http.post({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(parameters)})
+        except TimeoutError as error:
             raise _TransportError("timed out") from error
-        except requests.HTTPError as error:
-            raise _TransportError(f"HTTP {error.response.status_code}") from error
-        except requests.RequestException as error:
+        except aiohttp.ClientResponseError as error:
+            raise _TransportError(f"HTTP {error.status}") from error
+        except (aiohttp.ClientError, OSError) as error:
             raise _TransportError("connection failed") from error
         except ValueError as error:  # the body is not JSON
             raise _TransportError("the answer is not JSON-RPC") from error

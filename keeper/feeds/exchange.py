@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 from keeper.errors import ConfigError, SourceError
 from keeper.feeds.price import Quote
+
+REQUESTS = 3
+"""Requests that a ticker takes at most: ccxt asks for an exchange's markets first."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,9 @@ class ExchangeSource:
         """Ask for the ticker."""
         ccxt = _library()
         try:
-            ticker = self._client().fetch_ticker(self.symbol)
+            ticker = self._asked()
+        except TimeoutError as error:
+            raise SourceError(f"{self.exchange} does not answer within {REQUESTS * self.timeout:g} s") from error
         except ccxt.BadSymbol as error:
             raise SourceError(f"{self.exchange} has no {self.symbol}") from error
         except ccxt.NetworkError as error:
@@ -54,6 +61,22 @@ class ExchangeSource:
             raise SourceError(f"{self.exchange} tells no price of {self.symbol}")
         time = ticker.get("timestamp")
         return Quote(self.name, float(price), time / 1000 if time else now, self.max_age)
+
+    def _asked(self) -> Any:
+        """Fetch the ticker, in a thread of its own: ccxt's timeout begins anew with every byte."""
+        before: Future[Any] | None = self._clients.get("asked")
+        if before is not None and not before.done():
+            raise TimeoutError
+        asked = self._clients["asked"] = Future[Any]()
+
+        def ask() -> None:
+            try:
+                asked.set_result(self._client().fetch_ticker(self.symbol))
+            except Exception as error:
+                asked.set_exception(error)
+
+        threading.Thread(target=ask, name=self.name, daemon=True).start()
+        return asked.result(REQUESTS * self.timeout)
 
     def _client(self) -> Any:
         if "client" not in self._clients:

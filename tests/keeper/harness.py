@@ -27,6 +27,7 @@ from keeper.cli import main
 from keeper.config import KeeperConfig, build_config
 from keeper.cycle import Keeper
 from keeper.snapshot import Snapshot, read_snapshot
+from keeper.watch import Watch
 from scripts.protocols.anvil import rpc
 from scripts.protocols.artifacts import Artifact
 from scripts.protocols.chain import Chain, Unlocked
@@ -200,10 +201,10 @@ class World:
         path.write_text("\n".join(lines))
         return path
 
-    def keeper(self, sleep: Callable[[float], None] = time.sleep, **changes: Any) -> Keeper:
+    def keeper(self, sleep: Callable[[float], object] = time.sleep, **changes: Any) -> Keeper:
         """A keeper on this world's journal; whichever was open before is closed, as after a restart."""
         self.close()
-        self.keepers.append(Keeper(self.config(**changes), sleep=sleep))
+        self.keepers.append(Keeper(self.config(**changes), watch=Watch(sleep=sleep)))
         return self.keepers[-1]
 
     def mine(self, _seconds: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""A node between the keeper and Anvil: passes on what it is asked, and lies, swallows or trickles where a test says so."""
+"""A node between the keeper and Anvil: passes on what it is asked; lies, swallows or trickles where a test says so."""
 
 from __future__ import annotations
 

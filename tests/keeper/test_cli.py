@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -227,21 +226,6 @@ def test_run__trades_until_told_to_stop__and_exits_0(world: World, shell: Shell,
 
 
 @pytest.mark.chain
-def test_run__stopped_in_mid_cycle__finishes_it(world: World, shell: Shell) -> None:
-    world.stop_mining()
-    process = shell.start("run", "--live", "--config", str(world.config_file(receipt_timeout_seconds=20.0)))
-    wait_for(lambda: world.rpc("txpool_status")["pending"] != "0x0", "nothing was sent")
-    process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
-    assert process.poll() is None
-    world.mine()
-    out, err = process.communicate(timeout=30)
-    assert process.returncode == 0, err
-    assert "mined" in out
-    assert world.epoch == 1
-
-
-@pytest.mark.chain
 def test_run__node_down__backs_off_and_goes_on(world: World, shell: Shell) -> None:
     process = shell.start("run", "--config", str(world.config_file(rpc_url="http://127.0.0.1:9", interval_seconds=0.1)))
     read_until(process, "does not answer", times=3)
@@ -250,7 +234,7 @@ def test_run__node_down__backs_off_and_goes_on(world: World, shell: Shell) -> No
 
 @pytest.mark.chain
 def test_run__wrong_chain__exits_1(world: World, shell: Shell) -> None:
-    done = shell.process("run", "--config", str(world.config_file(chain_id=1)))
+    done = shell.process("run", "--config", str(world.config_file(chain_id=1, interval_seconds=0.1)))
     assert done.returncode == 1
     assert "serves chain 31337" in done.stderr
 

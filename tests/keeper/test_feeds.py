@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -195,6 +197,31 @@ def test_exchange__that_hangs__is_given_up(exchange: Exchange) -> None:
     exchange.delay = 2.0
     with pytest.raises(SourceError, match="does not answer"):
         source_of(exchange, timeout=0.3).read(NOW)
+
+
+def test_exchange__that_trickles__is_given_up_and_not_asked_again_meanwhile() -> None:
+    asked = []
+
+    def trickle(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            for _ in range(40):
+                connection.sendall(b"H")
+                time.sleep(0.1)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    asked.append(server.accept()[0])
+                    threading.Thread(target=trickle, args=(asked[-1],), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        source = source_of(Exchange(url=f"http://127.0.0.1:{server.getsockname()[1]}"), timeout=0.3)
+        for _ in range(2):
+            with pytest.raises(SourceError, match="does not answer within"):
+                source.read(NOW)
+        assert len(asked) == 1
 
 
 # --- configuration -----------------------------------------------------------------------------------------------

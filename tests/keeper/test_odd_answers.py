@@ -1,4 +1,4 @@
-"""Odd answers of a node or a database, to a keeper that runs: one of them ends nothing, the same again and again does."""
+"""Odd answers of a node or a database, to a keeper that runs: one ends nothing, the same again and again does."""
 
 from __future__ import annotations
 
