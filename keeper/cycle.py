@@ -29,7 +29,7 @@ from keeper.chain.transaction import GWEI, FeeRules, check_funds, gas_limit
 from keeper.config import KeeperConfig, read_password
 from keeper.conversion import HOLD, Leg
 from keeper.decide import NO_PRICE, NO_QUOTES, Plan, Rebalance, Settings, deadline, decide
-from keeper.delivery import Courier, settle
+from keeper.delivery import Courier, Settlement
 from keeper.errors import (
     AttentionError,
     DoubtfulError,
@@ -222,7 +222,7 @@ class Keeper:
         before = self.journal.latest_intent()
         if before is None:
             return None
-        intent = settle(self._rpc, self.journal, before, self._config.vault)
+        intent = self._settlement.settle(before)
         if intent.state.is_open and live:
             log.info(
                 "recovering", intent=intent.id, kind=intent.kind.value, state=intent.state.value, nonce=intent.nonce
@@ -230,6 +230,8 @@ class Keeper:
             intent = self._courier().carry(intent)
         if intent.state is not before.state:
             log.info("settled", intent=intent.id, was=before.state.value, now=intent.state.value, reason=intent.reason)
+        if not intent.state.is_open and live:
+            intent = self._courier().clear(intent) or intent
         if not intent.state.is_open:
             return None
         return CycleResult("pending", "an earlier transaction is still under way", cycle, live, epoch=intent.epoch)
@@ -328,14 +330,17 @@ class Keeper:
             self._signer = open_keystore(self._config.keystore, read_password(self._config))
         return self._signer
 
+    @property
+    def _settlement(self) -> Settlement:
+        config = self._config
+        return Settlement(self._rpc, self.journal, config.vault, self._clock, config.max_block_age_seconds)
+
     def _courier(self) -> Courier:
         config = self._config
         return Courier(
-            rpc=self._rpc,
-            journal=self.journal,
+            settlement=self._settlement,
             signer=self._open_signer(),
             chain_id=config.chain_id,
-            vault=config.vault,
             fee_rules=FeeRules(int(config.max_fee_gwei * GWEI), config.bump_percent),
             receipt_timeout=config.receipt_timeout_seconds,
             watch=self._watch,

@@ -90,6 +90,10 @@ class FeeTooHighError(TransientError):
 # --- attention ---------------------------------------------------------------------------------------------------
 
 
+class ForeignTransactionError(AttentionError):
+    """Somebody else sends from the keeper's address."""
+
+
 class WrongKeyError(AttentionError):
     """The configured key is not the one that the vault accepts."""
 

@@ -36,10 +36,12 @@ _ADVISORY_LOCK = 0x62756C6B  # "bulk": one keeper per PostgreSQL database
 
 
 class Kind(StrEnum):
-    """The call that an intent makes on the vault."""
+    """The purpose of an intent's transaction."""
 
     REBALANCE = "rebalance"
     HEARTBEAT = "heartbeat"
+    NO_OP = "no-op"
+    """A transfer of nothing to the keeper itself: takes the place of a transaction that is not wanted any more."""
 
 
 class State(StrEnum):
@@ -158,7 +160,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Intent:
-    """A rebalance or a heartbeat that is to be mined exactly once."""
+    """A transaction that is to be mined exactly once."""
 
     id: int
     kind: Kind
@@ -358,15 +360,16 @@ class Journal:
             newest = connection.execute(sa.select(sa.func.max(intents.c.id))).scalar_one()
             return None if newest is None else _intent(connection, newest)
 
-    def highest_fees(self, sender: str, nonce: int) -> tuple[int, int] | None:
-        """Return the highest fees (max fee, tip; wei) ever signed for a nonce: a replacement must exceed them."""
+    def attempts_at(self, sender: str, nonce: int) -> tuple[Attempt, ...]:
+        """Return all that was ever signed for a nonce, for any intent, newest first."""
         with self._read() as connection:
             rows = connection.execute(
-                sa.select(attempts.c.max_fee, attempts.c.tip)
+                sa.select(attempts)
                 .join(intents)
                 .where(intents.c.sender == sender, intents.c.nonce == nonce)
-            ).all()
-        return (max(row.max_fee for row in rows), max(row.tip for row in rows)) if rows else None
+                .order_by(attempts.c.id.desc())
+            ).mappings()
+            return tuple(Attempt(**_fields(row, Attempt)) for row in rows)
 
     def count_intents(self) -> dict[str, int]:
         """Return the number of intents in each state."""

@@ -232,7 +232,7 @@ def read_snapshot(
         When the node cannot run the lens's code without a deployed lens.
     """
     block, now = rpc.block("latest"), clock()
-    _check_age(block, now, max_block_age)
+    check_age(block, now, max_block_age)
     try:
         code = "" if lens else lens_code()
         raw = rpc.read("VaultLens", lens or _LENS_AT, "snapshot", vault, block=block, code=code)
@@ -250,7 +250,8 @@ def read_snapshot(
     return _snapshot(raw, block, int(now))
 
 
-def _check_age(block: Block, now: float, limit: float) -> None:
+def check_age(block: Block, now: float, limit: float) -> None:
+    """Raise `StaleBlockError` where a newest block's time is further than `limit` seconds from `now`."""
     age = now - block.timestamp
     if abs(age) <= limit:
         return

@@ -179,15 +179,7 @@ class Rpc:
         if gas is not None:
             transaction["gas"] = hex(gas)
         override = [{to: {"code": code}}] if code else []
-        if block is None:
-            return self._reverting(_data, "eth_call", transaction, "latest", *override)
-        pinned = {"blockHash": block.hash, "requireCanonical": True}
-        try:
-            return self._reverting(_data, "eth_call", transaction, pinned, *override)
-        except RpcRejectedError as error:
-            if self.block(block.number).hash != block.hash:
-                raise ReorgError(f"Block {block.number} was replaced while it was read. Trying again later.") from error
-            return self._reverting(_data, "eth_call", transaction, hex(block.number), *override)
+        return self._at(block, lambda at: self._reverting(_data, "eth_call", transaction, at, *override))
 
     def estimate_gas(self, to: str, data: bytes, sender: str, most: int) -> int:
         """Return the gas that a transaction would need on the newest block; raises `CallRevertedError` like `call`.
@@ -203,9 +195,17 @@ class Rpc:
         """Return an account's native balance in wei."""
         return self._read(_number, "eth_getBalance", address, "latest")
 
-    def nonce(self, address: str) -> int:
-        """Return the number of an account's mined transactions, which is the nonce of the next one."""
-        return self._read(_number, "eth_getTransactionCount", address, "latest")
+    def nonce(self, address: str, block: Block | None = None) -> int:
+        """Return the number of an account's mined transactions, which is the nonce of the next one; see `call`."""
+        return self._at(block, lambda at: self._read(_small, "eth_getTransactionCount", address, at))
+
+    def pending_nonce(self, address: str) -> int:
+        """Return the nonce after those of an account's transactions in the node's pool."""
+        return self._read(_small, "eth_getTransactionCount", address, "pending")
+
+    def knows(self, transaction_hash: str) -> bool:
+        """Return whether a transaction is in the node's pool or in a block."""
+        return self._read(lambda answer: answer is not None, "eth_getTransactionByHash", transaction_hash)
 
     def fee_history(self, blocks: int = 10, percentile: float = 50.0) -> tuple[int, list[int]]:
         """Return the next block's base fee and the tips paid at a percentile of the last blocks, all in wei."""
@@ -225,6 +225,17 @@ class Rpc:
             raise self._unavailable(error) from error
 
     # --- plumbing ------------------------------------------------------------------------------------------------
+
+    def _at(self, block: Block | None, read: Callable[[Any], T]) -> T:
+        """Read at a block, by its hash where the node allows that, or at the newest one."""
+        if block is None:
+            return read("latest")
+        try:
+            return read({"blockHash": block.hash, "requireCanonical": True})
+        except RpcRejectedError as error:
+            if self.block(block.number).hash != block.hash:
+                raise ReorgError(f"Block {block.number} was replaced while it was read. Trying again later.") from error
+            return read(hex(block.number))
 
     def _reverting(self, parse: Callable[[Any], T], method: str, *parameters: Any) -> T:
         try:

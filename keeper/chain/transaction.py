@@ -16,6 +16,7 @@ from keeper.errors import FeeTooHighError, InsufficientFundsError, RpcRejectedEr
 GWEI = 10**9
 GAS_MARGIN = 1.25  # the estimate is of now; interest accrual and storage warmth shift it a little
 MIN_TIP = GWEI // 100
+TIP_GROWTH = 4  # times the market's tip: what the replacements of a trade offer at most
 MAX_TRANSACTION_GAS = 2**24  # the most that Ethereum's protocol lets one transaction use (EIP-7825)
 
 
@@ -28,48 +29,92 @@ class Fees:
 
 
 @dataclass(frozen=True)
+class Market:
+    """The next block's base fee and the median tip of the last ones, in wei."""
+
+    base_fee: int
+    tip: int
+
+    @property
+    def price(self) -> int:
+        """Wei per unit of gas, now."""
+        return self.base_fee + self.tip
+
+    def takes(self, fees: Fees) -> bool:
+        """Return whether an offer pays for the next block."""
+        return fees.max_fee >= self.price and fees.tip >= self.tip
+
+
+@dataclass(frozen=True)
 class FeeRules:
-    """The operator's ceiling, and the percentage by which a replacement exceeds what it replaces."""
+    """The operator's ceiling, and the percentage by which a replacement exceeds what it replaces.
+
+    A trade offers at most what leaves room under the ceiling for one replacement: the no-op that takes it back.
+    """
 
     ceiling: int
     bump_percent: float = 15.0
 
-    def fresh(self, rpc: Rpc) -> Fees:
-        """Return fees for the next blocks: the median tip of the last ones, and room for the base fee to double.
+    @property
+    def reach(self) -> int:
+        """The most that a trade offers, in wei."""
+        return self.ceiling * 10_000 // self._factor
 
-        Raises
-        ------
-        FeeTooHighError
-            When the next base fee and tip exceed the ceiling already.
-        """
+    def market(self, rpc: Rpc) -> Market:
+        """Ask the node for the market."""
         base_fee, tips = rpc.fee_history()
-        tip = max(MIN_TIP, int(median(tips)) if tips else 0)
-        if base_fee + tip > self.ceiling:
-            raise FeeTooHighError(
-                f"Gas costs {(base_fee + tip) / GWEI:.2f} gwei now, more than max_fee_gwei = {self.ceiling / GWEI:g}. "
-                "Waiting for it to fall; raise max_fee_gwei if this price is acceptable."
-            )
-        return Fees(min(2 * base_fee + tip, self.ceiling), tip)
+        return Market(base_fee, max(MIN_TIP, int(median(tips)) if tips else 0))
 
-    def replacement(self, previous: Fees, fresh: Fees) -> Fees:
-        """Return fees that nodes accept in place of `previous`: both raised by the rule, or more if the market asks.
+    def fresh(self, market: Market) -> Fees:
+        """Return fees for the next blocks: the market's tip, and room for the base fee to double.
 
         Raises
         ------
         FeeTooHighError
-            When the ceiling leaves no room for a valid replacement.
+            When the market exceeds what a trade may offer already.
         """
-        fees = Fees(max(fresh.max_fee, self._bumped(previous.max_fee)), max(fresh.tip, self._bumped(previous.tip)))
-        if fees.max_fee > self.ceiling:
+        if market.price > self.reach:
             raise FeeTooHighError(
-                f"Replacing the pending transaction takes {fees.max_fee / GWEI:.2f} gwei, more than max_fee_gwei = "
-                f"{self.ceiling / GWEI:g}. It stays as it is; raise max_fee_gwei to speed it up."
+                f"Gas costs {market.price / GWEI:.2f} gwei now, more than {self.reach / GWEI:.4g}: max_fee_gwei = "
+                f"{self.ceiling / GWEI:g}, less the room for a replacement. Waiting for it to fall; raise max_fee_gwei "
+                "if this price is acceptable."
             )
-        return fees
+        return Fees(min(2 * market.base_fee + market.tip, self.reach), market.tip)
+
+    def replacement(self, pending: Fees, market: Market, *, last: bool = False) -> Fees:
+        """Return fees that nodes accept in place of what is pending: both raised by the rule, or more for the market.
+
+        Parameters
+        ----------
+        last
+            Whether it is the no-op, which may go up to the ceiling and offer any tip.
+
+        Raises
+        ------
+        FeeTooHighError
+            When ceiling or market leave no room for a valid replacement.
+        """
+        most = self.ceiling if last else self.reach
+        asked = min(2 * market.base_fee + market.tip, most)
+        fees = Fees(max(asked, self._bumped(pending.max_fee)), max(market.tip, self._bumped(pending.tip)))
+        if fees.max_fee > most:
+            raise FeeTooHighError(
+                f"Replacing the pending transaction takes {fees.max_fee / GWEI:.2f} gwei, more than {most / GWEI:.4g} "
+                f"(max_fee_gwei = {self.ceiling / GWEI:g}). It stays as it is; raise max_fee_gwei to speed it up."
+            )
+        if fees.tip > TIP_GROWTH * market.tip and not last:
+            raise FeeTooHighError(
+                f"Replacing the pending transaction takes a tip of {fees.tip / GWEI:.2f} gwei, more than {TIP_GROWTH} "
+                f"times what others pay. It stays as it is: its price is not what keeps it from being mined."
+            )
+        return Fees(max(fees.max_fee, fees.tip), fees.tip)
+
+    @property
+    def _factor(self) -> int:
+        return 10_000 + round(100 * self.bump_percent)  # in hundredths of a percent
 
     def _bumped(self, wei: int) -> int:
-        # In hundredths of a percent, rounded up: a wei too little and the node refuses.
-        return -(-wei * (10_000 + round(100 * self.bump_percent)) // 10_000)
+        return -(-wei * self._factor // 10_000)  # rounded up: a wei too little and the node refuses
 
 
 def build(*, chain_id: int, to: str, data: bytes, nonce: int, gas: int, fees: Fees) -> dict[str, Any]:

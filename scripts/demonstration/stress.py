@@ -117,6 +117,7 @@ def _send_rebalance(stage: Stage) -> tuple[bool, str]:
         node.call(seen.vault, request.call_data, sender=signer.address)
     except CallRevertedError as error:
         revert = str(error.revert)
+    rules = FeeRules(100 * GWEI)
     raw, digest = signer.sign(
         build(
             chain_id=seen.chain_id,
@@ -124,7 +125,7 @@ def _send_rebalance(stage: Stage) -> tuple[bool, str]:
             data=request.call_data,
             nonce=node.nonce(signer.address),
             gas=_GAS,
-            fees=FeeRules(100 * GWEI).fresh(node),
+            fees=rules.fresh(rules.market(node)),
         )
     )
     deliver(node, raw)

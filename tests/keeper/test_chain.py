@@ -20,7 +20,7 @@ from keeper.chain import abi
 from keeper.chain.rpc import CallRevertedError, Rpc
 from keeper.chain.signer import open_keystore
 from keeper.chain.signer import write_keystore as make_keystore
-from keeper.chain.transaction import GWEI, Delivery, FeeRules, Fees, deliver
+from keeper.chain.transaction import GWEI, TIP_GROWTH, Delivery, FeeRules, Fees, Market, deliver
 from keeper.errors import (
     FeeTooHighError,
     KeystoreError,
@@ -197,31 +197,51 @@ def fee_history(base_fee: int, *tips: int) -> dict[str, Any]:
 
 def test_fees__median_tip_and_room_for_the_base_fee(node: FakeNode) -> None:
     node.answers["eth_feeHistory"] = fee_history(10 * GWEI, GWEI, 2 * GWEI, 90 * GWEI)
-    assert FeeRules(100 * GWEI).fresh(Rpc(node.url)) == Fees(22 * GWEI, 2 * GWEI)
-    assert FeeRules(15 * GWEI).fresh(Rpc(node.url)) == Fees(15 * GWEI, 2 * GWEI)  # never above the ceiling
-    with pytest.raises(FeeTooHighError, match=r"12\.00 gwei"):
-        FeeRules(11 * GWEI).fresh(Rpc(node.url))
+    market = FeeRules(GWEI).market(Rpc(node.url))
+    assert market == Market(10 * GWEI, 2 * GWEI)
+    assert FeeRules(100 * GWEI).fresh(market) == Fees(22 * GWEI, 2 * GWEI)
+    assert FeeRules(15 * GWEI, 25.0).fresh(market) == Fees(12 * GWEI, 2 * GWEI)  # a replacement stays under the ceiling
+    with pytest.raises(FeeTooHighError, match=r"12\.00 gwei now, more than 11\.2: max_fee_gwei = 14"):
+        FeeRules(14 * GWEI, 25.0).fresh(market)
 
 
 @given(
     max_fee=st.integers(1, 10**15),
     tip=st.integers(1, 10**15),
-    fresh=st.tuples(st.integers(1, 10**15), st.integers(1, 10**15)),
+    market=st.builds(Market, st.integers(1, 10**15), st.integers(1, 10**15)),
     percent=st.floats(12.5, 200),
+    last=st.booleans(),
 )
-def test_replacement__always_exceeds_both_fees_by_the_rule(
-    max_fee: int, tip: int, fresh: tuple[int, int], percent: float
+def test_replacement__exceeds_both_fees_by_the_rule_or_is_refused(
+    max_fee: int, tip: int, market: Market, percent: float, last: bool
 ) -> None:
-    fees = FeeRules(10**18, percent).replacement(Fees(max_fee, tip), Fees(*fresh))
-    for new, old, market in zip((fees.max_fee, fees.tip), (max_fee, tip), fresh, strict=True):
-        assert new >= market
+    try:
+        fees = FeeRules(10**18, percent).replacement(Fees(max_fee, tip), market, last=last)
+    except FeeTooHighError:
+        assert not last
+        assert (1 + percent / 100) * tip + 1 > TIP_GROWTH * market.tip
+        return
+    assert market.takes(fees)
+    assert fees.max_fee >= fees.tip
+    for new, old in ((fees.max_fee, max_fee), (fees.tip, tip)):
         assert 1000 * new >= 1125 * old
         assert new > old
 
 
-def test_replacement__over_the_ceiling__is_refused() -> None:
+def test_replacement__over_what_a_trade_may_offer__is_the_no_ops_alone() -> None:
+    rules, pending, market = FeeRules(10 * GWEI, 25.0), Fees(8 * GWEI, GWEI), Market(GWEI, GWEI)
+    with pytest.raises(FeeTooHighError, match=r"takes 10\.00 gwei, more than 8 .*It stays as it is"):
+        rules.replacement(pending, market)
+    assert rules.replacement(pending, market, last=True) == Fees(10 * GWEI, 5 * GWEI // 4)
     with pytest.raises(FeeTooHighError, match="It stays as it is"):
-        FeeRules(10 * GWEI).replacement(Fees(9 * GWEI, GWEI), Fees(GWEI, GWEI))
+        rules.replacement(Fees(8 * GWEI + 1, GWEI), market, last=True)
+
+
+def test_replacement__tip_beyond_the_markets__is_the_no_ops_alone() -> None:
+    rules, pending, market = FeeRules(100 * GWEI), Fees(20 * GWEI, 4 * GWEI), Market(GWEI, GWEI)
+    with pytest.raises(FeeTooHighError, match=r"a tip of 4\.60 gwei, more than 4 times"):
+        rules.replacement(pending, market)
+    assert rules.replacement(pending, market, last=True).tip == pytest.approx(4.6 * GWEI)
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,8 @@ def test_intent__goes_through_its_states(journal: Journal) -> None:
     intent = journal.settle(intent, State.MINED, "applied", transaction_hash="0xbb", gas_price=7)
     assert (intent.state, intent.gas_price) == (State.MINED, 7)
     assert journal.latest_intent() == intent
-    assert journal.highest_fees(VAULT, 0) == (2**201, 2)
-    assert journal.highest_fees(VAULT, 1) is None
+    assert journal.attempts_at(VAULT, 0) == intent.attempts[::-1]
+    assert journal.attempts_at(VAULT, 1) == ()
 
 
 def test_intent__a_second_one_while_one_is_open__is_refused_by_the_database(journal: Journal) -> None:

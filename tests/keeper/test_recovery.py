@@ -13,13 +13,19 @@ from keeper.chain.rpc import Rpc
 from keeper.chain.signer import LocalSigner
 from keeper.cycle import Keeper
 from keeper.delivery import Courier
-from keeper.errors import InsufficientFundsError, JournalError, RpcUnavailableError, WrongKeyError
+from keeper.errors import (
+    ForeignTransactionError,
+    InsufficientFundsError,
+    JournalError,
+    RpcUnavailableError,
+    WrongKeyError,
+)
 from keeper.journal import Intent, Journal, State
 from tests.keeper.harness import KEEPER, THIEF, WAD, Killed, Shell, World, write_keystore
 
 pytestmark = pytest.mark.chain
 
-NO_REPLACEMENT = {"bump_percent": 1000.0, "max_fee_gwei": 10.0}  # at a base fee of one gwei and more
+NO_REPLACEMENT = {"bump_percent": 300.0, "max_fee_gwei": 16.0}  # a trade offers 4 gwei at most, and 2 at first
 
 CRASHES = [
     (Keeper, "_note_plan", False),
@@ -141,7 +147,8 @@ def test_journal_lost__the_chain_still_applies_once(world: World) -> None:
     world.stop_mining()
     assert world.keeper().cycle(live=True).outcome == "pending"
     keeper = world.keeper(journal=str(world.folder / "new.sqlite"))
-    assert keeper.cycle(live=True).outcome == "pending"  # it outbids the one it does not know, or is outbid by it
+    with pytest.raises(ForeignTransactionError):
+        keeper.cycle(live=True)
     world.mine()
     assert keeper.cycle(live=True).outcome == "no-trade"
     assert len(world.rebalances()) == 1
@@ -276,24 +283,6 @@ def test_reorg__takes_two_rebalances_away__decides_afresh_from_the_first_nonce(w
 
 
 # --- intents that are not applied --------------------------------------------------------------------------------
-
-
-def test_deadline_over__expires_and_its_nonce_is_used_again(world: World) -> None:
-    world.stop_mining()
-    keeper = world.keeper(**NO_REPLACEMENT)
-    assert keeper.cycle(live=True).outcome == "pending"
-    old = latest(keeper)
-    world.rpc("anvil_dropAllTransactions")
-    world.rpc("evm_increaseTime", 3600)
-    world.mine()
-    world.w3.provider.make_request("eth_sendRawTransaction", ["0x" + old.attempts[0].raw.hex()])
-    keeper = world.keeper(sleep=world.mine)
-    keeper.cycle(live=True)
-    new = latest(keeper)
-    assert new.id != old.id
-    assert new.nonce == old.nonce
-    assert new.attempts[0].max_fee >= 1.125 * old.attempts[0].max_fee  # replaces the old one, wherever it lingers
-    assert_applied_once(world, keeper)
 
 
 def _rebalance_as(world: World, sender: str) -> None:
