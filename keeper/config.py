@@ -18,7 +18,7 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -96,6 +96,7 @@ class KeeperConfig(BaseModel):
     receipt_timeout_seconds: Seconds = 90.0
     max_block_age_seconds: Seconds = 120.0
     interval_seconds: Seconds = 3600.0
+    finality: Literal["finalized", "safe"] | Annotated[int, Field(gt=0)] = "finalized"
     rpc_timeout_seconds: Seconds = 10.0
     cycle_timeout_seconds: Seconds = 600.0
 

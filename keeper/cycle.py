@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -48,6 +49,8 @@ from keeper.snapshot import Snapshot, read_snapshot
 from keeper.watch import Watch
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 5.0, 300.0  # seconds
+BREAKER = 3  # transactions that revert in a row before nothing is sent for a while
+FIRST_HOLD, LONGEST_HOLD = 3600, 86_400  # seconds; it doubles with each further one
 CONFIRMATIONS = 4  # cycles in a row that must say the same before a doubtful error ends the loop
 
 log = structlog.get_logger("keeper")
@@ -284,8 +287,11 @@ class Keeper:
         if not live:
             return replace(result, outcome="simulated", reason=f"{plan.reason}; a dry run sends nothing")
 
+        held = self._held()
+        if held is not None:
+            return replace(result, outcome="refused", reason=held)
         courier = self._courier()
-        nonce = self._rpc.nonce(sender)
+        nonce = self._rpc.nonce(sender, snapshot.block)
         check_funds(self._rpc, sender, gas, courier.fees(nonce))
         intent = self.journal.plan(
             cycle,
@@ -330,10 +336,24 @@ class Keeper:
             self._signer = open_keystore(self._config.keystore, read_password(self._config))
         return self._signer
 
+    def _held(self) -> str | None:
+        """Return why nothing is sent for a while although the simulation passed: what was sent has only reverted."""
+        count, newest = self.journal.reverted_in_a_row()
+        if count < BREAKER:
+            return None
+        left = newest + min(FIRST_HOLD * 2 ** (count - BREAKER), LONGEST_HOLD) - time.time()
+        if left <= 0:
+            return None
+        return (
+            f"the last {count} transactions reverted although their simulation passed; nothing is sent for another "
+            f"{timedelta(seconds=round(left))}. `keeper status` shows why they did."
+        )
+
     @property
     def _settlement(self) -> Settlement:
         config = self._config
-        return Settlement(self._rpc, self.journal, config.vault, self._clock, config.max_block_age_seconds)
+        age, final = config.max_block_age_seconds, config.finality
+        return Settlement(self._rpc, self.journal, config.vault, self._clock, age, final)
 
     def _courier(self) -> Courier:
         config = self._config

@@ -20,7 +20,6 @@ from keeper.journal import Attempt, Intent, Journal, Kind, State
 from keeper.snapshot import check_age
 from keeper.watch import Watch
 
-FINAL_DEPTH = 64  # blocks after which a mined intent is not looked at again
 FIRST_POLL, SLOWEST_POLL = 0.02, 2.0
 NO_OP_SECONDS = 600  # after which a cancellation that is not mined is made anew
 
@@ -35,6 +34,8 @@ class Settlement:
     ----------
     clock, max_block_age
         A newest block whose time is further than this from the clock's (seconds) tells nothing: its node lags.
+    finality
+        The tag of the block up to which no reorg reaches, or how many blocks that is behind the newest.
     """
 
     rpc: Rpc
@@ -42,6 +43,7 @@ class Settlement:
     vault: str
     clock: Callable[[], float]
     max_block_age: float
+    finality: str | int
 
     def settle(self, intent: Intent) -> Intent:
         """Return the intent as the chain has it.
@@ -54,8 +56,7 @@ class Settlement:
             When the node lags: nothing may be concluded from what it does not know yet.
         """
         block = self._newest()
-        final = intent.block_number is not None and block.number - intent.block_number > FINAL_DEPTH
-        if intent.state is State.MINED and final:
+        if intent.block_number is not None and self._is_final(intent.block_number, block):
             return intent
         # Nonce and epoch before the receipts: a transaction that they count then has its receipt already.
         nonce, epoch = self.rpc.nonce(intent.sender, block), self._epoch(block)
@@ -81,6 +82,12 @@ class Settlement:
             if receipt is not None:
                 return receipt
         return None
+
+    def _is_final(self, number: int, newest: Block) -> bool:
+        if isinstance(self.finality, int):
+            return newest.number - number >= self.finality
+        final = self.rpc.final(self.finality)
+        return final is not None and number <= final
 
     def _unmined(self, intent: Intent, block: Block, nonce: int, epoch: int) -> Intent:
         """Close an open intent that can no longer be mined, or need not be."""

@@ -371,6 +371,17 @@ class Journal:
             ).mappings()
             return tuple(Attempt(**_fields(row, Attempt)) for row in rows)
 
+    def reverted_in_a_row(self) -> tuple[int, int]:
+        """Return how many transactions reverted since the last that was applied, and when the newest was planned."""
+        ended = sa.select(intents.c.id).where(intents.c.kind != Kind.NO_OP)
+        applied = ended.where(intents.c.state == State.MINED).order_by(intents.c.id.desc()).limit(1).scalar_subquery()
+        since = sa.select(sa.func.count(), sa.func.max(intents.c.created_at)).where(
+            intents.c.state == State.REVERTED, intents.c.id > sa.func.coalesce(applied, 0)
+        )
+        with self._read() as connection:
+            count, newest = connection.execute(since).one()
+        return count, newest or 0
+
     def count_intents(self) -> dict[str, int]:
         """Return the number of intents in each state."""
         with self._read() as connection:

@@ -127,6 +127,14 @@ class Rpc:
             raise ReorgError(f"Block {name} is unknown to {self._shown_as}. Nothing was sent; trying again later.")
         return found
 
+    def final(self, tag: str) -> int | None:
+        """Return the number of the `finalized` or the `safe` block; `None` where the node knows none."""
+        try:
+            found = self._read(_block, "eth_getBlockByNumber", tag, False)
+        except RpcRejectedError:
+            return None
+        return None if found is None else found.number
+
     def code(self, address: str, number: int | None = None) -> bytes:
         """Return a contract's code, empty where there is none; of an old block only where the node keeps its state."""
         return self._read(_data, "eth_getCode", address, "latest" if number is None else hex(number))
