@@ -10,7 +10,8 @@ import pytest
 from web3.contract import Contract
 from web3.exceptions import ContractLogicError
 
-from agent.vault.portfolio import Costs
+from agent.vault.limits import Limits
+from agent.vault.portfolio import Costs, PortfolioState, rebalance
 from agent.vault.replay import replay
 from scripts.deployment.execute import deploy_vault, verify
 from scripts.deployment.plan import plan_on, venues_of
@@ -25,7 +26,7 @@ from scripts.protocols.anvil import Anvil, connect, free_port, number_before, rp
 from scripts.protocols.artifacts import USDC_UNIT, WETH_UNIT, load_contract
 from scripts.protocols.chain import describe_revert
 from scripts.protocols.compound import CompoundMarket
-from scripts.protocols.devnet import Devnet, deploy_devnet, read_book
+from scripts.protocols.devnet import MARKET_MAKER_WETH, Devnet, deploy_devnet, read_book
 from tests.ape.house import HOLD, House
 from tests.ape.steered import Steered, answer, limits_of, pass_hours, snapshot_of
 
@@ -136,6 +137,33 @@ def test_replay__over_all_kinds__nav_path_of_the_vault(devnet: Devnet, market: C
     swapped = [cost for costs_ in costs for cost in (np.ravel(costs_.entry)[2], np.ravel(costs_.exit)[2]) if cost]
     assert len(swapped) >= 6
     assert max(swapped) > 0.002, "the oracle was never off the pool's price: little is shown"
+
+
+def test_swap__legs_of_two_sizes__cost_the_fee_and_the_impact_of_the_pools_depth(
+    devnet: Devnet, feed: PriceFeed
+) -> None:
+    house = House(
+        devnet,
+        deploy_vault(
+            devnet.chain,
+            plan_on(devnet, limits_of(["eth"], loss=0.09), POLICY, venues={"eth": swap_of(devnet, feed)}, seed=0),
+        ),
+    )
+    house.deposit("alice", 200_000 * USDC_UNIT)
+    depth = MARKET_MAKER_WETH * ETH_PRICE  # of each side, over all prices
+    costs = Costs(0.0, 0.0, entry=0.0005, haircut=0.01, impact=1 / depth)
+    limits, opened = Limits.uniform(1, 1.0, idle_floor=0.0), PortfolioState.open(200_000.0, 1)
+    lost = []
+    for weight in (0.2, 0.8):
+        before = rpc(devnet.w3, "evm_snapshot")
+        house.rebalance([int(weight * MANTISSA)])
+        nav = snapshot_of(house).nav / USDC_UNIT
+        assert rpc(devnet.w3, "evm_revert", before)
+        planned = rebalance(opened, np.array([[weight]]), np.array([[True]]), np.zeros(1), costs, limits).state
+        assert 200_000 - nav == pytest.approx(200_000 - planned.nav[0], rel=0.002)
+        lost.append(1 - (nav - 200_000 * (1 - weight)) / (200_000 * weight * 0.99))  # of the leg, but for the haircut
+    measured = (lost[1] - lost[0]) / (0.6 * 200_000)
+    assert measured == pytest.approx(1 / depth, rel=0.01)
 
 
 def worth_of_shares(house: House, strategy: Contract, block: int) -> float:
