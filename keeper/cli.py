@@ -1,7 +1,7 @@
 """The `keeper` command: results on stdout (tables, or JSON with --json), logs on stderr.
 
-Exit codes: 0 all went well, 1 refused or failed with one clear message, 2 wrong usage. No error shows a stack trace;
-set BULKHEAD_DEBUG=1 to see one.
+Exit codes: 0 all went well, 1 refused or incomplete, 2 wrong usage, 75 try again later, 78 the set-up must be mended
+first (`keeper.errors`), 70 a bug. No error shows a stack trace; set BULKHEAD_DEBUG=1 to see one.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the heavy modules are imported by the commands that need th
     from keeper.cycle import CycleResult
 
 F = TypeVar("F", bound=Callable[..., Any])
+BUG = 70  # EX_SOFTWARE
 GRACE = 0.9  # seconds from a signal to the end of the process, whatever it waits for
 
 
@@ -42,7 +43,7 @@ def _common(command: F) -> F:
 
 
 def _handled(command: F) -> F:
-    """Merge the common options and turn errors into one message and exit code 1."""
+    """Merge the common options and turn errors into one message and their exit code."""
 
     @functools.wraps(command)
     def wrapper(*arguments: Any, config: Path | None, as_json: bool, **options: Any) -> Any:
@@ -52,7 +53,7 @@ def _handled(command: F) -> F:
         try:
             return command(*arguments, config=config, as_json=as_json, **options)
         except KeeperError as error:
-            _fail(type(error).__name__, str(error), as_json)
+            _fail(type(error).__name__, str(error), as_json, error.exit_code)
         except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
             raise  # click's own
         except Exception as error:
@@ -63,16 +64,17 @@ def _handled(command: F) -> F:
                 type(error).__name__,
                 f"Unexpected {type(error).__name__}: {text}. This is a bug; BULKHEAD_DEBUG=1 shows where.",
                 as_json,
+                BUG,
             )
 
     return wrapper  # type: ignore[return-value]
 
 
-def _fail(kind: str, message: str, as_json: bool) -> None:
+def _fail(kind: str, message: str, as_json: bool, code: int) -> None:
     if as_json:
         click.echo(json.dumps({"outcome": "error", "error": kind, "reason": message}))
     click.secho(f"error: {message}", fg="red", err=True)
-    sys.exit(1)
+    sys.exit(code)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -37,6 +37,7 @@ from agent.observation.quotes import QUOTES
 from agent.vault.decision import DecisionRules
 from keeper.chain.address import Address
 from keeper.chain.rpc import Rpc
+from keeper.chain.signer import check_private
 from keeper.chain.transaction import MAX_TRANSACTION_GAS
 from keeper.errors import ConfigError
 from keeper.feeds.config import PriceConfig, QuoteConfig
@@ -220,7 +221,8 @@ def read_password(config: KeeperConfig) -> str:
 
 
 def read_secret(path: Path) -> str:
-    """Return a file's text without its final newline."""
+    """Return a file's text without its final newline; raises `KeystoreError` where others may read it."""
+    check_private(path)
     try:
         return path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:

@@ -170,6 +170,7 @@ class Keeper:
         self._served = load_served(config)
         url = config.rpc_url.get_secret_value()
         self._rpc = Rpc(url, config.rpc_timeout_seconds, config.safe_rpc_url, self._watch)
+        self._fee_rules = FeeRules(int(config.max_fee_gwei * GWEI), config.bump_percent)
         self._signer: Signer | None = None
         self.settings = Settings(
             native_price=config.native_price,
@@ -254,10 +255,20 @@ class Keeper:
                 interval_seconds=config.interval_seconds,
                 max_silence=snapshot.limits.max_silence,
             )
+        if live and snapshot.epoch and self.journal.latest_intent() is None:
+            log.warning(
+                "the journal knows of no transaction, but the vault has had rebalances: if it took the place of one "
+                "that was lost, stop and restore that",
+                epoch=snapshot.epoch,
+            )
         policy = self._served.at(snapshot)
         memory = self._memory(snapshot)
         price, quotes = self.native_price(), self.quotes()
-        settings = replace(self.settings, native_price=price.value if isinstance(price, Price) else None)
+        settings = replace(
+            self.settings,
+            native_price=price.value if isinstance(price, Price) else None,
+            tip=self._fee_rules.market(self._rpc).tip,
+        )
         plan = decide(
             snapshot,
             memory.rates,
@@ -361,7 +372,7 @@ class Keeper:
             settlement=self._settlement,
             signer=self._open_signer(),
             chain_id=config.chain_id,
-            fee_rules=FeeRules(int(config.max_fee_gwei * GWEI), config.bump_percent),
+            fee_rules=self._fee_rules,
             receipt_timeout=config.receipt_timeout_seconds,
             watch=self._watch,
         )

@@ -192,6 +192,8 @@ class Settings:
         How long a request stays valid.
     max_rate
         Largest plausible rate, APR: nothing more is put where more is shown.
+    tip
+        Wei that are paid per unit of gas beside the base fee.
     rules, costs
         The agent's rules for what is worth sending, and its expected costs.
     legs
@@ -203,6 +205,7 @@ class Settings:
     slippage: float = 0.001
     deadline_seconds: float = 600.0
     max_rate: float = 2.0
+    tip: int = 0
     rules: agent_decision.DecisionRules = field(default_factory=agent_decision.DecisionRules)
     costs: Costs = field(default_factory=Costs)
     legs: Mapping[str, Leg] = field(default_factory=dict)
@@ -282,7 +285,8 @@ def decide(
         return replace(idle, reason=NO_PRICE)
     if quotes is None:
         return replace(idle, reason=NO_QUOTES)
-    gas_cost, costs = snapshot.block.base_fee / 1e18 * settings.native_price, settings.costs_at(snapshot)
+    price, costs = snapshot.block.base_fee + settings.tip, settings.costs_at(snapshot)
+    gas_cost = price / 1e18 * settings.native_price
     try:
         past = _remember_quotes(quotes, snapshot, past)
         idle = replace(idle, past=past)

@@ -1,24 +1,33 @@
 """The keeper's error taxonomy: the kind of a failure decides what the loop does next.
 
-==============  ==============================================  ========================================
-class           meaning                                         `keeper run`
-==============  ==============================================  ========================================
-TransientError  the world may be better in a moment             backs off and tries again
-AttentionError  a person must act, but waiting does no harm     reports it, keeps its interval
-DoubtfulError   fatal, if what was answered is true             backs off, exits once it repeats and agrees
-FatalError      the set-up is wrong and must be changed first   exits
-==============  ==============================================  ========================================
+==============  ==============================================  ===========================================  ====
+class           meaning                                         `keeper run`                                 exit
+==============  ==============================================  ===========================================  ====
+TransientError  the world may be better in a moment             backs off and tries again                      75
+AttentionError  a person must act, but waiting does no harm     reports it, keeps its interval                  1
+DoubtfulError   fatal, if what was answered is true             backs off, exits once it repeats and agrees    78
+FatalError      the set-up is wrong and must be changed first   exits                                          78
+==============  ==============================================  ===========================================  ====
+
+The last column is the exit code of a command that fails so; 75 and 78 are EX_TEMPFAIL and EX_CONFIG of sysexits.h. A
+supervisor starts again what ends with 75, and not what ends with 78.
 
 Every message says what happened and what to do next. Nothing is ever sent on a path that raised.
 """
+
+from typing import ClassVar
 
 
 class KeeperError(Exception):
     """Base of all errors that the keeper reports to its user without a stack trace."""
 
+    exit_code: ClassVar[int] = 1
+
 
 class TransientError(KeeperError):
     """Retry later: the cause is outside and expected to pass."""
+
+    exit_code = 75
 
 
 class AttentionError(KeeperError):
@@ -27,6 +36,8 @@ class AttentionError(KeeperError):
 
 class FatalError(KeeperError):
     """Stop: configuration, key, chain or journal is wrong."""
+
+    exit_code = 78
 
 
 class StoppedError(KeeperError):
@@ -143,3 +154,9 @@ class KeystoreError(FatalError):
 
 class JournalError(DoubtfulError):
     """The journal cannot be used: another keeper holds it, it belongs to another vault, or storage fails."""
+
+
+class JournalHeldError(JournalError):
+    """Another keeper holds the journal: it may end, or be one that died and is not noticed yet."""
+
+    exit_code = 75

@@ -26,7 +26,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from keeper.errors import JournalBusyError, JournalError, KeeperError
+from keeper.errors import JournalBusyError, JournalError, JournalHeldError, KeeperError
 
 SCHEMA_VERSION = 2
 _ADVISORY_LOCK = 0x62756C6B  # "bulk": one keeper per PostgreSQL database
@@ -499,7 +499,7 @@ def _take_lock(engine: sa.Engine) -> sa.Connection | TextIO | None:
         file.seek(0)
         holder = file.read().strip() or "unknown"
         file.close()
-        raise JournalError(f"Another keeper (process {holder}) holds the journal {name}. Stop it first.") from None
+        raise JournalHeldError(f"Another keeper (process {holder}) holds the journal {name}. Stop it first.") from None
     file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()
@@ -515,5 +515,5 @@ def _take_database_lock(engine: sa.Engine) -> sa.Connection:
         raise _storage_error(error) from error
     if not free:
         connection.close()
-        raise JournalError("Another keeper holds the journal's database. Stop it first, or give this one its own.")
+        raise JournalHeldError("Another keeper holds the journal's database. Stop it first, or give this one its own.")
     return connection

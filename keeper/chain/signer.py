@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,7 +53,8 @@ def open_keystore(path: Path | None, password: str) -> LocalSigner:
     Raises
     ------
     KeystoreError
-        When the file or the password is missing or wrong, or the key is not that of the address in the file.
+        When the file or the password is missing or wrong, the key is not that of the address in the file, or others may
+        read it.
     """
     if path is None:
         raise KeystoreError("`keystore` is not configured. Make one with `keeper keystore new`, or run without --live.")
@@ -60,6 +62,7 @@ def open_keystore(path: Path | None, password: str) -> LocalSigner:
         raise KeystoreError(
             f"The password of {path} is empty. Set BULKHEAD_KEYSTORE_PASSWORD, or `password_file` to a file with it."
         )
+    check_private(path)
     try:
         keystore = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -79,6 +82,15 @@ def open_keystore(path: Path | None, password: str) -> LocalSigner:
     if named and named != signer.address[2:].lower():
         raise KeystoreError(f"{path} says address 0x{named}, but its key is that of {signer.address}. Do not use it.")
     return signer
+
+
+def check_private(path: Path) -> None:
+    """Raise `KeystoreError` where others than the owner and the group may read or write a file."""
+    if path.exists() and path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise KeystoreError(
+            f"Everybody on this machine may read {path} or write it. Run: chmod o-rw {path} (a secret that is mounted: "
+            "give it the mode 0400). Where others may have had it, make a new key."
+        )
 
 
 def write_keystore(path: Path, password: str, private_key: str | None = None) -> str:

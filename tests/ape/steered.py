@@ -53,6 +53,7 @@ class Steered:
     def __init__(self, devnet: Devnet, venues: dict[str, Venue], policy: str, folder: Path, cap: float) -> None:
         self.devnet = devnet
         self.address = write_keystore(folder / "keystore.json", "secret")
+        (folder / "password").touch(mode=0o600)
         (folder / "password").write_text("secret")
         rpc(devnet.w3, "anvil_setBalance", self.address, hex(WETH_UNIT))
         digest = load_policy(policy).digest

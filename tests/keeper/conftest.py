@@ -11,7 +11,7 @@ import structlog
 
 from scripts.protocols.anvil import Anvil, connect
 from tests.keeper import postgres
-from tests.keeper.harness import KEEPER, PASSWORD, Killed, Shell, World, deploy_world, write_keystore
+from tests.keeper.harness import KEEPER, PASSWORD, Killed, Shell, World, deploy_world, write_keystore, write_secret
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def world(deployed: World, tmp_path: Path) -> Iterator[World]:
     snapshot = deployed.rpc("evm_snapshot")
     deployed.folder = tmp_path
     write_keystore(tmp_path / "keystore.json", KEEPER.key)
-    (tmp_path / "password").write_text(PASSWORD + "\n")
+    write_secret(tmp_path / "password", PASSWORD + "\n")
     deployed.set_base_fee(1)
     deployed.mine()
     yield deployed

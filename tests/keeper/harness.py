@@ -261,7 +261,13 @@ def deploy_world(w3: Web3, url: str) -> World:
 
 def write_keystore(path: Path, key: bytes, password: str = PASSWORD) -> None:
     """A keystore with a cheap key derivation: the tests decrypt it often."""
-    path.write_text(json.dumps(Account.encrypt(key, password, kdf="pbkdf2", iterations=2)))
+    write_secret(path, json.dumps(Account.encrypt(key, password, kdf="pbkdf2", iterations=2)))
+
+
+def write_secret(path: Path, text: str) -> None:
+    """A file that its owner alone may read."""
+    path.touch(mode=0o600)
+    path.write_text(text)
 
 
 class Killed(BaseException):

@@ -30,7 +30,7 @@ from keeper.errors import (
     TransactionRefusedError,
     WrongChainError,
 )
-from tests.keeper.harness import KEEPER, PASSWORD, ROOT, read_artifacts, write_keystore
+from tests.keeper.harness import KEEPER, PASSWORD, ROOT, read_artifacts, write_keystore, write_secret
 
 # --- ABIs --------------------------------------------------------------------------------------------------------
 
@@ -309,7 +309,7 @@ def test_keystore__what_can_be_wrong__is_named(tmp_path: Path) -> None:
     with pytest.raises(KeystoreError, match="no such keystore"):
         open_keystore(path, PASSWORD)
     for content in ("", "[]", "{}", '{"version": 3, "crypto": 1}'):
-        path.write_text(content)
+        write_secret(path, content)
         with pytest.raises(KeystoreError, match="not a"):
             open_keystore(path, PASSWORD)
     write_keystore(path, KEEPER.key)

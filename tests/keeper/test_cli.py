@@ -12,7 +12,19 @@ import pytest
 from click.testing import CliRunner
 
 from keeper.cli import main
-from tests.keeper.harness import CHAIN_ID, KEEPER, PASSWORD, THIEF, Shell, World, stop, wait_for, write_keystore
+from keeper.journal import read_journal
+from tests.keeper.harness import (
+    CHAIN_ID,
+    KEEPER,
+    PASSWORD,
+    THIEF,
+    Shell,
+    World,
+    stop,
+    wait_for,
+    write_keystore,
+    write_secret,
+)
 
 # --- help, init, keystore ----------------------------------------------------------------------------------------
 
@@ -49,7 +61,7 @@ def test_init__writes_once(shell: Shell) -> None:
     text = (shell.folder / "keeper.toml").read_text()
     assert shell("init", "--stdout").stdout == text
     again = shell("init")
-    assert again.returncode == 1
+    assert again.returncode == 78
     assert "never overwritten" in again.stderr
     assert (shell.folder / "keeper.toml").read_text() == text
 
@@ -59,7 +71,7 @@ def test_keystore__new_and_import(shell: Shell) -> None:
     made, written = json.loads(done.stdout), json.loads((shell.folder / "a.json").read_text())
     assert done.returncode == 0
     assert made["address"][2:].lower() == written["address"].lower()
-    (shell.folder / "password").write_text(PASSWORD)
+    write_secret(shell.folder / "password", PASSWORD)
     key = KEEPER.key.hex()
     done = shell("keystore", "import", "--out", "b.json", "--password-file", "password", stdin=key + "\n")
     assert KEEPER.address in done.stdout
@@ -72,7 +84,7 @@ def test_keystore__new_and_import(shell: Shell) -> None:
 )
 def test_keystore__without_password__is_refused(shell: Shell, environment: dict[str, str], message: str) -> None:
     done = shell("keystore", "new", "--out", "a.json", **environment)
-    assert done.returncode == 1
+    assert done.returncode == 78
     assert message in done.stderr
     assert not (shell.folder / "a.json").exists()
 
@@ -83,13 +95,13 @@ def test_keystore__without_password__is_refused(shell: Shell, environment: dict[
 def test_no_configuration__says_how_to_get_one(shell: Shell) -> None:
     for command in ("run", "once", "status"):
         done = shell(command)
-        assert done.returncode == 1
+        assert done.returncode == 78
         assert "Write one with: keeper init" in done.stderr
 
 
 def test_error__with_json__is_json_on_stdout(shell: Shell) -> None:
     done = shell("--json", "once")
-    assert done.returncode == 1
+    assert done.returncode == 78
     assert json.loads(done.stdout)["error"] == "ConfigError"
 
 
@@ -100,34 +112,54 @@ def test_unexpected_error__is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("keeper.config.load_config", fail)
     monkeypatch.delenv("BULKHEAD_DEBUG", raising=False)
     done = CliRunner().invoke(main, ["once"])
-    assert done.exit_code == 1
+    assert done.exit_code == 70
     assert "Unexpected ZeroDivisionError: surprise with lines. This is a bug" in done.output
 
 
 @pytest.mark.chain
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "message", "code"),
     [
-        ({"chain_id": 1}, "serves chain 31337"),
-        ({"rpc_url": "http://127.0.0.1:9"}, "does not answer"),
-        ({"vault": THIEF.address}, "no contract at the vault's address"),
-        ({"policy": "nonsense"}, "no policy 'nonsense'"),
-        ({"intervall": 3}, "unknown key `intervall`"),
-        ({"max_block_age_seconds": 1e-9}, "max_block_age_seconds"),
-        ({"journal": "mysql://h/d"}, "journal"),
-        ({"keystore": "missing.json"}, "no such keystore"),
-        ({"keystore": None}, "`keystore` is not configured"),
-        ({"password_file": None}, "is empty. Set BULKHEAD_KEYSTORE_PASSWORD"),
+        ({"chain_id": 1}, "serves chain 31337", 78),
+        ({"rpc_url": "http://127.0.0.1:9"}, "does not answer", 75),
+        ({"vault": THIEF.address}, "no contract at the vault's address", 78),
+        ({"policy": "nonsense"}, "no policy 'nonsense'", 78),
+        ({"intervall": 3}, "unknown key `intervall`", 78),
+        ({"max_block_age_seconds": 1e-9}, "max_block_age_seconds", 75),
+        ({"journal": "mysql://h/d"}, "journal", 78),
+        ({"keystore": "missing.json"}, "no such keystore", 78),
+        ({"keystore": None}, "`keystore` is not configured", 78),
+        ({"password_file": None}, "is empty. Set BULKHEAD_KEYSTORE_PASSWORD", 78),
     ],
 )
 def test_once__what_can_be_wrong__is_one_clear_message(
-    world: World, shell: Shell, changes: dict[str, Any], message: str
+    world: World, shell: Shell, changes: dict[str, Any], message: str, code: int
 ) -> None:
     done = shell("once", "--live", "--config", str(world.config_file(**changes)))
-    assert done.returncode == 1
+    assert done.returncode == code
     assert message in done.stderr
     assert done.stdout == ""
     assert world.nonce() == 0
+
+
+@pytest.mark.chain
+@pytest.mark.parametrize("name", ["keystore.json", "password"])
+def test_once__secret_that_everybody_may_read__is_refused(world: World, shell: Shell, name: str) -> None:
+    (world.folder / name).chmod(0o644)
+    done = shell("once", "--live", "--config", str(world.config_file()))
+    assert done.returncode == 78
+    assert f"Everybody on this machine may read {world.folder / name}" in done.stderr
+    assert world.nonce() == 0
+    (world.folder / name).chmod(0o640)  # the group of a service may
+    assert shell("once", "--live", "--config", str(world.config_file())).returncode == 0
+
+
+@pytest.mark.chain
+def test_once__journal_held_by_another__exits_75(world: World, shell: Shell) -> None:
+    world.keeper()
+    done = shell("once", "--live", "--config", str(world.config_file()))
+    assert done.returncode == 75
+    assert "Another keeper" in done.stderr
 
 
 # --- once and status ---------------------------------------------------------------------------------------------
@@ -209,6 +241,16 @@ def read_until(process: subprocess.Popen[str], text: str, times: int) -> None:
     pytest.fail(f"ended before it said {text!r} often enough")
 
 
+def _settled(world: World) -> int:
+    """Count the transactions that the journal has as mined."""
+    journal = read_journal(f"sqlite:///{world.folder / 'journal.sqlite'}")
+    assert journal is not None
+    try:
+        return journal.count_intents().get("mined", 0)
+    finally:
+        journal.close()
+
+
 @pytest.mark.chain
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_run__trades_until_told_to_stop__and_exits_0(world: World, shell: Shell, number: signal.Signals) -> None:
@@ -216,7 +258,7 @@ def test_run__trades_until_told_to_stop__and_exits_0(world: World, shell: Shell,
     process = shell.start("run", "--live", "--json", "--config", config)
     wait_for(lambda: world.epoch == 1, "no rebalance")
     world.do(world.strategies[0].functions.gain(90_000 * 10**6))
-    wait_for(lambda: world.epoch == 2, "no second rebalance")
+    wait_for(lambda: _settled(world) == 2, "no second rebalance")
     code, out, err = stop(process, number)
     assert code == 0, err
     assert "Traceback" not in err
@@ -233,9 +275,9 @@ def test_run__node_down__backs_off_and_goes_on(world: World, shell: Shell) -> No
 
 
 @pytest.mark.chain
-def test_run__wrong_chain__exits_1(world: World, shell: Shell) -> None:
+def test_run__wrong_chain__exits_78(world: World, shell: Shell) -> None:
     done = shell.process("run", "--config", str(world.config_file(chain_id=1, interval_seconds=0.1)))
-    assert done.returncode == 1
+    assert done.returncode == 78
     assert "serves chain 31337" in done.stderr
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from agent.observation.observe import vector_size
 from agent.policies.files import save_integer, save_policy
 from agent.policies.quantise import quantise
 from agent.policies.rules import Greedy
+from keeper.chain.transaction import GWEI
 from keeper.errors import (
     ConfigError,
     FeeTooHighError,
@@ -28,6 +30,7 @@ from keeper.errors import (
 )
 from keeper.journal import State
 from tests.keeper.harness import KEEPER, THIEF, UNIT, WAD, World, write_keystore
+from tests.keeper.proxy import Answer, in_front_of
 
 pytestmark = pytest.mark.chain
 
@@ -256,6 +259,28 @@ def test_fee_above_the_ceiling__waits(world: World) -> None:
         world.keeper(max_fee_gwei=0.001).cycle(live=True)
     assert world.keepers[0].journal.latest_intent() is None
     assert world.nonce() == 0
+
+
+def test_tips__count_in_the_price_of_gas(world: World) -> None:
+    def with_tips(question: dict[str, Any], ask: Callable[[], Answer]) -> Answer:
+        answer = ask()
+        return {"result": {**answer["result"], "reward": [[hex(10**6 * GWEI)]] * 10}}
+
+    with in_front_of(world.url) as proxy:
+        proxy.rules["eth_feeHistory"] = with_tips
+        result = world.keeper(rpc_url=proxy.url).cycle()
+    assert result.outcome == "no-trade"
+    assert "gas" in result.reason
+
+
+def test_journal_that_knows_nothing__of_a_vault_that_was_rebalanced__warns(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.keeper().cycle(live=True)
+    assert "knows of no transaction" not in capsys.readouterr().out
+    keeper = world.keeper(journal=str(world.folder / "emptied.sqlite"))
+    assert keeper.cycle(live=True).outcome == "no-trade"
+    assert "knows of no transaction" in capsys.readouterr().out
 
 
 def test_keeper_without_money__is_told_so(world: World) -> None:

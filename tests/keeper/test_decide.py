@@ -210,9 +210,10 @@ def test_decide__empty_vault__does_nothing_and_says_so() -> None:
     assert "holds nothing" in plan.reason
 
 
-def test_decide__gas_too_dear__does_nothing_and_says_so() -> None:
-    dear = replace(BLOCK, base_fee=10**15)
-    plan = decide(snapshot(block=dear), None, EqualWeight(), SETTINGS)
+@pytest.mark.parametrize(("base_fee", "tip"), [(10**15, 0), (0, 10**15)])
+def test_decide__gas_too_dear__does_nothing_and_says_so(base_fee: int, tip: int) -> None:
+    dear = replace(BLOCK, base_fee=base_fee)
+    plan = decide(snapshot(block=dear), None, EqualWeight(), replace(SETTINGS, tip=tip))
     assert plan.action is Action.HOLD
     assert "gas" in plan.reason
 

@@ -9,7 +9,7 @@ import pytest
 
 from keeper.chain.transaction import MAX_TRANSACTION_GAS
 from scripts.protocols.anvil import Anvil, connect
-from tests.keeper.harness import KEEPER, PASSWORD, UNIT, World, deploy_world, write_keystore
+from tests.keeper.harness import KEEPER, PASSWORD, UNIT, World, deploy_world, write_keystore, write_secret
 
 pytestmark = pytest.mark.chain
 
@@ -30,7 +30,7 @@ def hungry(bounded: World, tmp_path: Path) -> Iterator[World]:
     snapshot = bounded.rpc("evm_snapshot")
     bounded.folder = tmp_path
     write_keystore(tmp_path / "keystore.json", KEEPER.key)
-    (tmp_path / "password").write_text(PASSWORD)
+    write_secret(tmp_path / "password", PASSWORD)
     yield bounded
     bounded.close()
     bounded.rpc("evm_revert", snapshot)

@@ -80,7 +80,7 @@ def test_command__configured_vault__needs_no_address(world: World, shell: Shell)
     done = shell("--config", config, "inspect", "--json")
     assert json.loads(done.stdout)["vault"] == world.vault.address
     other = shell("inspect", "--config", config, world.token.address)
-    assert other.returncode == 1
+    assert other.returncode == 78
     assert "is not a Bulkhead vault" in other.stderr
 
 
@@ -102,7 +102,7 @@ def test_command__what_can_be_wrong__is_one_clear_message(
     places = {"vault": world.vault.address, "token": world.token.address}
     given = [places.get(item, item) for item in (address, *options)]
     done = shell("inspect", "--json", "--rpc", world.url, *given)
-    assert done.returncode == 1
+    assert done.returncode == (75 if kind == "RpcUnavailableError" else 78)
     assert json.loads(done.stdout)["error"] == kind
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -112,13 +112,13 @@ def test_command__node_of_another_chain_than_configured__is_refused(world: World
     config = str(world.config_file(chain_id=1))
     for arguments in ((), (world.vault.address,), ("--rpc", world.url)):
         done = shell("inspect", "--config", config, *arguments)
-        assert done.returncode == 1
+        assert done.returncode == 78
         assert "serves chain 31337" in done.stderr
 
 
 def test_command__no_address_and_no_configuration__asks_for_one(shell: Shell) -> None:
     done = shell("inspect")
-    assert done.returncode == 1
+    assert done.returncode == 78
     assert "Give its ADDRESS" in done.stderr
 
 

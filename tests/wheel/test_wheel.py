@@ -96,6 +96,6 @@ def test_inspect__a_vault_on_a_node__without_clone(installed: Installed, world: 
     assert "stays idle" in installed("keeper", "inspect", world.vault.address, "--rpc", world.url)
 
 
-def test_inspect__no_vault_there__one_line_and_exit_1(installed: Installed, world: World) -> None:
-    told = installed("keeper", "inspect", KEEPER.address, "--rpc", world.url, "--json", code=1)
+def test_inspect__no_vault_there__one_line_and_exit_78(installed: Installed, world: World) -> None:
+    told = installed("keeper", "inspect", KEEPER.address, "--rpc", world.url, "--json", code=78)
     assert "There is no contract" in told
