@@ -35,6 +35,7 @@ from keeper.errors import (
     AttentionError,
     DoubtfulError,
     JournalError,
+    JournalHeldError,
     KeeperError,
     NoPriceError,
     StoppedError,
@@ -491,6 +492,8 @@ def repeat(
                 pause = min(pause, FIRST_BACKOFF)
         except StoppedError as error:
             log.info(str(error))
+        except JournalHeldError:
+            raise
         except DoubtfulError as error:
             said = str(error)
             times = times + 1 if said == before else 1

@@ -7,7 +7,11 @@ bytes before they are sent. After a crash at any point the next cycle finds here
                                    ^ reopened to `sent` when a reorg takes its block away
 
 `in_flight` is 1 while an intent is open and NULL afterwards; being unique, it allows one open intent at most. One
-keeper at a time holds a journal: a lock that the operating system (or the database) frees when the process dies.
+keeper at a time holds a journal: a lock that the operating system (or the database) frees when the process dies. Where
+the lock is lost without the process noticing, the fence stands: whoever opens the journal raises its number, and a
+keeper of an older number can write nothing any more, hence send nothing new.
+
+In PostgreSQL every vault has a schema of its own; journals of before it stay where they are, in the default one.
 """
 
 from __future__ import annotations
@@ -23,13 +27,16 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import sqlalchemy as sa
+from eth_utils.crypto import keccak
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from keeper.errors import JournalBusyError, JournalError, JournalHeldError, KeeperError
 
 SCHEMA_VERSION = 2
-_ADVISORY_LOCK = 0x62756C6B  # "bulk": one keeper per PostgreSQL database
+_OLD_LOCK = 0x62756C6B  # "bulk": of a journal in PostgreSQL's default schema
+_CONNECT_SECONDS = 10
+_FENCE = "fence"
 
 
 # --- tables and rows -------------------------------------------------------------------------------------------------
@@ -202,6 +209,7 @@ class Journal:
     def __init__(self, engine: sa.Engine, lock: sa.Connection | TextIO | None) -> None:
         self._engine = engine
         self._lock = lock
+        self._fence: str | None = None
 
     def close(self) -> None:
         """Free the lock and the connections."""
@@ -216,7 +224,7 @@ class Journal:
         """Tie a new journal to a vault; refuse one that belongs to another."""
         wanted = {"schema": str(SCHEMA_VERSION), "chain_id": str(chain_id), "vault": vault}
         with self._write() as connection:
-            found = {row.key: row.value for row in connection.execute(sa.select(meta))}
+            found = {row.key: row.value for row in connection.execute(sa.select(meta).where(meta.c.key != _FENCE))}
             if not found:
                 connection.execute(sa.insert(meta), [{"key": key, "value": value} for key, value in wanted.items()])
                 return
@@ -231,10 +239,33 @@ class Journal:
                 f"on chain {chain_id}. Give each vault its own `journal`."
             )
 
+    def fence(self) -> None:
+        """Shut out every keeper that has opened the journal before."""
+        row = meta.c.key == _FENCE
+        with self._write() as connection:
+            if not connection.execute(sa.update(meta).where(row).values(value=meta.c.value)).rowcount:  # locks it
+                connection.execute(sa.insert(meta).values(key=_FENCE, value="0"))
+            number = str(1 + int(connection.execute(sa.select(meta.c.value).where(row)).scalar_one()))
+            connection.execute(sa.update(meta).where(row).values(value=number))
+        self._fence = number
+
+    def _hold(self) -> None:
+        """See that the lock is held, and take it anew where the session that had it is gone."""
+        if isinstance(self._lock, sa.Connection) and not _lives(self._lock):
+            self._lock.close()
+            self._lock = _take_database_lock(self._engine)
+
     # --- cycles --------------------------------------------------------------------------------------------------
 
     def begin_cycle(self, *, live: bool) -> int:
-        """Record that the keeper woke, before anything can go wrong; returns the cycle's number."""
+        """Record that the keeper woke, before anything can go wrong; returns the cycle's number.
+
+        Raises
+        ------
+        JournalHeldError
+            When another keeper has taken the journal over.
+        """
+        self._hold()
         row = {"started_at": int(time.time()), "live": live, "outcome": "started", "reason": "not finished"}
         with self._write() as connection:
             return _inserted(connection, cycles, row)
@@ -394,6 +425,12 @@ class Journal:
     def _write(self) -> Iterator[sa.Connection]:
         try:
             with self._engine.begin() as connection:
+                if self._fence is not None:
+                    mine = (meta.c.key == _FENCE) & (meta.c.value == self._fence)
+                    if not connection.execute(sa.update(meta).where(mine).values(value=self._fence)).rowcount:
+                        raise JournalHeldError(
+                            "Another keeper has taken the journal over. This one ends; start it again to take its turn."
+                        )
                 yield connection
         except SQLAlchemyError as error:
             raise _storage_error(error) from error
@@ -405,6 +442,19 @@ class Journal:
                 yield connection
         except SQLAlchemyError as error:
             raise _storage_error(error) from error
+
+
+def _lives(connection: sa.Connection) -> bool:
+    """Return whether the session still answers; one that does not is given up."""
+    if connection.closed:
+        return False
+    try:
+        connection.execute(sa.text("SELECT 1"))
+        connection.commit()
+    except SQLAlchemyError:
+        connection.invalidate()
+        return False
+    return True
 
 
 def _storage_error(error: SQLAlchemyError) -> KeeperError:
@@ -440,12 +490,13 @@ def open_journal(url: str, chain_id: int, vault: str) -> Journal:
     JournalError
         When another keeper holds it, it belongs to another vault, or storage fails.
     """
-    engine = _engine(url)
+    engine = _engine(url, chain_id, vault)
     lock = _take_lock(engine)
     journal = Journal(engine, lock)
     try:
-        metadata.create_all(engine)
+        _create(engine)
         journal.bind(chain_id, vault)
+        journal.fence()
     except SQLAlchemyError as error:
         journal.close()
         raise _storage_error(error) from error
@@ -455,23 +506,59 @@ def open_journal(url: str, chain_id: int, vault: str) -> Journal:
     return journal
 
 
-def read_journal(url: str) -> Journal | None:
+def read_journal(url: str, chain_id: int, vault: str) -> Journal | None:
     """Open a journal for reading, beside a running keeper; `None` where there is none yet."""
-    engine = _engine(url)
+    engine = _engine(url, chain_id, vault)
     name = engine.url.database
-    if engine.dialect.name == "sqlite" and not (name and Path(name).exists()):
-        return None
-    return Journal(engine, None)
-
-
-def _engine(url: str) -> sa.Engine:
+    if engine.dialect.name == "sqlite":
+        return Journal(engine, None) if name and Path(name).exists() else None
     try:
-        engine = sa.create_engine(make_url(url))
+        return Journal(engine, None) if sa.inspect(engine).has_table(meta.name, schema=_schema(engine)) else None
+    except SQLAlchemyError as error:
+        raise _storage_error(error) from error
+
+
+def _engine(url: str, chain_id: int, vault: str) -> sa.Engine:
+    try:
+        where = make_url(url)
+        waits = {"connect_timeout": _CONNECT_SECONDS, "tcp_user_timeout": 1000 * _CONNECT_SECONDS}
+        more = {key: value for key, value in waits.items() if key not in where.query}
+        engine = sa.create_engine(where, connect_args=more if where.get_backend_name() == "postgresql" else {})
     except (SQLAlchemyError, ImportError) as error:
         raise JournalError(f"`journal`: {url.split('@')[-1]} cannot be opened ({error}). Check the URL.") from error
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
+    if engine.dialect.name == "postgresql" and not _is_in_default_schema(engine, chain_id, vault):
+        schema = f"bulkhead_{chain_id}_{vault.lower()}"
+        return engine.execution_options(schema_translate_map={None: schema})
     return engine
+
+
+def _is_in_default_schema(engine: sa.Engine, chain_id: int, vault: str) -> bool:
+    """Return whether the vault's journal is one of before: there was one in a database, in the default schema."""
+    try:
+        with engine.connect() as connection:
+            if not sa.inspect(connection).has_table(meta.name):
+                return False
+            found = {row.key: row.value for row in connection.execute(sa.select(meta))}
+    except SQLAlchemyError as error:
+        raise _storage_error(error) from error
+    return (found.get("chain_id"), found.get("vault")) == (str(chain_id), vault)
+
+
+def _schema(engine: sa.Engine) -> str | None:
+    """Return the vault's schema; `None` is the default one."""
+    names: dict[str | None, str] = engine.get_execution_options().get("schema_translate_map", {})
+    return names.get(None)
+
+
+def _create(engine: sa.Engine) -> None:
+    """Create what is not there of schema and tables."""
+    schema = _schema(engine)
+    with engine.begin() as connection:
+        if schema is not None:
+            connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
+        metadata.create_all(connection)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -507,13 +594,17 @@ def _take_lock(engine: sa.Engine) -> sa.Connection | TextIO | None:
 
 
 def _take_database_lock(engine: sa.Engine) -> sa.Connection:
+    schema = _schema(engine)
+    key = _OLD_LOCK if schema is None else int.from_bytes(keccak(text=schema)[:8], "big", signed=True)
     try:
         connection = engine.connect()
-        free = connection.execute(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK}).scalar_one()
+        free = connection.execute(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar_one()
         connection.commit()
     except SQLAlchemyError as error:
         raise _storage_error(error) from error
     if not free:
         connection.close()
-        raise JournalHeldError("Another keeper holds the journal's database. Stop it first, or give this one its own.")
+        raise JournalHeldError(
+            "Another keeper holds the vault's journal. Stop it first, or start this one again later."
+        )
     return connection

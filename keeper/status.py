@@ -34,7 +34,7 @@ def gather(config: KeeperConfig, count: int) -> dict[str, Any]:
         "under_way": None,
         "cycles": [],
     }
-    journal = read_journal(config.journal)
+    journal = read_journal(config.journal, config.chain_id, config.vault)
     if journal is None:
         return found
     try:

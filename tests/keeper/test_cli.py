@@ -243,7 +243,7 @@ def read_until(process: subprocess.Popen[str], text: str, times: int) -> None:
 
 def _settled(world: World) -> int:
     """Count the transactions that the journal has as mined."""
-    journal = read_journal(f"sqlite:///{world.folder / 'journal.sqlite'}")
+    journal = read_journal(f"sqlite:///{world.folder / 'journal.sqlite'}", CHAIN_ID, world.vault.address)
     assert journal is not None
     try:
         return journal.count_intents().get("mined", 0)

@@ -10,6 +10,7 @@ import pytest
 
 from keeper.config import EXAMPLE, KeeperConfig, build_config, load_config, read_password
 from keeper.errors import ConfigError
+from tests.keeper.harness import write_secret
 
 ADDRESS = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 GOOD: dict[str, Any] = {
@@ -149,7 +150,7 @@ def test_example__is_valid_and_names_every_key(tmp_path: Path) -> None:
 
 
 def test_password__environment_before_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "p").write_text("from file\n")
+    write_secret(tmp_path / "p", "from file\n")
     config = build(tmp_path, password_file="p")
     assert read_password(config) == "from file"
     monkeypatch.setenv("BULKHEAD_KEYSTORE_PASSWORD", "from environment")

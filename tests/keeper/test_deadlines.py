@@ -13,7 +13,7 @@ import pytest
 
 from keeper.errors import CycleTimeoutError, RpcUnavailableError
 from keeper.journal import State, read_journal
-from tests.keeper.harness import Shell, World, wait_for
+from tests.keeper.harness import CHAIN_ID, Shell, World, wait_for
 from tests.keeper.proxy import Answer, Proxy, in_front_of
 from tests.keeper.test_recovery import assert_applied_once, latest
 
@@ -81,7 +81,7 @@ def terminate(process: subprocess.Popen[str]) -> str:
 
 def signed(world: World) -> int:
     """Count what the journal holds of signed transactions."""
-    journal = read_journal(f"sqlite:///{world.folder / 'journal.sqlite'}")
+    journal = read_journal(f"sqlite:///{world.folder / 'journal.sqlite'}", CHAIN_ID, world.vault.address)
     intent = journal.latest_intent() if journal else None
     return len(intent.attempts) if intent else 0
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from keeper.errors import JournalBusyError, JournalError
-from keeper.journal import Intent, Journal, State, open_journal, read_journal
+from keeper.errors import JournalBusyError, JournalError, JournalHeldError
+from keeper.journal import Intent, Journal, State, metadata, open_journal, read_journal
 
 VAULT = "0x" + "11" * 20
 
@@ -76,7 +78,7 @@ def test_intent__survives_closing(journal: Journal, url: str) -> None:
 def test_lock__one_keeper_at_a_time(journal: Journal, url: str) -> None:
     with pytest.raises(JournalError, match=r"Another keeper (\(process \d+\) )?holds"):
         open_journal(url, 1, VAULT)
-    looking = read_journal(url)  # looking is allowed
+    looking = read_journal(url, 1, VAULT)  # looking is allowed
     assert looking is not None
     assert looking.count_intents() == {}
     looking.close()
@@ -85,11 +87,92 @@ def test_lock__one_keeper_at_a_time(journal: Journal, url: str) -> None:
 
 
 @pytest.mark.parametrize(("chain", "vault"), [(2, VAULT), (1, "0x" + "22" * 20)])
-def test_bind__another_vault_or_chain__is_refused(journal: Journal, url: str, chain: int, vault: str) -> None:
-    journal.close()
+def test_bind__another_vault_or_chain__is_refused(sqlite: str, chain: int, vault: str) -> None:
+    open_journal(sqlite, 1, VAULT).close()
     with pytest.raises(JournalError, match="belongs to vault"):
-        open_journal(url, chain, vault)
-    open_journal(url, 1, VAULT).close()  # and the refusal freed the lock
+        open_journal(sqlite, chain, vault)
+    open_journal(sqlite, 1, VAULT).close()  # and the refusal freed the lock
+
+
+# --- PostgreSQL: many vaults, and fences -------------------------------------------------------------------------
+
+
+def test_postgresql__many_vaults_in_one_database__know_nothing_of_one_another(postgresql_url: str) -> None:
+    assert read_journal(postgresql_url, 1, VAULT) is None
+    with ExitStack() as opened:
+        journals = []
+        for chain, vault in ((1, VAULT), (2, VAULT), (1, "0x" + "22" * 20)):
+            journals.append(open_journal(postgresql_url, chain, vault))
+            opened.callback(journals[-1].close)
+            plan(journals[-1], nonce=len(journals))
+        assert [journal.latest_intent().nonce for journal in journals] == [1, 2, 3]  # type: ignore[union-attr]
+        with pytest.raises(JournalHeldError):
+            open_journal(postgresql_url, 2, VAULT)
+
+
+def test_postgresql__journal_of_before__stays_where_it_is(postgresql_url: str) -> None:
+    engine = sa.create_engine(postgresql_url)
+    old = Journal(engine, None)
+    metadata.create_all(engine)
+    old.bind(1, VAULT)
+    intent = plan(old)
+    old.close()
+    again = open_journal(postgresql_url, 1, VAULT)
+    assert again.latest_intent() == intent
+    again.close()
+    other = open_journal(postgresql_url, 1, "0x" + "22" * 20)
+    assert other.latest_intent() is None
+    other.close()
+
+
+def kill_sessions_with_locks(url: str) -> None:
+    """End the sessions that hold a keeper's lock, as a fail-over or an administrator does."""
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        ended = connection.execute(
+            sa.text(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database = "
+                "(SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        ).all()
+    engine.dispose()
+    assert ended
+
+
+def test_lock__whose_session_died__is_taken_anew(postgresql_url: str) -> None:
+    first = open_journal(postgresql_url, 1, VAULT)
+    kill_sessions_with_locks(postgresql_url)
+    first.begin_cycle(live=True)
+    with pytest.raises(JournalHeldError):
+        open_journal(postgresql_url, 1, VAULT)
+    first.close()
+
+
+def test_lock__whose_session_died_and_another_has_it__the_first_can_write_nothing(postgresql_url: str) -> None:
+    first = open_journal(postgresql_url, 1, VAULT)
+    intent = plan(first)
+    kill_sessions_with_locks(postgresql_url)
+    second = open_journal(postgresql_url, 1, VAULT)
+    with pytest.raises(JournalHeldError, match="taken the journal over"):
+        first.record_signed(intent, "0xaa", b"\x02", 1, 1)
+    with pytest.raises(JournalHeldError, match="Another keeper holds"):
+        first.begin_cycle(live=True)
+    second.record_signed(intent, "0xbb", b"\x02", 1, 1)
+    second.close()
+    with pytest.raises(JournalHeldError, match="taken the journal over"):
+        first.begin_cycle(live=True)  # the lock is free, but what it remembers is old
+    first.close()
+
+
+def test_lock_file_deleted__the_first_keeper_can_write_nothing(sqlite: str) -> None:
+    first = open_journal(sqlite, 1, VAULT)
+    Path(sqlite.removeprefix("sqlite:///") + ".lock").unlink()
+    second = open_journal(sqlite, 1, VAULT)
+    with pytest.raises(JournalHeldError, match="taken the journal over"):
+        plan(first)
+    plan(second)
+    second.close()
+    first.close()
 
 
 @pytest.mark.parametrize(
@@ -149,5 +232,5 @@ def test_rate_memory__last_one_counts(journal: Journal) -> None:
 
 
 def test_read__no_file_yet__is_none(tmp_path: Path) -> None:
-    assert read_journal(f"sqlite:///{tmp_path / 'none.sqlite'}") is None
+    assert read_journal(f"sqlite:///{tmp_path / 'none.sqlite'}", 1, VAULT) is None
     assert list(tmp_path.iterdir()) == []

@@ -17,11 +17,13 @@ from keeper.errors import (
     ForeignTransactionError,
     InsufficientFundsError,
     JournalError,
+    JournalHeldError,
     RpcUnavailableError,
     WrongKeyError,
 )
 from keeper.journal import Intent, Journal, State
 from tests.keeper.harness import KEEPER, THIEF, WAD, Killed, Shell, World, write_keystore
+from tests.keeper.test_journal import kill_sessions_with_locks
 
 pytestmark = pytest.mark.chain
 
@@ -387,6 +389,26 @@ def test_two_keepers__two_journals__apply_once(world: World, monkeypatch: pytest
         assert keeper.cycle(live=True).outcome == twin.cycle(live=True).outcome == "no-trade"
     finally:
         twin.close()
+
+
+def test_two_keepers__the_first_loses_its_lock_in_mid_cycle__apply_once(
+    world: World, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, real = Keeper(world.config(journal=postgresql_url)), Journal.record_signed
+
+    def taken_over(self: Journal, *arguments: Any) -> Intent:
+        monkeypatch.setattr(Journal, "record_signed", real)
+        kill_sessions_with_locks(postgresql_url)
+        assert world.keeper(journal=postgresql_url).cycle(live=True).outcome == "mined"
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Journal, "record_signed", taken_over)
+    try:
+        with pytest.raises(JournalHeldError, match="taken the journal over"):
+            first.cycle(live=True)
+    finally:
+        first.close()
+    assert_applied_once(world, world.keepers[-1])
 
 
 def _cycled(keeper: Keeper) -> Keeper:
