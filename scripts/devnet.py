@@ -99,19 +99,19 @@ def _finish(devnet: Devnet, url: str, out: Path) -> None:
     others.add_row("Uniswap swap router", devnet.uniswap.router.address)
     if devnet.compound is not None:
         rate = f"{devnet.compound.supply_rate():.2%}"
-        others.add_row(f"Compound V2 market of USDC, {rate}; accrues by block", devnet.compound.market.address)
+        others.add_row(f"Compound V2 of USDC, {rate}", devnet.compound.market.address)
     if devnet.eth_feed is not None:
-        others.add_row("Feed of ETH in dollars, free to set", devnet.eth_feed.address)
+        others.add_row("Feed of ETH, free to set", devnet.eth_feed.address)
     if devnet.defi is not None:
         defi = devnet.defi
         others.add_row("DAI, 18 decimals, free to mint", defi.dai.address)
         others.add_row("USDT, 6 decimals, free to mint", defi.usdt.address)
         for name, pool in defi.pools.items():
-            others.add_row(f"Uniswap pool of USDC and {name.upper()}, 0.01 %", pool.address)
+            others.add_row(f"Uniswap USDC/{name.upper()} 0.01 % pool", pool.address)
         rate = f"{defi.compound_dai.supply_rate():.2%}"
-        others.add_row(f"Compound V2 market of DAI, {rate}; a block is 5 minutes", defi.compound_dai.market.address)
+        others.add_row(f"Compound V2 of DAI, {rate}", defi.compound_dai.market.address)
         others.add_row(f"Aave V3 pool of USDT, {defi.aave_usdt.supply_rate():.2%}", defi.aave_usdt.pool.address)
-        others.add_row("Balancer V2 pool of DAI, USDC and USDT", defi.stable.pool.address)
+        others.add_row("Balancer V2 pool of the three", defi.stable.pool.address)
         others.add_row(f"Yield vault of USDC, over {YIELD_MARKET}", defi.yield_vault.address)
         for name, feed in defi.feeds.items():
             others.add_row(f"Feed of {name.replace('_', ' ')}, free to set", feed.address)
