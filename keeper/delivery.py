@@ -21,6 +21,7 @@ from keeper.snapshot import check_age
 from keeper.watch import Watch
 
 FIRST_POLL, SLOWEST_POLL = 0.02, 2.0
+LIKELY = 8  # attempts at a nonce, of the newest, that are looked for in the pool whatever the node says of it
 NO_OP_SECONDS = 600  # after which a cancellation that is not mined is made anew
 
 log = structlog.get_logger("keeper")
@@ -192,6 +193,7 @@ class Courier:
                 f"A transaction of {intent.sender} is still under way, but the key is that of {self.signer.address}. "
                 "Configure the former keystore until it is settled."
             )
+        outbid = False
         for turn in range(self.replacements + 1):
             if not intent.attempts:
                 intent = self._sign(intent, self.fees(intent.nonce, intent.kind))
@@ -201,13 +203,14 @@ class Courier:
                     return self._take_back(intent, refusal)
                 if turn:
                     try:
-                        intent = self._improve(intent)
+                        intent = self._improve(intent, outbid)
                     except FeeTooHighError as error:
                         log.warning(str(error), intent=intent.id)
                         break
             latest = intent.attempts[-1]
             delivery = deliver(self.rpc, latest.raw)
             log.info("sent", intent=intent.id, transaction=latest.transaction_hash, answer=delivery.name.lower())
+            outbid = delivery is Delivery.OUTBID
             if delivery is Delivery.ACCEPTED:
                 intent = self.journal.record_sent(intent, latest.transaction_hash)
                 intent = self._wait(intent)
@@ -260,8 +263,7 @@ class Courier:
         market, pending = self.fee_rules.market(self.rpc), self._pending(nonce)
         if pending is not None:
             return self.fee_rules.replacement(Fees(pending.max_fee, pending.tip), market, last=kind is Kind.NO_OP)
-        beyond = self.rpc.pending_nonce(self.signer.address) > nonce
-        if beyond and self.rpc.nonce(self.signer.address) <= nonce:
+        if self._pool_has(nonce) and self.rpc.nonce(self.signer.address) <= nonce:
             raise ForeignTransactionError(
                 f"A transaction that the journal does not know is pending at nonce {nonce} of {self.signer.address}. "
                 "It is not outbid; nothing is sent until it is mined or dropped. If it is not yours, change the "
@@ -271,10 +273,15 @@ class Courier:
 
     def _pending(self, nonce: int) -> Attempt | None:
         """Return the last transaction signed for a nonce that the node still has: what is forgotten binds nobody."""
-        for attempt in self.journal.attempts_at(self.signer.address, nonce):
+        for count, attempt in enumerate(self.journal.attempts_at(self.signer.address, nonce)):
+            if count == LIKELY and not self._pool_has(nonce):
+                return None
             if self.rpc.knows(attempt.transaction_hash):
                 return attempt
         return None
+
+    def _pool_has(self, nonce: int) -> bool:
+        return self.rpc.pending_nonce(self.signer.address) > nonce
 
     def _refusal(self, intent: Intent) -> str | None:
         """Return why the vault would refuse the intent now: what would revert is neither sent again nor raised."""
@@ -295,13 +302,18 @@ class Courier:
             self.clear(intent)
         return intent
 
-    def _improve(self, intent: Intent) -> Intent:
-        """Sign a better offer; where the node has forgotten a last one that is good enough, that is sent again."""
-        latest = intent.attempts[-1]
-        fees = self.fees(intent.nonce, intent.kind)
-        forgotten = self._pending(intent.nonce) is None
-        if forgotten and self.fee_rules.market(self.rpc).takes(Fees(latest.max_fee, latest.tip)):
-            return intent
+    def _improve(self, intent: Intent, outbid: bool) -> Intent:
+        """Sign a better offer; where the node has forgotten a last one that is good enough, that is sent again.
+
+        A node that calls an offer too low, and knows nothing at its nonce, hides what it has in its pool.
+        """
+        fees, last = self.fees(intent.nonce, intent.kind), intent.attempts[-1]
+        if self._pending(intent.nonce) is None:
+            market, offered = self.fee_rules.market(self.rpc), Fees(last.max_fee, last.tip)
+            if outbid:
+                fees = self.fee_rules.replacement(offered, market, last=intent.kind is Kind.NO_OP)
+            elif market.takes(offered):
+                return intent
         return self._sign(intent, fees)
 
     def _sign(self, intent: Intent, fees: Fees) -> Intent:

@@ -12,6 +12,7 @@ import structlog
 from scripts.protocols.anvil import Anvil, connect
 from tests.keeper import postgres
 from tests.keeper.harness import KEEPER, PASSWORD, Killed, Shell, World, deploy_world, write_keystore, write_secret
+from tests.keeper.proxy import Proxy, in_front_of
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,12 @@ def world(deployed: World, tmp_path: Path) -> Iterator[World]:
     deployed.rpc("anvil_dropAllTransactions")
     deployed.rpc("evm_setAutomine", True)
     deployed.rpc("evm_revert", snapshot)
+
+
+@pytest.fixture
+def proxy(world: World) -> Iterator[Proxy]:
+    with in_front_of(world.url) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

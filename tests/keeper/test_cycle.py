@@ -30,7 +30,7 @@ from keeper.errors import (
 )
 from keeper.journal import State
 from tests.keeper.harness import KEEPER, THIEF, UNIT, WAD, World, write_keystore
-from tests.keeper.proxy import Answer, in_front_of
+from tests.keeper.proxy import Answer, Proxy
 
 pytestmark = pytest.mark.chain
 
@@ -261,14 +261,13 @@ def test_fee_above_the_ceiling__waits(world: World) -> None:
     assert world.nonce() == 0
 
 
-def test_tips__count_in_the_price_of_gas(world: World) -> None:
+def test_tips__count_in_the_price_of_gas(world: World, proxy: Proxy) -> None:
     def with_tips(question: dict[str, Any], ask: Callable[[], Answer]) -> Answer:
         answer = ask()
         return {"result": {**answer["result"], "reward": [[hex(10**6 * GWEI)]] * 10}}
 
-    with in_front_of(world.url) as proxy:
-        proxy.rules["eth_feeHistory"] = with_tips
-        result = world.keeper(rpc_url=proxy.url).cycle()
+    proxy.rules["eth_feeHistory"] = with_tips
+    result = world.keeper(rpc_url=proxy.url).cycle()
     assert result.outcome == "no-trade"
     assert "gas" in result.reason
 

@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
@@ -14,18 +14,12 @@ import pytest
 from keeper.errors import CycleTimeoutError, RpcUnavailableError
 from keeper.journal import State, read_journal
 from tests.keeper.harness import CHAIN_ID, Shell, World, wait_for
-from tests.keeper.proxy import Answer, Proxy, in_front_of
+from tests.keeper.proxy import Answer, Proxy
 from tests.keeper.test_recovery import assert_applied_once, latest
 
 pytestmark = pytest.mark.chain
 
 PATIENCE = 6.0  # seconds for what takes one when the machine is idle
-
-
-@pytest.fixture
-def proxy(world: World) -> Iterator[Proxy]:
-    with in_front_of(world.url) as made:
-        yield made
 
 
 def test_trickle__a_byte_at_a_time__holds_no_request_beyond_its_timeout(world: World, proxy: Proxy) -> None:

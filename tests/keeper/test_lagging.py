@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,18 +10,12 @@ import pytest
 from keeper.errors import StaleBlockError
 from keeper.journal import State
 from tests.keeper.harness import World
-from tests.keeper.proxy import Answer, Proxy, in_front_of
+from tests.keeper.proxy import Answer, Proxy
 from tests.keeper.test_recovery import assert_applied_once, latest
 
 pytestmark = pytest.mark.chain
 
 HOURS = 7200
-
-
-@pytest.fixture
-def proxy(world: World) -> Iterator[Proxy]:
-    with in_front_of(world.url) as made:
-        yield made
 
 
 def lag(world: World, proxy: Proxy) -> None:

@@ -14,17 +14,11 @@ from keeper.chain.abi import selector
 from keeper.cycle import CONFIRMATIONS, CycleResult, repeat
 from keeper.errors import WrongChainError
 from tests.keeper.harness import Shell, World, stop, wait_for
-from tests.keeper.proxy import Answer, Proxy, in_front_of
+from tests.keeper.proxy import Answer, Proxy
 
 pytestmark = pytest.mark.chain
 
 NOTHING: Answer = {"result": "0x"}
-
-
-@pytest.fixture
-def proxy(world: World) -> Iterator[Proxy]:
-    with in_front_of(world.url) as made:
-        yield made
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,20 +14,14 @@ from keeper.chain.transaction import GWEI, TIP_GROWTH
 from keeper.cycle import Keeper
 from keeper.errors import ForeignTransactionError
 from keeper.journal import Attempt, Kind
-from tests.keeper.harness import CHAIN_ID, KEEPER, THIEF, World
-from tests.keeper.proxy import Answer, Proxy, in_front_of
-from tests.keeper.test_recovery import assert_applied_once, latest
+from tests.keeper.harness import CHAIN_ID, KEEPER, THIEF, Killed, World
+from tests.keeper.proxy import Answer, Proxy
+from tests.keeper.test_recovery import CRASHES, assert_applied_once, latest
 
 pytestmark = pytest.mark.chain
 
 CEILING = 4.6  # gwei; 4.0 for a trade
 LIMITS = {"max_fee_gwei": CEILING, "receipt_timeout_seconds": 0.05}
-
-
-@pytest.fixture
-def proxy(world: World) -> Iterator[Proxy]:
-    with in_front_of(world.url) as made:
-        yield made
 
 
 def swallow(question: dict[str, Any], _ask: object) -> Answer:
@@ -167,6 +161,46 @@ def test_halted__while_it_is_under_way__is_taken_back_and_not_raised(world: Worl
     assert attempts(keeper)[1:] == before.attempts[::-1]
     assert latest(keeper).kind is Kind.NO_OP
     assert world.w3.eth.get_transaction_receipt(latest(keeper).transaction_hash)["gasUsed"] == 21_000
+
+
+def test_pool_that_hides_what_it_has__is_outbid_within_the_bounds(world: World, proxy: Proxy) -> None:
+    world.stop_mining()
+    world.keeper(**LIMITS).cycle(live=True)
+    proxy.rules["eth_getTransactionByHash"] = lambda _question, _ask: {"result": None}
+    proxy.rules["eth_getTransactionCount"] = lambda question, ask: (
+        {"result": "0x0"} if question["params"][1] == "pending" else ask()
+    )
+    limits = {"max_fee_gwei": 20.0, "journal": str(world.folder / "new.sqlite")}
+    keeper = world.keeper(rpc_url=proxy.url, **LIMITS | limits)
+    assert keeper.cycle(live=True).outcome == "pending"
+    assert 1 < len(attempts(keeper)) <= 4
+    world.mine()
+    keeper.cycle(live=True)
+    assert_applied_once(world, keeper)
+
+
+@pytest.mark.parametrize(("owner", "method", "before"), CRASHES[1:])
+def test_crash__in_a_cancellation__applies_exactly_once(
+    world: World, crash: Callable[..., None], owner: type, method: str, before: bool
+) -> None:
+    world.stop_mining()
+    world.keeper(**LIMITS).cycle(live=True)
+    expired = latest(world.keepers[-1])
+    expire(world)
+    with pytest.MonkeyPatch.context() as patch:
+        crash(patch, owner, method, before=before)
+        with pytest.raises(Killed):
+            world.keeper(sleep=world.mine, **LIMITS).cycle(live=True)
+    if before and world.nonce() == 0:  # the expired one is mined all the same
+        world.rpc("anvil_dropAllTransactions")
+        world.w3.eth.send_raw_transaction(expired.attempts[-1].raw)
+        world.mine()
+        assert world.nonce() == 1
+    keeper = world.keeper(sleep=world.mine, **LIMITS)
+    keeper.cycle(live=True)
+    assert len(world.rebalances()) == 1
+    assert (world.epoch, world.nonce()) == (1, 2)
+    assert keeper.cycle(live=True).outcome == "no-trade"
 
 
 def test_never_mined__tips_grow_within_a_bound(world: World) -> None:
