@@ -49,6 +49,8 @@ def mine_together(
 ) -> list[TxReceipt]:
     """Mine one block with these orders in their order, and return their receipts.
 
+    For a node that mines at once, as it does again afterwards: what else is pending is dropped.
+
     Parameters
     ----------
     timestamp
