@@ -11,8 +11,8 @@ PYTEST := $(BIN)/pytest -q -p no:ape_test
 ## -- What most people want ---------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: compile ## Run the whole path on a local chain: devnet, training, 90 days of keeper, the bad day [DATA= START= DAYS= SEED= PORT=]
-	@$(BIN)/python -m scripts.demo $(if $(DATA),--data "$(DATA)") $(if $(START),--start $(START)) $(if $(DAYS),--days $(DAYS)) $(if $(SEED),--seed $(SEED)) $(if $(PORT),--port $(PORT)) $(ARGS)
+demo: compile ## Run the whole path on a local chain: devnet, training, keeper, the bad day [PRESET=lending DATA= START= DAYS= STEPS= SEED= PORT=]
+	@$(BIN)/python -m scripts.demo $(if $(PRESET),--preset $(PRESET)) $(if $(STEPS),--steps $(STEPS)) $(if $(DATA),--data "$(DATA)") $(if $(START),--start $(START)) $(if $(DAYS),--days $(DAYS)) $(if $(SEED),--seed $(SEED)) $(if $(PORT),--port $(PORT)) $(ARGS)
 
 .PHONY: test
 test: setup test-contracts test-python test-wheel test-ape test-fork test-e2e ## Run all tests

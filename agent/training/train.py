@@ -7,6 +7,7 @@ kept. At the end it is compared with the baselines on a third set of markets. Th
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,9 +144,10 @@ def train(
     if checkpoints is not None and checkpoints.resume:
         so_far = load_checkpoint(checkpoints.folder, key, model, rng)
     else:
-        so_far = Progress()
+        began = time.monotonic()
         if preset.warm_start is not None:
             imitate(model, env.engine, preset.warm_start)
+        so_far = Progress(elapsed=time.monotonic() - began)
     score_bank = source.sample(np.random.default_rng(score_seed), look.paths, config.path_rows)
     watch = Watch(
         preset,

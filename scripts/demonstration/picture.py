@@ -1,4 +1,4 @@
-"""The picture of a replay: rates, weights, growth against the baselines, and drawdown against the limit."""
+"""The picture of a replay: rates or prices, weights, growth against the rules, and drawdown against the limit."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,10 +12,11 @@ from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from scripts.demonstration.replay import Day
+from scripts.demonstration.replay import Step
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; idle and reference lines are grey.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+SHORT = 3.0  # days, up to which hours are told
 GREY, INK, DANGER = "#B8BDC4", "#22262B", "#B3261E"
 
 
@@ -23,21 +24,24 @@ def draw(
     path: Path,
     title: str,
     names: Sequence[str],
-    days: Sequence[Day],
+    steps: Sequence[Step],
     caps: Sequence[float],
     growth: Mapping[str, NDArray[np.float64]],
     max_drawdown: float,
     stress: tuple[int, float] | None,
+    by_price: bool,
 ) -> None:
     """Write the picture as PNG.
 
     Parameters
     ----------
     growth
-        Net worth relative to the first day for the policy and each baseline, each of shape `(len(days),)`; the first is
+        Net worth relative to the first step for the policy and each rule, each of shape `(len(steps),)`; the first is
         drawn as the main line.
     stress
         Timestamp and drawdown (fraction) of the bad day, or None when it has not happened.
+    by_price
+        Whether the venues' share prices tell more than their rates, and are drawn instead.
     """
     style: dict[Any, Any] = {
         "font.family": "DejaVu Sans",
@@ -56,14 +60,15 @@ def draw(
     with mpl.rc_context(style):
         figure = Figure(figsize=(10, 11), dpi=150, layout="constrained")
         axes = figure.subplots(4, 1, sharex=True, height_ratios=(2.4, 3, 2.4, 2))
-        when = date2num([datetime.fromtimestamp(day.timestamp, UTC) for day in days])
+        when = date2num([datetime.fromtimestamp(step.timestamp, UTC) for step in steps])
         figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, ha="left")
-        _rates(axes[0], when, names, days)
-        _weights(axes[1], when, names, days, caps)
+        (_prices if by_price else _rates)(axes[0], when, names, steps)
+        _weights(axes[1], when, names, steps, caps)
         _growth(axes[2], when, growth)
-        _drawdown(axes[3], when, days, max_drawdown, stress)
+        _drawdown(axes[3], when, steps, max_drawdown, stress)
         axes[3].xaxis.set_major_locator(AutoDateLocator(interval_multiples=False, maxticks=9))
-        axes[3].xaxis.set_major_formatter(DateFormatter("%-d %b %Y"))
+        long = when[-1] - when[0] > SHORT
+        axes[3].xaxis.set_major_formatter(DateFormatter("%-d %b %Y" if long else "%-d %b, %H:%M"))
         for axis in axes:
             axis.margins(x=0.01)
         figure.savefig(path)
@@ -93,8 +98,8 @@ def _label_ends(axis: Axes, x: float, ends: Sequence[tuple[float, str, str]]) ->
         last = at
 
 
-def _rates(axis: Axes, when: NDArray[np.float64], names: Sequence[str], days: Sequence[Day]) -> None:
-    rates = 100 * np.array([day.rates for day in days])
+def _rates(axis: Axes, when: NDArray[np.float64], names: Sequence[str], steps: Sequence[Step]) -> None:
+    rates = 100 * np.array([step.rates for step in steps])
     for i, name in enumerate(names):
         axis.plot(when, rates[:, i], color=COLOURS[i], lw=1.6, label=name)
     axis.set_ylim(bottom=0)
@@ -103,14 +108,24 @@ def _rates(axis: Axes, when: NDArray[np.float64], names: Sequence[str], days: Se
     _label_ends(axis, when[-1], [(rates[-1, i], name, COLOURS[i]) for i, name in enumerate(names)])
 
 
+def _prices(axis: Axes, when: NDArray[np.float64], names: Sequence[str], steps: Sequence[Step]) -> None:
+    prices = np.array([[p / q for p, q in zip(step.prices, steps[0].prices, strict=True)] for step in steps])
+    gains = 100 * (prices - 1)
+    for i in range(len(names)):
+        axis.plot(when, gains[:, i], color=COLOURS[i], lw=1.6)
+    axis.set_ylabel("% since the start")
+    _heading(axis, "Worth of a share of each venue, on chain")
+    _label_ends(axis, when[-1], [(gains[-1, i], name, COLOURS[i]) for i, name in enumerate(names)])
+
+
 def _weights(
-    axis: Axes, when: NDArray[np.float64], names: Sequence[str], days: Sequence[Day], caps: Sequence[float]
+    axis: Axes, when: NDArray[np.float64], names: Sequence[str], steps: Sequence[Step], caps: Sequence[float]
 ) -> None:
-    weights = 100 * np.array([day.weights for day in days])
+    weights = 100 * np.array([step.weights for step in steps])
     layers = [*weights.T, 100 - weights.sum(axis=1)]
     colours = [*COLOURS[: len(names)], GREY]
     axis.stackplot(when, layers, colors=colours, alpha=0.9, step="post", labels=[*names, "idle"])
-    mined = [t for t, day in zip(when, days, strict=True) if day.mined]
+    mined = [t for t, step in zip(when, steps, strict=True) if step.mined]
     axis.plot(mined, np.full(len(mined), -3.0), "|", color=INK, ms=5, clip_on=False)
     axis.set_ylim(-5, 100)
     axis.set_ylabel("% of NAV")
@@ -133,10 +148,10 @@ def _growth(axis: Axes, when: NDArray[np.float64], growth: Mapping[str, NDArray[
 
 
 def _drawdown(
-    axis: Axes, when: NDArray[np.float64], days: Sequence[Day], max_drawdown: float, stress: tuple[int, float] | None
+    axis: Axes, when: NDArray[np.float64], steps: Sequence[Step], max_drawdown: float, stress: tuple[int, float] | None
 ) -> None:
     x = list(when)
-    y = [-100 * day.drawdown for day in days]
+    y = [-100 * step.drawdown for step in steps]
     if stress is not None:
         x.append(date2num(datetime.fromtimestamp(stress[0], UTC)))
         y.append(-100 * stress[1])

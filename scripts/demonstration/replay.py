@@ -1,8 +1,8 @@
-"""The replay: outside borrowers move the rates along a series, and the keeper wakes once a day.
+"""The replay: outsiders bring the chain to the rows of a series, and the keeper wakes at each.
 
-A day, in order: the keeper wakes and sees the rates of today; it decides, and its transaction is mined; then the
-borrowers move the rates to tomorrow's, and a day passes at those. So the keeper earns rates that it had not seen when
-it decided. Every day is on disk before the next begins, so that nothing is lost when a run ends early.
+A step, in order: the keeper wakes and sees the row; it decides, and its transaction is mined; then the outsiders move
+the chain to the next row, and time passes. So the keeper earns what it had not seen when it decided. Every step is on
+disk before the next begins, so that nothing is lost when a run ends early.
 """
 
 import csv
@@ -15,28 +15,44 @@ import numpy as np
 from hexbytes import HexBytes
 from numpy.typing import NDArray
 from web3.logs import DISCARD
+from web3.types import TxReceipt
 
-from agent.units import DAY, WAD
-from keeper.conversion import HOLD
+from agent.units import WAD
+from keeper.conversion import HOLD, leg_costs
 from keeper.cycle import CycleResult, Keeper
 from keeper.snapshot import Snapshot
+from scripts.demonstration.preset import World
+from scripts.demonstration.series import Series
 from scripts.demonstration.stage import Stage
+from scripts.demonstration.walls import named, wall_of
 from scripts.protocols.anvil import number_before
-from scripts.protocols.borrower import follow_supply_rate
 
 PRICED_SHARES = 10**27  # as the lens does
+FLOOR = "under the drawdown floor"
 
 
 @dataclass(frozen=True)
-class Day:
-    """One day of the replay, read from the chain right after the keeper's cycle.
+class Step:
+    """One step of the replay, read from the chain right after the keeper's cycle.
 
-    Money is in base units, ratios are WAD where they are `int` and fractions where they are `float`. `rates` (APR) are
-    what the keeper saw when it woke, that is what was earned since the day before. `prices` are the strategies' share
-    prices (`convertToAssets(1e27)`) at which the day's rebalance was made, `sent` its weights (None where none was).
+    Money is in base units, ratios are WAD where they are `int` and fractions where they are `float`. `prices` are the
+    strategies' share prices (`convertToAssets(1e27)`) at which the step's rebalance was made, `sent` its weights (None
+    where none was), `nav_before` what the vault counted before it. Entries named `_costs` are what a unit that it moved
+    lost, as a share, and `haircuts` by how much NAV counts a position under its worth.
+
+    Attributes
+    ----------
+    target_rates, rates
+        APR of the series, and those that the keeper saw when it woke: the strategies' own, or what it was told.
+    cash
+        What each strategy could have paid out when the keeper woke; none where nobody tells.
+    native_price
+        Asset units per native coin.
+    failed, refused
+        A transaction that was lost or reverted, or a refusal that no wall explains; and the wall that refused, if any.
     """
 
-    day: int
+    step: int
     timestamp: int
     block: int
     reason: str
@@ -44,21 +60,30 @@ class Day:
     rates: tuple[float, ...]
     prices: tuple[int, ...]
     nav: int
+    nav_before: int
     idle: int
     assets: tuple[int, ...]
+    cash: tuple[int | None, ...]
     share_price: int
     high_water_mark: int
     drawdown_floor: int
     sent: tuple[int, ...] | None
+    entry_costs: tuple[float, ...]
+    exit_costs: tuple[float, ...]
+    haircuts: tuple[float, ...]
+    loss_budget_used: float
     gas_used: int
     gas_price: int
+    base_fee: int
+    native_price: float
     failed: bool
+    refused: str
     cap_violations: int
     cap_hits: int
 
     @property
     def mined(self) -> bool:
-        """Whether a rebalance was mined on this day."""
+        """Whether a rebalance was mined in this step."""
         return self.sent is not None
 
     @property
@@ -73,11 +98,12 @@ class Day:
 
 
 class Diary:
-    """Appends days to a CSV file and keeps them."""
+    """Appends steps to a CSV file and keeps them."""
 
-    def __init__(self, path: Path, names: Sequence[str]) -> None:
+    def __init__(self, path: Path, names: Sequence[str], unit: str) -> None:
         self.names = tuple(names)
-        self.days: list[Day] = []
+        self.steps: list[Step] = []
+        self._unit = unit
         self._file = path.open("w", newline="")
         self._writer = csv.writer(self._file)
 
@@ -87,104 +113,104 @@ class Diary:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add(self, day: Day) -> None:
-        """Keep one day; it is on disk when this returns."""
+    def add(self, step: Step) -> None:
+        """Keep one step; it is on disk when this returns."""
         row: dict[str, object] = {}
-        for key, value in asdict(day).items():
+        for key, value in asdict(step).items():
             if isinstance(value, tuple) or key == "sent":
                 each = (
                     ("",) * len(self.names) if value is None else ["HOLD" if part == HOLD else part for part in value]
                 )
                 row.update({f"{key}_{name}": part for name, part in zip(self.names, each, strict=True)})
             else:
-                row[key] = value
-        if not self.days:
+                row[self._unit if key == "step" else key] = value
+        if not self.steps:
             self._writer.writerow(row.keys())
         self._writer.writerow(row.values())
         self._file.flush()
-        self.days.append(day)
-
-
-@dataclass(frozen=True)
-class Replay:
-    """The largest relative error of a rate, and the number of rates that could not be reached."""
-
-    tracking_error: float
-    clamped: int
+        self.steps.append(step)
 
 
 def play(
-    stage: Stage,
-    keeper: Keeper,
-    rates: NDArray[np.float64],
-    start: int,
-    diary: Diary,
-    step: Callable[[Day], None],
-) -> Replay:
-    """Let the keeper live through `len(rates) - 1` days; the last row of the series only closes the books.
+    stage: Stage, keeper: Keeper, world: World, series: Series, diary: Diary, tell: Callable[[Step], None]
+) -> None:
+    """Let the keeper live through the series; its last row only closes the books.
 
     Parameters
     ----------
-    rates
-        `(days + 1, n)` supply rates to follow, APR.
-    start
-        Timestamp of the first wake.
+    world
+        Stands at the first row.
     diary
-        Gets every day as soon as it is over.
-    step
-        Called after each day.
+        Gets every step as soon as it is over.
+    tell
+        Called after each step.
     """
-    errors: list[float] = []
-    clamped = 0
-    for index, row in enumerate(rates):
-        stage.wake(start + index * DAY)
-        closing = index == len(rates) - 1
+    times = series.path.timestamps
+    for index in range(len(times)):
+        closing = index == len(times) - 1
         seen = stage.snapshot()
         result = None if closing else keeper.cycle(live=True)
-        day = _read(stage, index, row, seen, result)
-        diary.add(day)
-        step(day)
-        if closing:
-            break
-        for market, target in zip(stage.markets, rates[index + 1], strict=True):
-            move = follow_supply_rate(market, float(target), clamp=True)
-            clamped += move.clamped
-            if not move.clamped:
-                errors.append(move.relative_error)
-    return Replay(max(errors, default=0.0), clamped)
+        step = _read(stage, world, index, series.path.rates[0, index], seen, result)
+        diary.add(step)
+        tell(step)
+        if not closing:
+            world.move(index + 1, int(times[index + 1]))
 
 
-def align(stage: Stage, rates: Sequence[float]) -> None:
-    """Bring the markets to the rates of the first day."""
-    for market, target in zip(stage.markets, rates, strict=True):
-        follow_supply_rate(market, float(target), clamp=True)
-
-
-def _read(stage: Stage, index: int, targets: NDArray[np.float64], seen: Snapshot, result: CycleResult | None) -> Day:
+def _read(
+    stage: Stage,
+    world: World,
+    index: int,
+    targets: NDArray[np.float64],
+    seen: Snapshot,
+    result: CycleResult | None,
+) -> Step:
     """Read the books at the newest block, the rebalance's where there was one; the rates are those that were `seen`."""
     snapshot = stage.snapshot()
-    event = _event(stage, result)
-    return Day(
-        day=index,
+    receipt = _receipt(stage, result)
+    event = None if receipt is None else _rebalanced(stage, receipt)
+    prices = _prices(stage, snapshot, traded=event is not None)
+    haircuts = leg_costs(snapshot, {})["haircut"]
+    entry, leave = _costs(stage, receipt, prices, haircuts)
+    refused = "" if result is None else _wall(result)
+    told = zip(seen.strategies, world.rates(index), strict=True)
+    return Step(
+        step=index,
         timestamp=snapshot.block.timestamp,
         block=snapshot.block.number,
-        reason="the last day: the books are closed" if result is None else f"{result.outcome}: {result.reason}",
+        reason="the last row: the books are closed" if result is None else f"{result.outcome}: {named(result.reason)}",
         target_rates=tuple(float(rate) for rate in targets),
-        rates=tuple(item.supply_rate / WAD for item in seen.strategies),
-        prices=_prices(stage, snapshot, traded=event is not None),
+        rates=tuple(item.supply_rate / WAD if item.has_rate else rate for item, rate in told),
+        prices=prices,
         nav=snapshot.nav,
+        nav_before=snapshot.nav if event is None else event["navBefore"],
         idle=snapshot.idle,
         assets=tuple(item.assets for item in snapshot.strategies),
+        cash=tuple(item.cash if item.has_cash else None for item in seen.strategies),
         share_price=snapshot.share_price,
         high_water_mark=snapshot.high_water_mark,
         drawdown_floor=snapshot.drawdown_floor,
         sent=None if event is None else tuple(event["weights"]),
+        entry_costs=entry,
+        exit_costs=leave,
+        haircuts=tuple(float(haircut) for haircut in haircuts),
+        loss_budget_used=0.0 if event is None else max(0.0, (seen.loss_budget - snapshot.loss_budget) / WAD),
         gas_used=0 if result is None else result.gas_used or 0,
         gas_price=0 if result is None else result.gas_price or 0,
-        failed=result is not None and not result.succeeded,
+        base_fee=seen.block.base_fee,
+        native_price=world.native_price(index),
+        failed=result is not None and not result.succeeded and not refused,
+        refused=refused,
         cap_violations=0 if event is None else _violations(seen, snapshot, event),
         cap_hits=0 if result is None else sum(result.at_cap or ()),
     )
+
+
+def _wall(result: CycleResult) -> str:
+    """Return which wall refused: `liquidity`, `price` or `drawdown`; nothing where none did."""
+    if result.outcome != "refused":
+        return ""
+    return "drawdown" if FLOOR in result.reason else wall_of(named(result.reason))
 
 
 def _prices(stage: Stage, snapshot: Snapshot, traded: bool) -> tuple[int, ...]:
@@ -196,13 +222,39 @@ def _prices(stage: Stage, snapshot: Snapshot, traded: bool) -> tuple[int, ...]:
     )
 
 
-def _event(stage: Stage, result: CycleResult | None) -> dict[str, Any] | None:
-    """Return the arguments of the `Rebalanced` event, None where nothing was mined."""
+def _receipt(stage: Stage, result: CycleResult | None) -> TxReceipt | None:
+    """Return the receipt of the rebalance, None where nothing was mined."""
     if result is None or result.outcome != "mined" or result.transaction_hash is None:
         return None
-    receipt = stage.w3.eth.get_transaction_receipt(HexBytes(result.transaction_hash))
+    return stage.w3.eth.get_transaction_receipt(HexBytes(result.transaction_hash))
+
+
+def _rebalanced(stage: Stage, receipt: TxReceipt) -> dict[str, Any]:
+    """Return the arguments of the `Rebalanced` event."""
     (event,) = stage.vault.events.Rebalanced().process_receipt(receipt, errors=DISCARD)
     return dict(event["args"])
+
+
+def _costs(
+    stage: Stage, receipt: TxReceipt | None, prices: Sequence[int], haircuts: Sequence[float] | NDArray[np.float64]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return what entering and leaving each strategy cost, against the worth of its shares before.
+
+    A strategy without a haircut costs nothing but rounding.
+    """
+    entry, leave = [0.0] * len(prices), [0.0] * len(prices)
+    for index, contract in enumerate(stage.deployment.strategies):
+        if receipt is None or haircuts[index] == 0.0:
+            continue
+        for event in contract.events.Deposit().process_receipt(receipt, errors=DISCARD):
+            if event["address"] == contract.address:
+                worth = event["args"]["shares"] * prices[index] / PRICED_SHARES
+                entry[index] = 1.0 - worth / event["args"]["assets"]
+        for event in contract.events.Withdraw().process_receipt(receipt, errors=DISCARD):
+            if event["address"] == contract.address:
+                worth = event["args"]["shares"] * prices[index] / PRICED_SHARES
+                leave[index] = 1.0 - event["args"]["assets"] / worth
+    return tuple(entry), tuple(leave)
 
 
 def _violations(before: Snapshot, after: Snapshot, event: dict[str, Any]) -> int:

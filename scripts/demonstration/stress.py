@@ -1,30 +1,46 @@
-"""The bad day: a strategy is robbed, a stranger trips the kill-switch, and everybody leaves."""
+"""The bad day: after a disaster a stranger trips the kill-switch, and everybody leaves."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from hexbytes import HexBytes
+from web3.contract import Contract
 
-from agent.units import DAY, WAD
-from keeper.chain.rpc import CallRevertedError, Rpc
-from keeper.chain.signer import open_keystore
-from keeper.chain.transaction import GWEI, FeeRules, build, deliver
+from agent.units import DAY
 from keeper.conversion import HOLD
 from keeper.cycle import Keeper
-from keeper.decide import Rebalance
-from scripts.demonstration.stage import DEPOSITS, Stage
-from scripts.protocols.anvil import rpc
+from scripts.demonstration import walls
+from scripts.demonstration.stage import Stage
+from scripts.errors import TransactionFailedError
+from scripts.protocols.anvil import mine_at, rpc
+from scripts.protocols.artifacts import load_contract
 from scripts.protocols.chain import Unlocked
+from scripts.protocols.devnet import Devnet
 
-SEVERITY = 1.5  # the loss, in units of the drawdown limit
 ALL = 2**256 - 1
-_GAS = 2_000_000
+BASE_FEE = 10**9
+
+
+@dataclass(frozen=True)
+class Disaster:
+    """What went wrong.
+
+    Attributes
+    ----------
+    lines
+        What happened, in words, and what keeper and vault made of it.
+    refusals
+        Errors with which the vault refused a thief of the keeper's key meanwhile.
+    """
+
+    lines: tuple[str, ...]
+    refusals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class BadDay:
     """The events of the bad day; money in base units.
 
-    Parameters
+    Attributes
     ----------
     drawdown
         Fall of the share price under the high-water mark after the loss, as a fraction.
@@ -33,13 +49,15 @@ class BadDay:
     refused
         So did the keeper itself; `refusal` is its reason.
     unwound
-        Share of NAV that was idle after a stranger had unwound every strategy.
+        Share of NAV that was idle after a stranger had unwound every strategy that let him.
+    stuck
+        Strategies that could not be unwound within what that may lose, and why; they were handed out in kind.
     repaid
-        Sum of all withdrawals over what the loss had left.
+        Sum of all that was paid out over what the loss had left; strategy shares count as what leaving them pays.
     """
 
     timestamp: int
-    strategy: str
+    disaster: Disaster
     nav_before: int
     nav_after: int
     drawdown: float
@@ -49,35 +67,40 @@ class BadDay:
     refused: bool
     refusal: str
     unwound: float
+    stuck: dict[str, str]
     repaid: float
 
     @property
     def loss(self) -> int:
-        """Base units stolen from the depositors."""
+        """Base units lost by the depositors."""
         return self.nav_before - self.nav_after
 
 
-def happen(stage: Stage, keeper: Keeper) -> BadDay:
-    """Let the bad day happen, a day after the replay's last."""
+def happen(stage: Stage, keeper: Keeper, strike: Callable[[Stage, Keeper], Disaster]) -> BadDay:
+    """Let the bad day happen, a day after the replay's last step."""
     vault, chain = stage.vault.functions, stage.devnet.chain
     stranger = stage.devnet.sender("stranger")
-    stage.wake(int(stage.now()) + DAY)
+    mine_at(stage.w3, int(stage.now()) + DAY, BASE_FEE)
     before = stage.snapshot()
 
-    strategy = _rob_the_largest(stage)
+    disaster = strike(stage, keeper)
     after = stage.snapshot()
-    chain.send(vault.trip(), sender=stranger)
-    tripped = bool(vault.halted().call())
-    reverted, revert = _send_rebalance(stage)
+    tripped = _trip(stage)
+    reverted, revert = walls.send(stage, (HOLD,) * len(stage.names))
     result = keeper.cycle(live=True)
 
-    for entry in stage.snapshot().strategies:
-        if entry.shares:
-            chain.send(vault.unwind(entry.target, ALL), sender=stranger)
+    stuck = {}
+    if tripped:
+        for name, entry in zip(stage.names, stage.snapshot().strategies, strict=True):
+            if entry.shares:
+                try:
+                    chain.send(vault.unwind(entry.target, ALL), sender=stranger)
+                except TransactionFailedError as error:
+                    stuck[name] = str(error)
     unwound = stage.snapshot()
     return BadDay(
-        timestamp=before.block.timestamp,
-        strategy=strategy,
+        timestamp=after.block.timestamp,
+        disaster=disaster,
         nav_before=before.nav,
         nav_after=after.nav,
         drawdown=after.drawdown,
@@ -87,61 +110,52 @@ def happen(stage: Stage, keeper: Keeper) -> BadDay:
         refused=result.outcome == "refused",
         refusal=result.reason,
         unwound=unwound.idle / unwound.nav,
+        stuck=stuck,
         repaid=_everybody_leaves(stage) / unwound.nav,
     )
 
 
-def _rob_the_largest(stage: Stage) -> str:
-    """Take aTokens out of the largest position, as an exploit of its contract would: Aave's code moves them."""
-    snapshot = stage.snapshot()
-    index = max(range(len(stage.names)), key=lambda i: snapshot.strategies[i].assets)
-    wanted = int(SEVERITY * snapshot.limits.max_drawdown * snapshot.nav) // WAD
-    loot = min(wanted, snapshot.strategies[index].assets)
-    victim = stage.deployment.strategies[index].address
-    rpc(stage.w3, "anvil_impersonateAccount", victim)
-    rpc(stage.w3, "anvil_setBalance", victim, hex(10**18))
-    thief = stage.devnet.accounts["market_maker"]
-    transfer = stage.markets[index].a_token.functions.transfer(thief, loot)
-    stage.devnet.chain.send(transfer, sender=Unlocked(stage.w3, victim))
-    rpc(stage.w3, "anvil_stopImpersonatingAccount", victim)
-    return stage.names[index]
+def steal(devnet: Devnet, token: Contract, victim: str, amount: int) -> None:
+    """Take base units of a token out of a contract, as an exploit of it would: the token's own code moves them."""
+    rpc(devnet.w3, "anvil_impersonateAccount", victim)
+    rpc(devnet.w3, "anvil_setBalance", victim, hex(10**18))
+    transfer = token.functions.transfer(devnet.accounts["market_maker"], amount)
+    devnet.chain.send(transfer, sender=Unlocked(devnet.w3, victim))
+    rpc(devnet.w3, "anvil_stopImpersonatingAccount", victim)
 
 
-def _send_rebalance(stage: Stage) -> tuple[bool, str]:
-    """Sign a rebalance with the keeper's key and send it past the keeper; return whether it reverted, and the error."""
-    node, seen, now = Rpc(stage.url), stage.snapshot(), int(stage.now())
-    signer = open_keystore(stage.folder / "keeper.keystore.json", stage.password)
-    request = Rebalance(seen.epoch, now + DAY, 0, (HOLD,) * len(stage.names), seen.policy_hash, "0x" + "00" * 32)
-    revert = "nothing"
+def _trip(stage: Stage) -> bool:
+    """Let a stranger trip the kill-switch; return whether the vault is halted then."""
     try:
-        node.call(seen.vault, request.call_data, sender=signer.address)
-    except CallRevertedError as error:
-        revert = str(error.revert)
-    rules = FeeRules(100 * GWEI)
-    raw, digest = signer.sign(
-        build(
-            chain_id=seen.chain_id,
-            to=seen.vault,
-            data=request.call_data,
-            nonce=node.nonce(signer.address),
-            gas=_GAS,
-            fees=rules.fresh(rules.market(node)),
-        )
-    )
-    deliver(node, raw)
-    receipt = stage.w3.eth.wait_for_transaction_receipt(HexBytes(digest), poll_latency=0.01)
-    return receipt["status"] == 0, revert
+        stage.devnet.chain.send(stage.vault.functions.trip(), sender=stage.devnet.sender("stranger"))
+    except TransactionFailedError:
+        return False
+    return bool(stage.vault.functions.halted().call())
 
 
 def _everybody_leaves(stage: Stage) -> int:
-    """Let every depositor redeem all shares; return the base units paid out."""
+    """Let all depositors leave with all shares, in kind where not all can be paid; return what they got, base units."""
     vault, usdc = stage.vault, stage.devnet.usdc.functions
     got = 0
-    for role in DEPOSITS:
+    for role in stage.depositors:
         owner = stage.devnet.sender(role)
         before = usdc.balanceOf(owner.address).call()
         shares = vault.functions.balanceOf(owner.address).call()
-        redeem = vault.get_function_by_signature("redeem(uint256,address,address)")
-        stage.devnet.chain.send(redeem(shares, owner.address, owner.address), sender=owner)
-        got += usdc.balanceOf(owner.address).call() - before
+        if vault.functions.maxRedeem(owner.address).call() >= shares:
+            redeem = vault.get_function_by_signature("redeem(uint256,address,address)")
+            stage.devnet.chain.send(redeem(shares, owner.address, owner.address), sender=owner)
+        else:
+            leave = vault.functions.redeemInKind(shares, owner.address, owner.address, [])
+            stage.devnet.chain.send(leave, sender=owner)
+        got += usdc.balanceOf(owner.address).call() - before + _held(stage, owner.address)
     return got
+
+
+def _held(stage: Stage, owner: str) -> int:
+    """Return what leaving the strategies would pay for the shares of them that an owner holds, base units."""
+    total = 0
+    for contract in stage.deployment.strategies:
+        strategy = stage.devnet.chain.at(contract.address, load_contract("IVault"))
+        shares = strategy.functions.balanceOf(owner).call()
+        total += strategy.functions.previewRedeem(shares).call() if shares else 0
+    return int(total)

@@ -48,6 +48,19 @@ def number_before(w3: Web3, call: ContractFunction, block: int) -> int:
     return int(rpc(w3, "eth_call", transaction, hex(block - 1), {}, moment)[:66], 16)
 
 
+def number_at(w3: Web3, call: ContractFunction, timestamp: int) -> int:
+    """Return the first number that a view gives on the newest state, at a time in Unix seconds."""
+    transaction = {"to": call.address, "data": call._encode_transaction_data()}
+    return int(rpc(w3, "eth_call", transaction, "latest", {}, {"time": hex(timestamp)})[:66], 16)
+
+
+def mine_at(w3: Web3, timestamp: int, base_fee: int) -> None:
+    """Mine an empty block at a time (Unix seconds), with a base fee in wei."""
+    rpc(w3, "anvil_setNextBlockBaseFeePerGas", hex(base_fee))
+    rpc(w3, "evm_setNextBlockTimestamp", timestamp)
+    rpc(w3, "evm_mine")
+
+
 def connect(url: str, timeout: float = 60.0) -> Web3:
     """Return a `Web3` for `url`, without web3's own retries (they turn short timeouts into long ones) and asking for
     the chain id once (web3 asks twice before every call).

@@ -11,6 +11,7 @@ from math import isqrt
 
 from eth_typing import ChecksumAddress
 from web3.contract import Contract
+from web3.contract.contract import ContractFunction
 
 from keeper.chain.rpc import Rpc
 from scripts.errors import PriceUnreachableError, ScriptError
@@ -132,12 +133,30 @@ def trade_to_price(trader: Trader, pool: Contract, token: str, price: float, *, 
         raise ScriptError(f"The pool {pool.address} trades {facts.tokens[0]} and {facts.tokens[1]}, not {token}.")
     if not 0 < price < float("inf") or not LOWEST < (target := facts.root(token, price)) < HIGHEST:
         raise PriceUnreachableError(f"The pool {pool.address} has no price {price}: give one within its ends.")
-    now = int(pool.functions.slot0().call()[0])
+    now = _root(pool)
     at = facts.price(token, now)
     if target == now or abs(at / price - 1.0) <= tolerance:
         return PriceMove(price, at, 0)
     paid = _swap(trader, facts, target, sells_first=target < now)
-    return PriceMove(price, facts.price(token, int(pool.functions.slot0().call()[0])), paid)
+    return PriceMove(price, price_of(trader, pool, token), paid)
+
+
+def swap_to(trader: Trader, pool: Contract, token: str, price: float) -> ContractFunction | None:
+    """Return the swap that brings a pool to a price; None where it is there.
+
+    For many trades in one block, by a trader who has enough of both tokens: nothing is minted.
+    """
+    facts, target, now = trader.pool(pool), trader.pool(pool).root(token, price), _root(pool)
+    if target == now:
+        return None
+    sold, bought = facts.tokens if target < now else facts.tokens[::-1]
+    swap = (sold, bought, facts.fee, trader.sender.address, _FOREVER, _MUCH, 0, target)
+    return trader.exchange.router.functions.exactInputSingle(swap)
+
+
+def price_of(trader: Trader, pool: Contract, token: str) -> float:
+    """Return a pool's price of a whole token in whole units of the other."""
+    return trader.pool(pool).price(token, _root(pool))
 
 
 def _swap(trader: Trader, pool: PoolFacts, target: int, sells_first: bool) -> int:
@@ -155,6 +174,10 @@ def _swap(trader: Trader, pool: PoolFacts, target: int, sells_first: bool) -> in
     swap = (sold, bought, pool.fee, who, _FOREVER, 2 * needed + 1, 0, target)
     trader.chain.send(trader.exchange.router.functions.exactInputSingle(swap), sender=trader.sender, gas=_GAS)
     return needed
+
+
+def _root(pool: Contract) -> int:
+    return int(pool.functions.slot0().call()[0])
 
 
 def _decimals(node: Rpc, token: str) -> int:
