@@ -39,6 +39,7 @@ from scripts.protocols.devnet import deploy_devnet
 
 MIN_DAYS = 60
 LENDING = "lending"
+PAUSE = 12  # steps, but a day at most, before the bad day
 
 
 @click.command(short_help="Run the whole path on a local chain")
@@ -163,7 +164,7 @@ def _run(
         with _bar(console, series.path.length) as step:
             play(stage, keeper, world, series, diary, step)
         console.print(f"[bold]5. Bad day[/bold]  {preset.disaster}")
-        bad = stress.happen(stage, keeper, world.strike)
+        bad = stress.happen(stage, keeper, world.strike, min(DAY, PAUSE * _spacing(series)))
     _tell(console, bad)
 
     run = Run(preset, series, limits, tuple(diary.steps), world.tracking, bad, learned)

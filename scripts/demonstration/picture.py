@@ -130,7 +130,7 @@ def _weights(
     axis.set_ylim(-5, 100)
     axis.set_ylabel("% of NAV")
     limits = f"cap {caps[0]:.0%} each" if len(set(caps)) == 1 else "caps " + ", ".join(f"{cap:.0%}" for cap in caps)
-    _heading(axis, f"Weights after the keeper's cycle ({limits}); ticks are the {len(mined)} mined rebalances")
+    _heading(axis, f"Weights after the keeper's cycle ({limits}); ticks are mined rebalances, {len(mined)}")
     axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, reverse=True)
     axis.grid(False)
 

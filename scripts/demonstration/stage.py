@@ -23,8 +23,11 @@ from scripts.deployment.plan import plan_on
 from scripts.protocols.anvil import rpc
 from scripts.protocols.artifacts import USDC_UNIT
 from scripts.protocols.devnet import Devnet
+from scripts.protocols.rwa import MINT
 
 SYMBOL = "USDC"
+DEPOSIT = "deposit(uint256,address)"
+OUTSIDE = 1_000  # USDC of somebody else in each strategy
 KEEPER_ETH = 100
 NO_POLICY = "0x" + "ff" * 32  # committed at deployment, before there is a policy: no decision can match it
 
@@ -142,9 +145,19 @@ def set_stage(
     plan = plan_on(devnet, limits, NO_POLICY, keeper=keeper)
     deployment = deploy_vault(devnet.chain, plan, lambda line: say(f"deploying {line.split()[0]}"))
     deployment.save(folder / "deployment.json")
+    for contract in deployment.strategies:
+        _enter(devnet, contract)
     for role, amount in deposits.items():
         owner = devnet.sender(role)
         devnet.chain.approve(devnet.usdc, deployment.vault.address, owner)
-        deposit = deployment.vault.get_function_by_signature("deposit(uint256,address)")
+        deposit = deployment.vault.get_function_by_signature(DEPOSIT)
         devnet.chain.send(deposit(amount * USDC_UNIT, owner.address), sender=owner)
     return Stage(devnet, deployment, folder, password, tuple(deposits))
+
+
+def _enter(devnet: Devnet, strategy: Contract) -> None:
+    """Let the deployer hold shares of a strategy: one that nobody is in has no share price that follows its venue."""
+    chain, amount = devnet.chain, OUTSIDE * USDC_UNIT
+    chain.send(devnet.usdc.get_function_by_signature(MINT)(chain.sender.address, amount))
+    chain.approve(devnet.usdc, strategy.address, chain.sender)
+    chain.send(strategy.get_function_by_signature(DEPOSIT)(amount, chain.sender.address))

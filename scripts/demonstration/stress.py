@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from web3.contract import Contract
 
-from agent.units import DAY
 from keeper.conversion import HOLD
 from keeper.cycle import Keeper
 from scripts.demonstration import walls
@@ -76,11 +75,11 @@ class BadDay:
         return self.nav_before - self.nav_after
 
 
-def happen(stage: Stage, keeper: Keeper, strike: Callable[[Stage, Keeper], Disaster]) -> BadDay:
-    """Let the bad day happen, a day after the replay's last step."""
+def happen(stage: Stage, keeper: Keeper, strike: Callable[[Stage, Keeper], Disaster], seconds: int) -> BadDay:
+    """Let the bad day happen, some seconds after the replay's last step."""
     vault, chain = stage.vault.functions, stage.devnet.chain
     stranger = stage.devnet.sender("stranger")
-    mine_at(stage.w3, int(stage.now()) + DAY, BASE_FEE)
+    mine_at(stage.w3, int(stage.now()) + seconds, BASE_FEE)
     before = stage.snapshot()
 
     disaster = strike(stage, keeper)

@@ -19,7 +19,7 @@ VENUES = ["uniswap-eth-usdc", "compound-dai", "aave-usdt", "stable-pool", "yield
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("demo") / "out"
-    options = ("--preset", "defi", "--train-seconds", "1", "--steps", "12", "--out", str(out))
+    options = ("--preset", "defi", "--train-seconds", "1", "--steps", "12", "--seed", "2", "--out", str(out))
     command = [sys.executable, "-m", "scripts.demo", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -57,6 +57,7 @@ def test_demo__defi__leaves_a_row_per_step_and_a_picture(good: Path) -> None:
     assert all(abs(seconds - 300) <= 100 for seconds in spacing), spacing
     for venue in VENUES:
         assert all(int(row[f"prices_{venue}"]) > 0 for row in rows), f"{venue} has a price where nobody is in it"
+        assert len({row[f"prices_{venue}"] for row in rows}) > 6, f"{venue} follows its venue"
     assert len({row["prices_uniswap-eth-usdc"] for row in rows}) == len(rows), "ETH moves every step"
 
 

@@ -23,7 +23,7 @@ from scripts.protocols.aave import ETH_PRICE
 from scripts.protocols.artifacts import USDC_UNIT
 from scripts.protocols.defi import YIELD_MARKET
 from scripts.protocols.devnet import MARKET_MAKER_WETH, Devnet
-from scripts.protocols.outsiders import LENDING, VENUES, Outsiders, Row, rows_of
+from scripts.protocols.outsiders import LENDING, VENUES, Outsiders, Row, Step, rows_of
 
 TRAINING = "defi"
 STEP = 300
@@ -63,7 +63,9 @@ class DefiWorld:
 
     def move(self, row: int, time: int) -> None:
         """Bring the chain to a row, in the block at which the keeper wakes."""
-        self._bring(self._rows[row], time)
+        if time - self._newest > 2 * STEP:  # the interest of so long a time would carry the rates off their row
+            self._bring(self._rows[row], time - STEP)
+        self._note(self._rows[row], self._bring(self._rows[row], time))
 
     def rates(self, row: int) -> tuple[float, ...]:
         """Return those of the series, which feeds and markets say."""
@@ -125,12 +127,20 @@ class DefiWorld:
         try_wall("the chain, of a rebalance under the floor", walls.refusal(stage, (HOLD,) * len(VENUES)))
         return Disaster(tuple(lines), tuple(refusals))
 
+    @property
+    def _newest(self) -> int:
+        """Time of the newest block."""
+        return int(self._devnet.w3.eth.get_block("latest")["timestamp"])
+
     def _later(self, stage: Stage, row: Row, seconds: int) -> None:
         self._bring(row, int(stage.now()) + seconds)
 
-    def _bring(self, row: Row, time: int) -> None:
-        newest = self._devnet.w3.eth.get_block("latest")["timestamp"]
-        done, reached = self._outsiders.step(row, time - newest), self._outsiders.reached()
+    def _bring(self, row: Row, time: int) -> Step:
+        return self._outsiders.step(row, time - self._newest)
+
+    def _note(self, row: Row, done: Step) -> None:
+        """Take in how near a step came to its row."""
+        reached = self._outsiders.reached()
         prices = {"eth": row.eth / row.usdc, "dai": row.dai / row.usdc, "usdt": row.usdt / row.usdc}
         for name, price in prices.items():
             self.tracking.note(abs(reached.prices[name] / price - 1.0))
