@@ -53,7 +53,7 @@ def failures(summary: Mapping[str, Any]) -> list[str]:
         "the keeper did not refuse after the trip": s["keeper_refused_after_trip"],
         f"only {s['depositors_repaid_share']:.4%} was repaid": s["depositors_repaid_share"] > 1 - 1e-6,
         f"the money math is off by {s['parity_max_rel_error']:.1e}": s["parity_max_rel_error"] <= 1e-9,
-        f"{s['attacks_accepted']} attacks with the keeper's key went through": s["attacks_accepted"] == 0,
+        f"{s['attacks_accepted']} attempts at the walls went through": s["attacks_accepted"] == 0,
     }
     return [text for text, good in checks.items() if not good]
 
@@ -236,7 +236,7 @@ def show(console: Console, run: Run, summary: Mapping[str, Any], symbol: str, fi
     table.add_row("the bad day: loss", f"{s['stress_loss']:,.2f}", f"drawdown {s['stress_drawdown']:.1%}")
     if run.bad_day.disaster.refusals:
         refused = f"by liquidity {s['refused_by_liquidity']}, by price {s['refused_by_price']}"
-        table.add_row("attacks with the keeper's key", str(len(run.bad_day.disaster.refusals)), f"refused {refused}")
+        table.add_row("attempts at the walls", str(len(run.bad_day.disaster.refusals)), f"refused: {refused}")
     table.add_row("kill-switch tripped", _yes(s["kill_switch_tripped"]), "by an account without any role")
     table.add_row("rebalance after it refused", _yes(s["rebalance_after_trip_reverted"]), "by the chain")
     table.add_row("", _yes(s["keeper_refused_after_trip"]), "by the keeper")

@@ -11,7 +11,7 @@ from scripts.deployment.pools import Liquidity
 from scripts.deployment.prices import Feeds, PriceFeed
 from scripts.errors import PriceUnreachableError, ScriptError
 from scripts.protocols.aave import ETH_PRICE
-from scripts.protocols.arbitrage import Trader, trade_to_price, trader_on
+from scripts.protocols.arbitrage import Trader, price_of, swap_to, trade_to_price, trader_on
 from scripts.protocols.artifacts import USDC_UNIT, load_contract
 from scripts.protocols.devnet import Devnet, with_rwa
 from scripts.protocols.rwa import METH_RATE, UNIT, USDY_PRICE
@@ -95,6 +95,16 @@ def test_trade__through_the_ends_of_a_vaults_range__ends_at_the_price(land: Devn
         answer(land, land.eth_feed.address, price)
     strategy = land.chain.at(house.strategies[0].address, load_contract("UniswapV3LiquidityStrategy"))
     assert strategy.functions.totalAssets().call() > 0
+
+
+def test_swap_to__sent_as_it_is__ends_at_the_price(land: Devnet, trader: Trader) -> None:
+    pool, weth = land.uniswap.pool, land.weth.address
+    trader.presses[weth](10_000 * UNIT)
+    swap = swap_to(trader, pool, weth, 1_700.0)
+    assert swap is not None
+    land.chain.send(swap, sender=trader.sender)
+    assert price_of(trader, pool, weth) == pytest.approx(1_700.0, rel=EXACT)
+    assert swap_to(trader, pool, weth, 1_700.0) is None
 
 
 @pytest.mark.parametrize("price", [0.0, -1.0, float("inf"), float("nan"), 1e60])

@@ -44,7 +44,7 @@ def test_failures__a_good_run__none() -> None:
         ({"keeper_refused_after_trip": False}, "the keeper did not refuse after the trip"),
         ({"depositors_repaid_share": 0.99}, "only 99.0000% was repaid"),
         ({"parity_max_rel_error": 2e-9}, "the money math is off by 2.0e-09"),
-        ({"attacks_accepted": 1}, "1 attacks with the keeper's key went through"),
+        ({"attacks_accepted": 1}, "1 attempts at the walls went through"),
     ],
 )
 def test_failures__each_wall_that_did_not_hold__is_told(changes: dict[str, Any], told: str) -> None:
