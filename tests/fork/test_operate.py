@@ -87,7 +87,7 @@ def test_document__what_is_to_be_set__is_a_configuration_of_the_keeper(tmp_path:
     config = build_config({**first, **costs, **quotes}, tmp_path)
     assert config.quotes["meth_peg"].divided_by is not None
     assert config.native_price == 3000
-    assert next(iter(config.costs.values())).entry == 0.0006
+    assert next(iter(config.costs.values())).entry == 0.0005
     del first["native_price"]
     config = build_config({**first, **prices}, tmp_path)
     assert config.prices is not None

@@ -74,5 +74,7 @@ def crash() -> Callable[..., None]:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
-    yield Shell(tmp_path)
+    made = Shell(tmp_path)
+    yield made
+    made.kill()
     structlog.reset_defaults()  # the command sent the log to a stream that is closed now

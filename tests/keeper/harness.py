@@ -37,6 +37,7 @@ BIN = Path(sys.executable).parent
 CHAIN_ID = 31337
 GAS = 8_000_000  # fixed: it saves an estimate
 UNIT = 10**6
+PATIENCE = 120.0  # seconds for what takes a few: the machine may have other work
 WAD = 10**18
 PASSWORD = "correct horse"
 SECRETS = ("BULKHEAD_KEYSTORE_PASSWORD", "BULKHEAD_RPC_URL", "BULKHEAD_JOURNAL")
@@ -288,6 +289,7 @@ class Shell:
     """Runs the `keeper` command: quickly in this process, or (`process`, `start`) as a user's shell does."""
 
     folder: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __call__(self, *arguments: str, stdin: str = "", **environment: str) -> Done:
         runner = CliRunner(mix_stderr=False, env={**dict.fromkeys(SECRETS), **environment})
@@ -298,11 +300,11 @@ class Shell:
 
     def process(self, *arguments: str) -> Done:
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         return self._checked(Done(process.returncode, out, err))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [BIN / "keeper", *arguments],
             cwd=self.folder,
             env={key: value for key, value in os.environ.items() if key not in SECRETS},
@@ -310,6 +312,15 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+        self.started.append(process)
+        return process
+
+    def kill(self) -> None:
+        """Leave no keeper behind: it would go on with the next test's vault."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     @staticmethod
     def _checked(done: Done) -> Done:
@@ -320,13 +331,13 @@ class Shell:
 def stop(process: subprocess.Popen[str], with_signal: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
     """Signal a keeper and return its exit code and output."""
     process.send_signal(with_signal)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+def wait_for(condition: Callable[[], object], what: str) -> None:
     """Poll until something holds; fails, and says what, when it does not."""
-    give_up = time.monotonic() + seconds
+    give_up = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < give_up, what
         time.sleep(0.05)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from keeper.chain.abi import selector
 from keeper.cycle import CONFIRMATIONS, CycleResult, repeat
 from keeper.errors import WrongChainError
-from tests.keeper.harness import Shell, World, stop, wait_for
+from tests.keeper.harness import PATIENCE, Shell, World, wait_for
 from tests.keeper.proxy import Answer, Proxy
 
 pytestmark = pytest.mark.chain
@@ -22,13 +22,11 @@ NOTHING: Answer = {"result": "0x"}
 
 
 @pytest.fixture
-def running(world: World, shell: Shell, proxy: Proxy) -> Iterator[subprocess.Popen[str]]:
+def running(world: World, shell: Shell, proxy: Proxy) -> subprocess.Popen[str]:
     """A live keeper behind the proxy that has rebalanced once."""
     process = shell.start("run", "--live", "--config", str(world.config_file(rpc_url=proxy.url, interval_seconds=0.1)))
     wait_for(lambda: world.epoch == 1, "no rebalance")
-    yield process
-    if process.poll() is None:
-        stop(process)
+    return process
 
 
 def calls(function: str) -> Callable[[dict[str, Any]], bool]:
@@ -65,7 +63,7 @@ def test_wrong_chain__again_and_again__ends_the_process(
     world: World, proxy: Proxy, running: subprocess.Popen[str]
 ) -> None:
     proxy.rules["eth_chainId"] = lambda _question, _ask: {"result": "0x1"}
-    _, err = running.communicate(timeout=30)
+    _, err = running.communicate(timeout=PATIENCE)
     assert running.returncode == 78
     assert "serves chain 1, but the configuration says" in err
     assert f"1 of {CONFIRMATIONS} times" in err
