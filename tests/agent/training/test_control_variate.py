@@ -13,6 +13,7 @@ from agent.errors import MarketDataError
 from agent.market.path import MarketPath
 from agent.market.rwa import RwaMarket
 from agent.units import FloatArray
+from agent.vault.portfolio import Costs
 
 RNG = np.random.default_rng
 CONFIGS = {"rwa": rwa_config, "defi": defi_config}
@@ -49,7 +50,7 @@ def test_control__expected_zero__whatever_is_done(name: str, sign: float) -> Non
 
 def test_control__leaves_a_tenth_of_the_noise_of_holding_liquidity() -> None:
     path = env_preset("defi").market().sample(RNG(5), PATHS, ROWS + 1)
-    config = defi_config(episode_rows=ROWS, deployed_share=0.0)  # all enter alike: costs that differ are no noise
+    config = defi_config(episode_rows=ROWS, costs=Costs())  # what entering costs is no noise
     reward, control = played(path, with_control(config), 0.0)
     assert reward.std() < 0.1 * (reward - control).std()
 
