@@ -4,8 +4,8 @@
 
 puts 10,000, 100,000 and a million USDC into a strategy of each venue of `DefiYield-v0` and `RwaYield-v0` on a devnet of
 that preset, and takes them out again; sizes are left out that the strategy refuses as too dear. Costs are against the
-oracle's price (`convertToAssets`, which knows no haircut). Leaving follows at once, and so brings back what entering has
-moved the pool's price by: a cost of entry that grows with the size is an impact, and the sum of both ways is fees.
+oracle's price (`convertToAssets`, which knows no haircut). Leaving follows at once, and so brings back by what
+entering has moved the pool's price: a cost of entry that grows with the size is an impact, and both ways are fees.
 """
 
 from __future__ import annotations
