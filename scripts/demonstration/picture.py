@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from scripts.demonstration.replay import Step
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart; idle and reference lines are grey.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+# Okabe and Ito's colours, which colour-blind readers can tell apart, with a brown in place of their black, which is the
+# policy's; idle and reference lines are grey.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7F4F24")
 SHORT = 3.0  # days, up to which hours are told
 GREY, INK, DANGER = "#B8BDC4", "#22262B", "#B3261E"
 
@@ -64,7 +65,7 @@ def draw(
         figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, ha="left")
         (_prices if by_price else _rates)(axes[0], when, names, steps)
         _weights(axes[1], when, names, steps, caps)
-        _growth(axes[2], when, growth)
+        _growth(axes[2], when, names, growth)
         _drawdown(axes[3], when, steps, max_drawdown, stress)
         axes[3].xaxis.set_major_locator(AutoDateLocator(interval_multiples=False, maxticks=9))
         long = when[-1] - when[0] > SHORT
@@ -135,11 +136,15 @@ def _weights(
     axis.grid(False)
 
 
-def _growth(axis: Axes, when: NDArray[np.float64], growth: Mapping[str, NDArray[np.float64]]) -> None:
-    ends = []
+def _growth(
+    axis: Axes, when: NDArray[np.float64], names: Sequence[str], growth: Mapping[str, NDArray[np.float64]]
+) -> None:
+    """A venue alone has the venue's colour, and the other rules those that are left."""
+    ends, main, rules = [], next(iter(growth)), [name for name in growth if name not in names][1:]
+    order = [*names, *rules]
     for i, (name, path) in enumerate(growth.items()):
         gain = 100 * (path - 1)
-        colour = INK if i == 0 else COLOURS[(i + 2) % len(COLOURS)]
+        colour = INK if name == main else COLOURS[order.index(name) % len(COLOURS)]
         axis.plot(when, gain, color=colour, lw=2.2 if i == 0 else 1.3, ls="-" if i == 0 else "--", zorder=10 - i)
         ends.append((float(gain[-1]), f"{name} {gain[-1]:+.2f} %", colour))
     axis.set_ylabel("% since the start")
