@@ -40,8 +40,14 @@ class Http:
         self._sessions: list[aiohttp.ClientSession] = []
         weakref.finalize(self, _close, self._sessions)
 
-    def post(self, question: object) -> Any:
+    def post(self, question: object, *, once: bool = False) -> Any:
         """Return the answer, parsed from JSON.
+
+        Parameters
+        ----------
+        once
+            Whether nobody will ask again if there is no answer. It then gets a connection of its own: one that was kept
+            may have been closed at the other end.
 
         Raises
         ------
@@ -52,7 +58,7 @@ class Http:
         """
         self._watch.check()
         request = asyncio.run_coroutine_threadsafe(
-            self._post(question, min(self._timeout, self._watch.left())), _loop()
+            self._post(question, min(self._timeout, self._watch.left()), once), _loop()
         )
         try:
             while not wait([request], LOOK_UP).done:
@@ -61,13 +67,21 @@ class Http:
             request.cancel()  # no effect on one that is done
         return request.result()
 
-    async def _post(self, question: object, seconds: float) -> Any:
+    async def _post(self, question: object, seconds: float, once: bool) -> Any:
+        if once:
+            async with _session() as session:
+                return await self._ask(session, question, seconds)
         if not self._sessions:
-            self._sessions.append(aiohttp.ClientSession(trust_env=True, raise_for_status=True))
-        async with self._sessions[0].post(
-            self._url, json=question, timeout=aiohttp.ClientTimeout(total=seconds)
-        ) as response:
+            self._sessions.append(_session())
+        return await self._ask(self._sessions[0], question, seconds)
+
+    async def _ask(self, session: aiohttp.ClientSession, question: object, seconds: float) -> Any:
+        async with session.post(self._url, json=question, timeout=aiohttp.ClientTimeout(total=seconds)) as response:
             return await response.json(content_type=None)
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(trust_env=True, raise_for_status=True)
 
 
 @cache

@@ -228,7 +228,7 @@ class Rpc:
     def send_raw(self, raw: bytes) -> str:
         """Hand over a signed transaction, once; returns its hash. A lost answer raises `RpcUnavailableError`."""
         try:
-            return str(self._request("eth_sendRawTransaction", "0x" + raw.hex()))
+            return str(self._request("eth_sendRawTransaction", "0x" + raw.hex(), once=True))
         except _TransportError as error:
             raise self._unavailable(error) from error
 
@@ -275,9 +275,10 @@ class Rpc:
             f"{self._shown_as} does not answer ({error}). Check that the node runs and that its URL is right."
         )
 
-    def _request(self, method: str, *parameters: Any) -> Any:
+    def _request(self, method: str, *parameters: Any, once: bool = False) -> Any:
+        question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(parameters)}
         try:
-            response = self._http.post({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(parameters)})
+            response = self._http.post(question, once=once)
         except TimeoutError as error:
             raise _TransportError("timed out") from error
         except aiohttp.ClientResponseError as error:

@@ -6,7 +6,7 @@ import json
 import stat
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,41 @@ def test_send__is_never_tried_again(node: FakeNode) -> None:
     with pytest.raises(RpcUnavailableError):
         Rpc(node.url).send_raw(b"\x02")
     assert node.asked == ["eth_sendRawTransaction"]
+
+
+class Forgetful(BaseHTTPRequestHandler):
+    """Keeps every connection, and hangs up on the second question that comes over it."""
+
+    protocol_version = "HTTP/1.1"
+    asked = 0
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.asked += 1
+        if self.asked > 1:
+            self.close_connection = True
+            return
+        text = b'{"jsonrpc": "2.0", "id": 1, "result": "0x1"}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_arguments: Any) -> None:
+        pass
+
+
+def test_send__has_a_connection_of_its_own__a_kept_one_may_be_closed() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Forgetful)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        rpc = Rpc(f"http://127.0.0.1:{server.server_port}")
+        for _ in range(2):
+            assert rpc.balance(KEEPER.address) == 1  # the second is asked again over a new connection
+            assert rpc.send_raw(b"\x02") == "0x1"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_rejection__is_not_tried_again(node: FakeNode) -> None:
