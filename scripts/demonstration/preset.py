@@ -1,4 +1,4 @@
-"""What a preset of the demo is: the outsiders around the vault, the days, the bad day, and what is compared."""
+"""A preset of the demo: the outsiders around the vault, the days, the bad day, and what is compared."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -23,7 +23,6 @@ from scripts.deployment.plan import plan_on
 from scripts.protocols.anvil import rpc
 from scripts.protocols.artifacts import USDC_UNIT
 from scripts.protocols.devnet import Devnet
-from scripts.protocols.rwa import MINT
 
 SYMBOL = "USDC"
 DEPOSIT = "deposit(uint256,address)"
@@ -158,6 +157,6 @@ def set_stage(
 def _enter(devnet: Devnet, strategy: Contract) -> None:
     """Let the deployer hold shares of a strategy: one that nobody is in has no share price that follows its venue."""
     chain, amount = devnet.chain, OUTSIDE * USDC_UNIT
-    chain.send(devnet.usdc.get_function_by_signature(MINT)(chain.sender.address, amount))
+    chain.mint(devnet.usdc, chain.sender.address, amount)
     chain.approve(devnet.usdc, strategy.address, chain.sender)
     chain.send(strategy.get_function_by_signature(DEPOSIT)(amount, chain.sender.address))

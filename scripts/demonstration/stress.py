@@ -21,7 +21,7 @@ BASE_FEE = 10**9
 
 @dataclass(frozen=True)
 class Disaster:
-    """What went wrong.
+    """The course of a disaster.
 
     Attributes
     ----------

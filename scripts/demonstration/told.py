@@ -1,4 +1,4 @@
-"""What the keeper is told besides the vault: feeds that an outsider answers, and entries of its configuration."""
+"""Feeds that an outsider answers for the keeper, and entries of its configuration that go beyond the vault."""
 
 import json
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from typing import Any
 
 from web3.contract import Contract
 
+from scripts.deployment.tables import feed_source, quote_of
 from scripts.protocols.artifacts import load_contract
 from scripts.protocols.block import Order
 from scripts.protocols.chain import Chain
@@ -32,17 +33,17 @@ class Told:
 
     def source(self, name: str) -> dict[str, Any]:
         """Return a feed as a source of the configuration."""
-        return {"kind": "chainlink", "address": self._feeds[name].address, "heartbeat_seconds": HEARTBEAT}
+        return feed_source(self._feeds[name], HEARTBEAT)
 
     def quote(self, name: str) -> dict[str, Any]:
         """Return a feed as an entry of `quotes` or `rates`."""
-        return {"price": {"sources": [self.source(name)]}}
+        return quote_of(self.source(name))
 
 
 def peg(pool: str, token: str, worth: Mapping[str, Any]) -> dict[str, Any]:
     """Return an entry of `quotes`: a pool's mean price of a token over a source of what the token is worth."""
     source = {"kind": "uniswap-v3", "pool": pool, "token": token, "window_seconds": 60}
-    return {"price": {"sources": [source]}, "divided_by": {"sources": [worth]}}
+    return {**quote_of(source), "divided_by": {"sources": [worth]}}
 
 
 def toml(values: Mapping[str, Any]) -> str:

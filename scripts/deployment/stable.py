@@ -25,7 +25,7 @@ MOST_COINS = 8
 
 @dataclass(frozen=True)
 class _Found:
-    """What a pool is: its coins without its own token, its fee as a share, and why no strategy can stand on it."""
+    """The facts of a pool: its coins without its own token, its fee as a share, and why no strategy can stand on it."""
 
     coins: tuple[ChecksumAddress, ...]
     fee: float

@@ -1,4 +1,4 @@
-"""What a keeper's configuration has for a vault over the five venues of a devnet: prices, quotes and rates."""
+"""Entries of a keeper's configuration, from feeds and views on a devnet: prices, quotes and rates."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,27 +35,29 @@ def defi_tables(devnet: Devnet, strategies: Mapping[str, Contract]) -> dict[str,
     if devnet.defi is None or devnet.eth_feed is None:
         raise ScriptError("This devnet has not the venues: start one with `ape run devnet --preset defi`.")
     feeds = devnet.defi.feeds
-    answers = {name: _feed(feeds[name]) for name in ("btc", "dai", "usdc", "usdt")}
-    eth = {**_feed(devnet.eth_feed), "quote": feeds["usdc"].address, "quote_heartbeat_seconds": HEARTBEAT}
+    answers = {name: feed_source(feeds[name]) for name in ("btc", "dai", "usdc", "usdt")}
+    eth = {**feed_source(devnet.eth_feed), "quote": feeds["usdc"].address, "quote_heartbeat_seconds": HEARTBEAT}
     rates = {}
     for name, made in strategies.items():
         if name in FEES:
-            rates[made.address] = _table(_feed(feeds[FEES[name]]))
+            rates[made.address] = quote_of(feed_source(feeds[FEES[name]]))
         elif name in LENT:
-            rates[made.address] = _table(_inner_rate(made))
+            rates[made.address] = quote_of(_inner_rate(made))
     return {
         "prices": {"sources": [eth]},
-        "quotes": {name: _table(source) for name, source in {"eth": _feed(devnet.eth_feed), **answers}.items()},
+        "quotes": {name: quote_of(source) for name, source in {"eth": feed_source(devnet.eth_feed), **answers}.items()},
         "rates": rates,
     }
 
 
-def _table(source: Mapping[str, Any]) -> dict[str, Any]:
+def quote_of(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry of `quotes` or `rates` with one source."""
     return {"price": {"sources": [source]}}
 
 
-def _feed(feed: Contract) -> dict[str, Any]:
-    return {"kind": "chainlink", "address": feed.address, "heartbeat_seconds": HEARTBEAT}
+def feed_source(feed: Contract, heartbeat: float = HEARTBEAT) -> dict[str, Any]:
+    """Return a feed as a source, good for so many seconds."""
+    return {"kind": "chainlink", "address": feed.address, "heartbeat_seconds": heartbeat}
 
 
 def _inner_rate(swap: Contract) -> dict[str, Any]:

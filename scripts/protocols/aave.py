@@ -14,7 +14,7 @@ from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 
 from scripts.protocols.artifacts import USDC, WETH, WETH_UNIT, Artifact, load_artifact
-from scripts.protocols.chain import Chain, Sender, Unlocked
+from scripts.protocols.chain import Chain, Sender, Unlocked, unit_of
 from scripts.protocols.loans import Loans
 
 RAY = 10**27
@@ -297,7 +297,7 @@ def fill_market(market: AaveMarket, supply: int, borrow: int, collateral: int) -
     The supplier must own the asset and the borrower the WETH.
     """
     chain, pool, asset = market.chain, market.pool, market.asset
-    unit = 10 ** asset.functions.decimals().call()
+    unit = unit_of(asset)
     weth = chain.at(pool.functions.getReservesList().call()[1], WETH)
     chain.approve(asset, pool.address, market.supplier)
     chain.approve(asset, pool.address, market.borrower)  # to repay

@@ -19,7 +19,7 @@ from scripts.protocols.anvil import rpc
 from scripts.protocols.artifacts import USDC
 from scripts.protocols.chain import Chain, Sender, node_of
 from scripts.protocols.devnet import Devnet
-from scripts.protocols.rwa import MINT, UNIT, Rwa
+from scripts.protocols.rwa import UNIT, Rwa
 from scripts.protocols.uniswap import Uniswap
 
 Press = Callable[[int], None]
@@ -91,7 +91,7 @@ class PriceMove:
 
 @dataclass(frozen=True)
 class PoolFacts:
-    """What never changes of a pool: tokens, their decimals, and the fee in hundredths of a basis point."""
+    """The parts of a pool that never change: tokens, their decimals, and the fee in hundredths of a basis point."""
 
     tokens: tuple[ChecksumAddress, ChecksumAddress]
     decimals: tuple[int, int]
@@ -133,7 +133,7 @@ def trade_to_price(trader: Trader, pool: Contract, token: str, price: float, *, 
         raise ScriptError(f"The pool {pool.address} trades {facts.tokens[0]} and {facts.tokens[1]}, not {token}.")
     if not 0 < price < float("inf") or not LOWEST < (target := facts.root(token, price)) < HIGHEST:
         raise PriceUnreachableError(f"The pool {pool.address} has no price {price}: give one within its ends.")
-    now = _root(pool)
+    now = root_of(pool)
     at = facts.price(token, now)
     if target == now or abs(at / price - 1.0) <= tolerance:
         return PriceMove(price, at, 0)
@@ -146,9 +146,14 @@ def swap_to(trader: Trader, pool: Contract, token: str, price: float) -> Contrac
 
     For many trades in one block, by a trader who has enough of both tokens: nothing is minted.
     """
-    facts, target, now = trader.pool(pool), trader.pool(pool).root(token, price), _root(pool)
+    return swap_between(trader, pool, root_of(pool), trader.pool(pool).root(token, price))
+
+
+def swap_between(trader: Trader, pool: Contract, now: int, target: int) -> ContractFunction | None:
+    """Return the swap from one root of a pool's price to another, as `swap_to`; None where both are the same."""
     if target == now:
         return None
+    facts = trader.pool(pool)
     sold, bought = facts.tokens if target < now else facts.tokens[::-1]
     swap = (sold, bought, facts.fee, trader.sender.address, _FOREVER, _MUCH, 0, target)
     return trader.exchange.router.functions.exactInputSingle(swap)
@@ -156,7 +161,7 @@ def swap_to(trader: Trader, pool: Contract, token: str, price: float) -> Contrac
 
 def price_of(trader: Trader, pool: Contract, token: str) -> float:
     """Return a pool's price of a whole token in whole units of the other."""
-    return trader.pool(pool).price(token, _root(pool))
+    return trader.pool(pool).price(token, root_of(pool))
 
 
 def _swap(trader: Trader, pool: PoolFacts, target: int, sells_first: bool) -> int:
@@ -176,7 +181,8 @@ def _swap(trader: Trader, pool: PoolFacts, target: int, sells_first: bool) -> in
     return needed
 
 
-def _root(pool: Contract) -> int:
+def root_of(pool: Contract) -> int:
+    """Return the root of a pool's price as the pool writes it, Q64.96."""
     return int(pool.functions.slot0().call()[0])
 
 
@@ -203,8 +209,7 @@ def trader_on(devnet: Devnet) -> Trader:
 
 def mints(chain: Chain, token: Contract, to: Sender) -> Press:
     """Return the press of a token that the chain's sender may mint."""
-    mint = token.get_function_by_signature(MINT)
-    return lambda amount: _done(chain.send(mint(to.address, amount)))
+    return lambda amount: chain.mint(token, to.address, amount)
 
 
 def _wraps(devnet: Devnet, who: Sender) -> Press:
@@ -227,7 +232,3 @@ def _issues(chain: Chain, rwa: Rwa, who: Sender, presses: Mapping[ChecksumAddres
         chain.send(rwa.issuance.functions.issue(rwa.mi4.address, amount, who.address), sender=who)
 
     return press
-
-
-def _done(_: object) -> None:
-    """Drop a receipt."""

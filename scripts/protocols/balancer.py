@@ -73,7 +73,7 @@ class BalancerPool:
 
     @cached_property
     def identifier(self) -> bytes:
-        """What the vault calls the pool."""
+        """The name by which the vault knows the pool."""
         return bytes(self.pool.functions.getPoolId().call())
 
     def balances(self) -> list[float]:

@@ -9,7 +9,7 @@ from web3.contract.contract import ContractFunction
 from web3.types import TxReceipt
 
 from keeper.chain.abi import decode_revert
-from keeper.chain.transaction import MAX_TRANSACTION_GAS
+from keeper.chain.transaction import GWEI, MAX_TRANSACTION_GAS
 from scripts.errors import TransactionFailedError
 from scripts.protocols.anvil import rpc
 from scripts.protocols.chain import Sender
@@ -22,7 +22,6 @@ LEAST_GAS = 21_000
 NOBODY = Web3.to_checksum_address("0x" + "fe" * 20)
 """Has a code that uses up all gas that it is given."""
 _BURN = "0xfe"  # the instruction INVALID
-_GWEI = 10**9
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def mine_together(
     rpc(w3, "evm_setAutomine", False)
     try:
         # Equal tips, so that the block keeps the order.
-        price = {"maxFeePerGas": hex(2 * fee + _GWEI), "maxPriorityFeePerGas": hex(0)}
+        price = {"maxFeePerGas": hex(2 * fee + GWEI), "maxPriorityFeePerGas": hex(0)}
         sent = [
             HexBytes(rpc(w3, "eth_sendTransaction", {**order.transaction, "gas": hex(most), **price}))
             for order, most in zip(orders, gas, strict=True)

@@ -49,7 +49,7 @@ class RateMove:
 
 @dataclass(frozen=True)
 class Loan:
-    """What the borrower has to do.
+    """The next step of the borrower.
 
     Attributes
     ----------

@@ -18,6 +18,7 @@ from scripts.protocols.artifacts import Artifact
 
 GAS_MARGIN_PERCENT = 130  # of the estimate: interest that accrues until the next block makes a call dearer
 RECEIPT_TIMEOUT = 300.0  # seconds; testnets take a few blocks
+_MINT = "mint(address,uint256)"  # two functions of Aave's test token have this name
 _NOTHING_TO_ASK: TxParams = {"gas": 0, "gasPrice": Wei(0), "chainId": 0, "value": Wei(0)}  # encodes without the node
 
 
@@ -89,6 +90,10 @@ class Chain:
         """Let `spender` take any amount of `owner`'s `token`."""
         self.send(token.functions.approve(spender, 2**256 - 1), sender=owner)
 
+    def mint(self, token: Contract, to: str, amount: int) -> None:
+        """Make base units of a test token that the chain's sender may mint."""
+        self.send(token.get_function_by_signature(_MINT)(to, amount))
+
     def _send(
         self, tx: TxParams, what: str, abi: Sequence[Mapping[str, Any]], sender: Sender | None = None
     ) -> TxReceipt:
@@ -134,3 +139,8 @@ def describe_revert(error: Exception, abi: Sequence[Mapping[str, Any]]) -> str:
 def node_of(w3: Web3) -> Rpc:
     """Return the keeper's connection to the node behind `w3`."""
     return Rpc(str(getattr(w3.provider, "endpoint_uri", "")), shown_as="the node")
+
+
+def unit_of(token: Contract) -> int:
+    """Return the base units in a whole token."""
+    return int(10 ** token.functions.decimals().call())

@@ -15,7 +15,7 @@ from web3.contract.contract import ContractFunction
 
 from scripts.protocols.aave import RateCurve
 from scripts.protocols.artifacts import WETH_UNIT, Artifact, load_artifact, load_contract
-from scripts.protocols.chain import Chain, Sender, Unlocked
+from scripts.protocols.chain import Chain, Sender, Unlocked, unit_of
 from scripts.protocols.loans import Loans
 
 MODEL_BLOCKS_PER_YEAR = 60 * 60 * 24 * 365 // 3  # as Venus's rate models have it
@@ -182,7 +182,7 @@ def deploy_market(
     model = chain.deploy(RATE_MODEL, *slopes, round(kink * MANTISSA))
     markets: list[Contract] = []
     for token, price in ((asset, 1), (weth, eth_price)):
-        symbol, unit = f"v{token.functions.symbol().call()}", 10 ** token.functions.decimals().call()
+        symbol, unit = f"v{token.functions.symbol().call()}", unit_of(token)
         rate = unit * MANTISSA // (FIRST_RATE * 10**UNIT_DECIMALS)
         arguments = (token.address, comptroller.address, model.address, rate, symbol, symbol, UNIT_DECIMALS)
         market = chain.deploy(MARKET, *arguments, chain.sender.address)
@@ -204,7 +204,7 @@ def fill_market(
 
     The supplier must own the asset and the borrower the WETH.
     """
-    unit = 10 ** asset.functions.decimals().call()
+    unit = unit_of(asset)
     chain, lender, debtor = market.chain, market.supplier, market.borrower
     chain.approve(asset, market.market.address, lender)
     chain.approve(asset, market.market.address, debtor)  # to repay

@@ -1,4 +1,4 @@
-"""What the preset `defi` adds: DAI and USDT, where they are traded and lent, a stable pool, and a yield vault.
+"""Additions of the preset `defi`: DAI and USDT, where they are traded and lent, a stable pool, and a yield vault.
 
 With the pool of ETH that every devnet has these are the five venues of `DefiYield-v0`. Pools and markets are the
 protocols' bytecode; the coins are test tokens, and anybody may set the feeds.
@@ -22,9 +22,9 @@ from scripts.protocols.aave import AaveMarket, RateCurve
 from scripts.protocols.anvil import rpc
 from scripts.protocols.artifacts import USDC, USDC_UNIT, WETH_UNIT, load_contract
 from scripts.protocols.balancer import BalancerPool, deploy_pool
-from scripts.protocols.chain import Chain, Sender
+from scripts.protocols.chain import Chain, Sender, unit_of
 from scripts.protocols.compound import CompoundMarket
-from scripts.protocols.rwa import BTC_PRICE, MINT
+from scripts.protocols.rwa import BTC_PRICE
 from scripts.protocols.uniswap import STABLE_FEE, Uniswap
 
 BLOCKS_PER_YEAR = 365 * 24 * 12
@@ -103,14 +103,14 @@ def deploy_defi(
         *((dai, maker, sides + POOLED), (dai, supplier, SUPPLY), (dai, borrower, PRINTING_PRESS)),
         *((usdt, maker, sides + POOLED), (usdt, supplier, SUPPLY), (usdt, borrower, PRINTING_PRESS)),
     ):
-        chain.send(token.get_function_by_signature(MINT)(who.address, amount * _unit(token)))
+        chain.mint(token, who.address, amount * unit_of(token))
     rpc(chain.w3, "anvil_setBalance", borrower.address, hex((2 * COLLATERAL + 10_000) * WETH_UNIT))
     chain.send(weth.functions.deposit(), sender=borrower, value=2 * COLLATERAL * WETH_UNIT)
 
     pools = {}
     for name, coin in zip(COINS, (dai, usdt), strict=True):
         pools[name] = _pool(chain, exchange, usdc, coin, maker)
-    stable = deploy_pool(chain, weth, [(coin, POOLED * _unit(coin)) for coin in (usdc, dai, usdt)], maker)
+    stable = deploy_pool(chain, weth, [(coin, POOLED * unit_of(coin)) for coin in (usdc, dai, usdt)], maker)
 
     people = (supplier, borrower)
     compound_dai = compound.deploy_market(chain, dai, weth, eth_price, BLOCKS_PER_YEAR, *people, DAI_CURVE)
@@ -128,14 +128,10 @@ def deploy_defi(
 
 def _pool(chain: Chain, exchange: Uniswap, usdc: Contract, coin: Contract, maker: Sender) -> Contract:
     """Return a pool of a coin and USDC at par: deep near it, and with some liquidity at every price."""
-    near = ((usdc, DEPTH * USDC_UNIT), (coin, DEPTH * _unit(coin)))
+    near = ((usdc, DEPTH * USDC_UNIT), (coin, DEPTH * unit_of(coin)))
     pool = uniswap.create_pool(chain, exchange.factory, near, STABLE_FEE)
     _, tick, *_ = pool.functions.slot0().call()
     manager = exchange.position_manager
     uniswap.provide(chain, manager, near, maker, STABLE_FEE, (tick - NEAR, tick + NEAR))
     uniswap.provide(chain, manager, [(token, side // 10) for token, side in near], maker, STABLE_FEE)
     return pool
-
-
-def _unit(token: Contract) -> int:
-    return int(10 ** token.functions.decimals().call())

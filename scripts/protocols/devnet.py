@@ -23,7 +23,7 @@ from scripts.protocols.artifacts import USDC, USDC_UNIT, WETH, WETH_UNIT, load_c
 from scripts.protocols.chain import Chain, Unlocked
 from scripts.protocols.compound import CompoundMarket
 from scripts.protocols.defi import FEEDS, Defi, deploy_defi
-from scripts.protocols.rwa import BTC_PRICE, MINT, Rwa, deploy_rwa
+from scripts.protocols.rwa import BTC_PRICE, Rwa, deploy_rwa
 from scripts.protocols.uniswap import Uniswap
 
 DEPOSITORS = ("alice", "bob", "carol")
@@ -190,9 +190,8 @@ def deploy_devnet(w3: Web3, say: Progress = lambda line: None, preset: str = PRE
         "market_maker": MARKET_MAKER_WETH * aave.ETH_PRICE,
         **dict.fromkeys(DEPOSITORS, DEPOSITOR_USDC),
     }
-    mint = usdc.get_function_by_signature(MINT)
     for role, amount in money.items():
-        chain.send(mint(accounts[role], amount * USDC_UNIT))
+        chain.mint(usdc, accounts[role], amount * USDC_UNIT)
     for role, amount in {"borrower": len(markets) * COLLATERAL, "market_maker": MARKET_MAKER_WETH}.items():
         rpc(w3, "anvil_setBalance", accounts[role], hex((amount + 10_000) * WETH_UNIT))
         chain.send(weth.functions.deposit(), sender=people[role], value=amount * WETH_UNIT)
@@ -214,8 +213,7 @@ def with_defi(devnet: Devnet, say: Progress = lambda line: None) -> Devnet:
     supplier, borrower = devnet.sender("supplier"), devnet.sender("borrower")
     say("Compound V2")
     market = compound.deploy_market(chain, usdc, weth, aave.ETH_PRICE, BLOCKS_PER_YEAR, supplier, borrower)
-    mint = usdc.get_function_by_signature(MINT)
-    chain.send(mint(supplier.address, OUTSIDE_SUPPLY * USDC_UNIT))
+    chain.mint(usdc, supplier.address, OUTSIDE_SUPPLY * USDC_UNIT)
     rpc(devnet.w3, "anvil_setBalance", borrower.address, hex((COLLATERAL + 10_000) * WETH_UNIT))
     chain.send(weth.functions.deposit(), sender=borrower, value=COLLATERAL * WETH_UNIT)
     compound.fill_market(market, usdc, weth, OUTSIDE_SUPPLY, OUTSIDE_BORROW, COLLATERAL)

@@ -13,32 +13,31 @@ rates of the lending markets. How near a step comes to the series:
 - **Gas.** The block's base fee, and how full it is: transactions that do nothing fill it up.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from web3.contract import Contract
+from web3.contract.contract import ContractFunction
 
 from agent.market.path import MarketPath
 from agent.units import DAY, GWEI, YEAR
 from scripts.errors import ScriptError
 from scripts.protocols.anvil import rpc
-from scripts.protocols.arbitrage import Trader
+from scripts.protocols.arbitrage import Trader, price_of, root_of, swap_between, swap_to
 from scripts.protocols.artifacts import WETH_UNIT
 from scripts.protocols.balancer import StableCurve
 from scripts.protocols.block import Order, mine_together
 from scripts.protocols.borrower import lend_out, plan_loan
+from scripts.protocols.chain import unit_of
 from scripts.protocols.defi import COINS, YIELD_MARKET, Defi
 from scripts.protocols.devnet import FEED_DECIMALS, Devnet
 from scripts.protocols.loans import LoanMarket
-from scripts.protocols.rwa import BTC_PRICE, MINT
+from scripts.protocols.rwa import BTC_PRICE
 
 LENDING = ("compound-dai", "aave-usdt", "yield-vault")
 VENUES = ("uniswap-eth-usdc", *LENDING[:2], "stable-pool", LENDING[2])
 _MONEY = 10**13  # whole coins
 _WETH = 10**8
-_FOREVER = 2**63
-_MUCH = 2**127
 _PIPS = 10**6
 _LEAST_TRADE = 1e-7
 """Of a price's root: less is not worth a swap."""
@@ -93,7 +92,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Reached:
-    """What the chain shows.
+    """The state that the chain shows.
 
     Attributes
     ----------
@@ -170,8 +169,7 @@ class Outsiders:
     def _fund(self) -> None:
         chain, maker = self.devnet.chain, self.maker
         for token in self._tokens.values():
-            amount = _MONEY * 10 ** token.functions.decimals().call()
-            chain.send(token.get_function_by_signature(MINT)(maker.address, amount))
+            chain.mint(token, maker.address, _MONEY * unit_of(token))
         rpc(self.devnet.w3, "anvil_setBalance", maker.address, hex((_WETH + 10_000) * WETH_UNIT))
         chain.send(self.devnet.weth.functions.deposit(), sender=maker, value=_WETH * WETH_UNIT)
         for pool in self._pools.values():
@@ -206,11 +204,9 @@ class Outsiders:
 
     def reached(self) -> Reached:
         """Read what the chain shows now."""
-        roots = {name: int(pool.functions.slot0().call()[0]) for name, pool in self._pools.items()}
-        facts = {name: self._trader.pool(pool) for name, pool in self._pools.items()}
         curve = dict(zip((self._names[coin] for coin in self._defi.stable.coins), self._curve().prices(), strict=True))
         return Reached(
-            prices={name: facts[name].price(self._sides[name], root) for name, root in roots.items()},
+            prices={name: price_of(self._trader, pool, self._sides[name]) for name, pool in self._pools.items()},
             pegs={coin: price / curve["usdc"] for coin, price in curve.items()},
             rates={name: market.supply_rate() for name, market in self.markets.items()},
         )
@@ -231,29 +227,21 @@ class Outsiders:
         their distance: so the fees are a share of the way, whoever provides.
         """
         pool = self._pools["eth"]
-        facts, now = self._trader.pool(pool), int(pool.functions.slot0().call()[0])
+        facts, now = self._trader.pool(pool), root_of(pool)
         target, fee = facts.root(self._sides["eth"], price), facts.fee / _PIPS
         beyond = max(round(2 * target * due / fee) - abs(target - now), 0) // 2
         if beyond < target * _LEAST_TRADE:
             beyond = 0
         over = target + (beyond if target >= now else -beyond)
         way = abs(over - now) + abs(over - target)
-        return [*self._to(pool, now, over), *self._to(pool, over, target)], way * fee / (2 * target)
+        swaps = (swap_between(self._trader, pool, *ends) for ends in ((now, over), (over, target)))
+        return self._orders(*swaps), way * fee / (2 * target)
 
-    def _trade_coin(self, coin: str, price: float) -> Sequence[Order]:
-        pool = self._pools[coin]
-        root = self._trader.pool(pool).root(self._sides[coin], price)
-        return self._to(pool, int(pool.functions.slot0().call()[0]), root)
+    def _trade_coin(self, coin: str, price: float) -> list[Order]:
+        return self._orders(swap_to(self._trader, self._pools[coin], self._sides[coin], price))
 
-    def _to(self, pool: Contract, now: int, root: int) -> Sequence[Order]:
-        """Return the trade of a pool from one root of its price to another."""
-        if now == root:
-            return ()
-        facts = self._trader.pool(pool)
-        sold, bought = facts.tokens if root < now else facts.tokens[::-1]
-        swap = (sold, bought, facts.fee, self.maker.address, _FOREVER, _MUCH, 0, root)
-        call = self.devnet.uniswap.router.functions.exactInputSingle(swap)
-        return (Order(call, self.maker),)
+    def _orders(self, *swaps: ContractFunction | None) -> list[Order]:
+        return [Order(swap, self.maker) for swap in swaps if swap is not None]
 
     def _curve(self) -> StableCurve:
         return self._defi.stable.curve()

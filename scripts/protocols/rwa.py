@@ -27,7 +27,6 @@ USDY_DAILY_RATE = 134 * 10**21  # 5 % a year, in 1e27ths
 METH_RATE = 105 * UNIT // 100  # ETH
 INDEX_DOLLARS = {"wbtc": 50, "weth": 30, "meth": 20}  # in an index token, at first
 DEPTH = 40_000_000  # dollars on each side of a pool
-MINT = "mint(address,uint256)"  # two functions of Aave's test token have this name
 
 _CONTRACTS: Mapping[str, Callable[[], Artifact]] = {
     "usdy": lambda: load_contract("StandInUsdy"),
@@ -95,9 +94,9 @@ def deploy_rwa(
     }
     index_amount = amounts["mi4"][1]
     wbtc_needed, weth_needed, meth_needed = (unit * index_amount // UNIT + 1 for _, unit in parts)
-    chain.send(usdc.get_function_by_signature(MINT)(maker.address, len(amounts) * DEPTH * USDC_UNIT))
-    chain.send(wbtc.get_function_by_signature(MINT)(maker.address, wbtc_needed))
-    chain.send(meth.functions.mint(maker.address, meth_needed + amounts["meth"][1]))
+    chain.mint(usdc, maker.address, len(amounts) * DEPTH * USDC_UNIT)
+    chain.mint(wbtc, maker.address, wbtc_needed)
+    chain.mint(meth, maker.address, meth_needed + amounts["meth"][1])
     rpc(chain.w3, "anvil_setBalance", maker.address, hex(weth_needed + 10_000 * WETH_UNIT))
     chain.send(weth.functions.deposit(), sender=maker, value=weth_needed)
     for token, _ in parts:

@@ -26,7 +26,6 @@ from scripts.protocols.anvil import Anvil, connect, rpc
 from scripts.protocols.artifacts import USDC_UNIT
 from scripts.protocols.devnet import Devnet, deploy_devnet
 from scripts.protocols.outsiders import VENUES
-from scripts.protocols.rwa import MINT
 
 SIZES = (10_000, 100_000, 1_000_000)
 """Whole USDC."""
@@ -58,7 +57,7 @@ def measure(devnet: Devnet, preset: str) -> Iterator[Cost]:
             before, amount = rpc(devnet.w3, "evm_snapshot"), size * USDC_UNIT
             if strategy.functions.maxDeposit(alice.address).call() < amount:
                 continue
-            chain.send(devnet.usdc.get_function_by_signature(MINT)(alice.address, amount))
+            chain.mint(devnet.usdc, alice.address, amount)
             held = strategy.functions.balanceOf(alice.address).call()
             chain.send(strategy.functions.deposit(amount, alice.address), sender=alice)
             shares = strategy.functions.balanceOf(alice.address).call() - held

@@ -1,1 +1,1 @@
-"""What there is to demonstrate: a module per preset, and the table of them by name."""
+"""The presets of the demo: a module for each, and the table of them by name."""
